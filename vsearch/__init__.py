@@ -1,0 +1,3 @@
+"""vsearch finds the moment in a video that a sentence describes."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,80 @@
+"""Every error that vsearch raises on purpose.
+
+VsearchError
+├── InputError               what the person gave cannot be used
+│   ├── PathError            a file or folder is missing, empty or unreadable
+│   ├── MediaError           a file is not a video that can be decoded
+│   └── QueryError           a query or filter makes no sense
+├── LibraryError             the library folder cannot be used
+│   ├── LibraryMissing       there is no library at that path
+│   ├── LibraryLocked        another process is writing to it
+│   ├── LibraryTooNew        it was written by a newer vsearch
+│   ├── LibraryReadOnly      it cannot be written to
+│   ├── LibraryFull          the disk is full
+│   └── LibraryDamaged       the catalog fails its own checks
+└── ModelError               a model cannot be had
+    ├── UnknownModel         no model has that name
+    └── ModelDamaged         its folder is incomplete or fails its checksums
+
+The message is one line that a person can act on. Only cli.py prints and exits.
+"""
+
+
+class VsearchError(Exception):
+    """Root of the tree: catch this to catch everything that is ours."""
+
+
+class InputError(VsearchError):
+    """What the person gave cannot be used."""
+
+
+class PathError(InputError):
+    """A file or folder is missing, empty or unreadable."""
+
+
+class MediaError(InputError):
+    """A file is not a video that can be decoded."""
+
+
+class QueryError(InputError):
+    """A query or a filter makes no sense."""
+
+
+class LibraryError(VsearchError):
+    """The library folder cannot be used."""
+
+
+class LibraryMissing(LibraryError):
+    """There is no library at that path."""
+
+
+class LibraryLocked(LibraryError):
+    """Another process is writing to the library."""
+
+
+class LibraryTooNew(LibraryError):
+    """The library was written by a newer vsearch."""
+
+
+class LibraryReadOnly(LibraryError):
+    """The library cannot be written to."""
+
+
+class LibraryFull(LibraryError):
+    """The disk is full; nothing that was written before is lost."""
+
+
+class LibraryDamaged(LibraryError):
+    """The catalog fails its own checks."""
+
+
+class ModelError(VsearchError):
+    """A model cannot be had."""
+
+
+class UnknownModel(ModelError):
+    """No model has that name."""
+
+
+class ModelDamaged(ModelError):
+    """A model folder is incomplete or fails its checksums."""

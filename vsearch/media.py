@@ -1,0 +1,181 @@
+"""The words of the domain, as frozen data that checks its own shapes.
+
+Times are seconds on the player's timeline (0 is where a player starts the file), spans are half-open [start, end).
+Arrays are numpy: pixels uint8 RGB [T, H, W, 3], vectors float32 [..., D] of unit length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Vectors = NDArray[np.float32]
+Seconds = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a container says of its video, before any frame is decoded."""
+
+    duration: float
+    """Seconds; 0.0 where the container does not know."""
+    width: int
+    """Pixels as shown, after rotation."""
+    height: int
+    codec: str
+    container: str
+    rotation: int = 0
+    """Degrees clockwise that a player turns the picture: 0, 90, 180 or 270."""
+    has_audio: bool = False
+    recorded_at: float | None = None
+    """Unix seconds from the container's creation time, where it has one."""
+
+    def __post_init__(self) -> None:
+        if self.duration < 0:
+            raise ValueError(f"duration must not be negative: {self.duration = }")
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a video has a positive size: {self.width = }, {self.height = }")
+        if self.rotation not in (0, 90, 180, 270):
+            raise ValueError(f"rotation must be 0, 90, 180 or 270: {self.rotation = }")
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Where a file lies and what a stat says of it: enough to see that it has not changed."""
+
+    path: Path
+    """Absolute."""
+    size: int
+    mtime_ns: int
+
+    def __post_init__(self) -> None:
+        if not self.path.is_absolute():
+            raise ValueError(f"path must be absolute: {self.path = }")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One shot, or a part of a long one: the unit that is retrieved. [start, end) in seconds."""
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a scene is a non-empty span: {self.start = }, {self.end = }")
+
+    @property
+    def duration(self) -> float:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """Frames of one video in time order."""
+
+    pixels: Pixels
+    """[T, H, W, 3] RGB."""
+    times: Seconds
+    """[T] seconds."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(f"pixels must be uint8 [T, H, W, 3]: {self.pixels.shape = }, {self.pixels.dtype = }")
+        if self.times.shape != self.pixels.shape[:1]:
+            raise ValueError(f"one time a frame: {self.times.shape = }, {self.pixels.shape = }")
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        return f"Frames(pixels={self.pixels.shape}, times={self.times.shape})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedScene:
+    """A scene with its vectors in one space."""
+
+    scene: Scene
+    vector: Vectors
+    """[D], unit length: what recall searches."""
+    frame_vectors: Vectors
+    """[T, F]: one a sampled frame, for best_time and re-ranking."""
+    frame_times: Seconds
+    """[T] seconds."""
+
+    def __post_init__(self) -> None:
+        if self.vector.ndim != 1 or self.frame_vectors.ndim != 2:
+            raise ValueError(f"vector [D], frame_vectors [T, F]: {self.vector.shape = }, {self.frame_vectors.shape = }")
+        if len(self.frame_times) != len(self.frame_vectors) or len(self.frame_times) == 0:
+            raise ValueError(
+                f"a scene has one time a frame, at least one: {self.frame_times.shape = }, {self.frame_vectors.shape = }"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptLine:
+    """Words and when they were spoken or shown. [start, end) in seconds."""
+
+    start: float
+    end: float
+    text: str
+    channel: str = "speech"
+    """"speech" or "ocr"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Which vectors may be compared with which: two models never meet in one index."""
+
+    model: str
+    """The name a person uses."""
+    fingerprint: str
+    """Hex digest over everything that shapes the vectors."""
+    dim: int
+    channel: str = "visual"
+    metric: str = "ip"
+
+    def __post_init__(self) -> None:
+        if self.dim <= 0:
+            raise ValueError(f"dim must be positive: {self.dim = }")
+        if self.metric != "ip":
+            raise ValueError(f"metric must be 'ip' (inner product): {self.metric = }")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A scene that answers a query, with what explains it."""
+
+    rank: int
+    """From 1."""
+    score: float
+    video: Path
+    start: float
+    end: float
+    channels: Mapping[str, float]
+    """Score of every channel that had a say."""
+    best_time: float
+    """Seconds: the frame that matched best."""
+    words: tuple[TranscriptLine, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `vsearch query --json`."""
+        return {
+            "rank": self.rank,
+            "score": round(self.score, 6),
+            "video": str(self.video),
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "channels": {name: round(value, 6) for name, value in self.channels.items()},
+            "best_time": round(self.best_time, 3),
+            "words": [
+                {"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text, "channel": w.channel}
+                for w in self.words
+            ],
+        }

@@ -1,0 +1,71 @@
+"""The seams between the engine and any model: small protocols, no implementation.
+
+A model meets two kinds of caller. The indexer gives it frames and keeps vectors; the query engine gives it words.
+Both vectors live in `space`, where the inner product of unit vectors is the ITC score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from vsearch.media import Pixels, Space, Vectors
+
+Fit = Literal["squash", "crop"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSize:
+    """The picture that a model wants: the decoder scales while it decodes, so no full-size frame is ever copied."""
+
+    width: int
+    height: int
+    fit: Fit = "squash"
+    """"squash": the whole picture, aspect lost. "crop": shorter side to size, then the centre."""
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a frame has a positive size: {self.width = }, {self.height = }")
+        if self.fit not in ("squash", "crop"):
+            raise ValueError(f"fit must be 'squash' or 'crop': {self.fit = }")
+
+
+@runtime_checkable
+class VideoEncoder(Protocol):
+    """Frames to vectors."""
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def frame_size(self) -> FrameSize: ...
+
+    def encode_frames(self, pixels: Pixels) -> Vectors:
+        """uint8 RGB [N, H, W, 3] of `frame_size` to float32 [N, F], a row each, unit length."""
+        ...
+
+    def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
+        """S scenes of [T_s, F] frame vectors, T_s >= 1, in time order, to float32 [S, D], unit length."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Words to vectors of the same space."""
+
+    @property
+    def space(self) -> Space: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Q sentences to float32 [Q, D], unit length."""
+        ...
+
+    def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
+        """One query [D] against the frames [T, F] of a scene: float32 [T], higher is closer."""
+        ...
+
+
+@runtime_checkable
+class Model(VideoEncoder, TextEncoder, Protocol):
+    """Both sides: what `registry.load_model` returns. Loading is lazy a side: a query never loads the picture tower."""
