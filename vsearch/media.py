@@ -114,7 +114,7 @@ class EncodedScene:
             raise ValueError(f"vector [D], frame_vectors [T, F]: {self.vector.shape = }, {self.frame_vectors.shape = }")
         if len(self.frame_times) != len(self.frame_vectors) or len(self.frame_times) == 0:
             raise ValueError(
-                f"a scene has one time a frame, at least one: {self.frame_times.shape = }, {self.frame_vectors.shape = }"
+                f"one time a frame, at least one frame: {self.frame_times.shape = }, {self.frame_vectors.shape = }"
             )
 
 

@@ -1,0 +1,50 @@
+"""Where the library lives, which model answers, how many threads: one frozen object, read once.
+
+Each field is set by an option of the command, else by a `VSEARCH_...` variable of the environment, else by its default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vsearch.errors import InputError
+
+
+def data_folder() -> Path:
+    """The platform's folder for this program's data."""
+    return user_data_path("vsearch", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_THREADS, VSEARCH_MODELS."""
+
+    model_config = SettingsConfigDict(env_prefix="VSEARCH_", frozen=True, extra="ignore")
+
+    library: Path = Field(default_factory=lambda: data_folder() / "library")
+    """The folder that holds catalog.db and its snapshots."""
+    model: str = "mini"
+    """A model's name or the path of a model folder."""
+    models: Path = Field(default_factory=lambda: data_folder() / "models")
+    """Where a person keeps model folders, to call them by name."""
+    threads: int = Field(default=0, ge=0)
+    """Threads for the model; 0 leaves the choice to the program."""
+
+
+def read_settings(library: Path | None = None, model: str | None = None) -> Settings:
+    """Settings with a command's own options on top.
+
+    Raises InputError where a variable of the environment cannot be read.
+    """
+    given = {name: value for name, value in (("library", library), ("model", model)) if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "VSEARCH_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InputError(f"{name} is set to {first['input']!r}: {first['msg']}.") from error
+    # A library is one place however it is spelt, and the working directory may change later.
+    return settings.model_copy(update={"library": settings.library.expanduser().absolute()})
