@@ -45,13 +45,10 @@ class FakeModel:
     def encode_frames(self, pixels: Pixels) -> Vectors:
         """uint8 RGB [N, H, W, 3] of any size to [N, 8]: the share of each colour, unit length."""
         palette = np.array(list(COLOURS.values()), dtype=np.float32)  # [8, 3]
-        flat = pixels.reshape(len(pixels), -1, 3).astype(np.float32)  # [N, H*W, 3]
-        distance = np.square(flat[:, :, None, :] - palette).sum(-1)  # [N, H*W, 8]
-        nearest = distance.argmin(-1)  # [N, H*W]
-        counts = (
-            np.stack([np.bincount(row, minlength=len(COLOURS)) for row in nearest]) if len(flat) else np.empty((0, 8))
-        )
-        return unit(counts.astype(np.float32))
+        distance = np.square(pixels[..., None, :].astype(np.float32) - palette).sum(-1)  # [N, H, W, 8]
+        nearest = distance.argmin(-1)  # [N, H, W]
+        counts = [(nearest == colour).sum((1, 2)) for colour in range(len(COLOURS))]  # 8 x [N]
+        return unit(np.stack(counts, axis=-1).astype(np.float32))
 
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
         return mean_pool(frame_vectors, len(COLOURS))
