@@ -57,12 +57,12 @@ class SearchEngine:
             return True
         if not known:
             return False
-        if any(row.model == space.model for row in known):
+        if any(other.model == space.model for other in known):
             raise QueryError(
                 f"The library was indexed with another version of the model {space.model!r}: "
                 "run `vsearch index` on its folders again."
             )
-        names = ", ".join(sorted({row.model for row in known}))
+        names = ", ".join(sorted({other.model for other in known}))
         raise QueryError(
             f"The library holds no vectors of the model {space.model!r}, only of {names}: "
             f"query with --model {known[0].model}, or index with --model {space.model}."

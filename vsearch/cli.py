@@ -1,0 +1,280 @@
+"""The commands: parse, call, print; nothing else. Only this module prints and exits.
+
+What is heavy to import is imported inside the command that needs it, so that `vsearch --help` is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from vsearch import __version__
+from vsearch.errors import PathError, QueryError, VsearchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vsearch.library import Library
+    from vsearch.settings import Settings
+
+app = typer.Typer(
+    name="vsearch",
+    help="Find the moment in a video that a sentence describes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--library", "-l", help="The library's folder.", show_default="VSEARCH_LIBRARY, else your data folder"
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model's name, or a model folder.", show_default="VSEARCH_MODEL, else mini"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    workers: Annotated[int, typer.Option(min=0, help="Videos decoded at once; 0 chooses.")] = 0,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget files below PATHS that are gone.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
+    from indexer import Indexer, IndexOptions
+    from indexer.report import IndexReporter, closing
+    from vsearch.library import Library
+    from vsearch.models.registry import load_model
+
+    settings = _settings(library, model)
+    encoder = load_model(settings.model, models=settings.models, threads=settings.threads)
+    options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
+    reporter = IndexReporter(_console(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
+    with tempfile.TemporaryDirectory() as scratch:
+        # A dry run of somebody who has no library yet looks at an empty one, and leaves none behind.
+        missing = dry_run and not settings.library.exists()
+        where = Path(scratch) / "library" if missing else settings.library
+        with Library.open(where, create=True) as opened, reporter:
+            for event in Indexer(opened, encoder, options).index(paths):
+                reporter.show(event)
+    summary = reporter.summary
+    assert summary is not None, "a run that was not interrupted ends with a summary"
+    if as_json:
+        _print_json(summary.as_json())
+    elif not quiet:
+        _console().print(closing(summary, Path.cwd()))
+    if not (summary.indexed or summary.unchanged or summary.moved or summary.pruned):
+        if not summary.skipped:
+            raise PathError(f"No video was found in {', '.join(str(path) for path in paths)}.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def query(
+    text: Annotated[str, typer.Argument(help="What can be seen, in a sentence or a word.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    per_video: Annotated[
+        int | None, typer.Option("--per-video", help="At most this many scenes of one file.", show_default="no limit")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", metavar="GLOB", help="Only files whose path or name fits, such as '*.mkv'.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) then or later, such as 2024-05-31.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) before the end of that day.")
+    ] = None,
+    min_duration: Annotated[
+        float | None, typer.Option("--min-duration", metavar="SECONDS", help="Only scenes at least this long.")
+    ] = None,
+    open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the scenes that a sentence describes, best first."""
+    from vsearch.search.query import Query
+
+    asked = Query(
+        text=text,
+        k=k,
+        per_video=per_video,
+        path_glob=path,
+        since=_date(since, "--since"),
+        until=_date(until, "--until", end_of_day=True),
+        min_duration=min_duration,
+    )
+    settings = _settings(library, model)
+    with _open(settings) as opened:
+        from vsearch.models.registry import load_model
+        from vsearch.search.engine import SearchEngine
+
+        engine = SearchEngine(opened, load_model(settings.model, models=settings.models, threads=settings.threads))
+        hits = engine.search(asked)
+    if as_json:
+        _print_json([hit.as_json() for hit in hits])
+    elif hits:
+        from vsearch.report import hits_table
+
+        _console().print(hits_table(hits, Path.cwd()))
+    else:
+        _console(stderr=True).print("No scene was found: nothing is indexed here, or nothing passes the filters.")
+    if open_first and hits:
+        from vsearch.player import play
+
+        play(hits[0].video, hits[0].start)
+
+
+@app.command()
+def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
+    """Say what the library holds, and which files could not be indexed."""
+    with _open(_settings(library, None)) as opened:
+        state = opened.status()
+    if as_json:
+        _print_json(state.as_json())
+        return
+    from vsearch.report import status_table, trouble_table
+
+    console = _console()
+    console.print(status_table(state))
+    if state.failures:
+        console.print("\nCould not be indexed:")
+        console.print(trouble_table([(failure.stamp.path, failure.cause) for failure in state.failures], Path.cwd()))
+
+
+@app.command()
+def remove(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.", show_default=False)],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget videos. The files themselves are not touched."""
+    with _open(_settings(library, None)) as opened:
+        roots = [path.expanduser().absolute() for path in paths]
+        known = {root: opened.files(under=root) for root in roots}
+        unknown = [root for root, files in known.items() if not files]
+        if unknown:
+            raise PathError(f"Nothing at {unknown[0]} is in the library {opened.path}: `vsearch status` says what is.")
+        with opened.writing():
+            removed = opened.forget_files(file.path for files in known.values() for file in files)
+            opened.save_snapshots()
+    if as_json:
+        _print_json({"files": removed.files, "videos": removed.videos, "scenes": removed.scenes})
+    else:
+        _console().print(f"Forgot {removed.files} files: {removed.videos} videos, {removed.scenes} scenes.")
+
+
+@app.command()
+def verify(
+    library: LibraryOption = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the catalog, every vector and the snapshots against each other. Exits with 1 where something is wrong."""
+    with _open(_settings(library, None)) as opened:
+        report = opened.verify(repair=repair)
+    if as_json:
+        _print_json(report.as_json())
+    else:
+        from vsearch.report import verify_lines
+
+        for line in verify_lines(report):
+            _console().print(line, markup=False, soft_wrap=True)
+    if not (report.clean or repair):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(as_json: JsonOption = False) -> None:
+    """List the models that are there, and how to add others."""
+    from vsearch.models.registry import list_models
+    from vsearch.report import models_table, readable
+
+    settings = _settings(None, None)
+    rows = list_models(settings.models)
+    if as_json:
+        _print_json([row.as_json() for row in rows])
+        return
+    console = _console()
+    console.print(models_table(rows))
+    console.print(
+        f"\nTo add one: put its model folder into {readable(settings.models)}, or name any model folder with --model.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def main() -> NoReturn:
+    """The console script: errors of ours become one line and exit code 1."""
+    try:
+        app()
+    except VsearchError as error:
+        from vsearch.report import readable
+
+        print(f"vsearch: {readable(str(error))}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("vsearch: stopped; what was indexed is kept, and the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(1)
+
+
+def _settings(library: Path | None, model: str | None) -> Settings:
+    from vsearch.settings import read_settings
+
+    return read_settings(library=library, model=model)
+
+
+def _open(settings: Settings) -> Library:
+    from vsearch.library import Library
+
+    return Library.open(settings.library)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_json(value: Any) -> None:
+    # ASCII, so that no terminal's encoding and no undecodable file name can make printing fail.
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _date(text: str | None, option: str, *, end_of_day: bool = False) -> datetime | None:
+    """An ISO date or date-time. A date alone means its first moment, or with end_of_day the first moment after it."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise QueryError(f"{option} takes a date such as 2024-05-31 or 2024-05-31T18:00, not {text!r}.") from error
+    whole_day = len(text) <= len("2024-05-31")
+    return when + timedelta(days=1) if end_of_day and whole_day else when

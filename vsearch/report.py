@@ -1,0 +1,131 @@
+"""How results look in a terminal: rich renderables out of plain data. Prints nothing itself.
+
+File names are hostile: every text that comes from outside goes through `readable`, which leaves no control character,
+no markup and nothing that a terminal cannot show.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from vsearch.media import Hit
+
+if TYPE_CHECKING:
+    from vsearch.library import LibraryStatus, VerifyReport
+    from vsearch.models.registry import ModelInfo
+
+
+def readable(text: str | Path) -> str:
+    """One printable line: control characters and undecodable bytes are shown as escapes."""
+    raw = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)
+
+
+def clock(seconds: float) -> str:
+    """0:07.5, 12:03.0, 1:02:03.4"""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{head}:{rest // 10:02d}.{rest % 10}"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def footage(seconds: float) -> str:
+    """A length of footage in the unit that suits it."""
+    if seconds < 60:
+        return f"{seconds:.1f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.2f} hours"
+
+
+def short_path(path: Path, base: Path) -> str:
+    """Relative to the working folder where the file lies below it: that is what a person can copy."""
+    return readable(path.relative_to(base) if path.is_relative_to(base) else path)
+
+
+def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """A table without frames; the columns named in `right` hold numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    numbers = set(right)
+    for column in columns:
+        # File names and causes fold rather than lose their end: it is what tells two of them apart.
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def hits_table(hits: Sequence[Hit], base: Path) -> Table:
+    table = plain_table(
+        "rank", "score", "file", "start", "end", "best", right=("rank", "score", "start", "end", "best")
+    )
+    for hit in hits:
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            Text(short_path(hit.video, base)),
+            clock(hit.start),
+            clock(hit.end),
+            clock(hit.best_time),
+        )
+    return table
+
+
+def models_table(models: Sequence[ModelInfo]) -> Table:
+    table = plain_table("model", "version", "dim", "licence", "size", "where", "note", right=("dim", "size"))
+    for model in models:
+        table.add_row(
+            Text(readable(model.name)),
+            readable(model.version),
+            str(model.dim),
+            Text(readable(model.licence)),
+            size(model.size_bytes),
+            model.source,
+            Text(readable(model.note)),
+        )
+    return table
+
+
+def status_table(state: LibraryStatus) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("library", Text(readable(state.path)))
+    table.add_row("videos", f"{state.videos} in {state.files} files, {footage(state.seconds)}")
+    table.add_row("scenes", str(state.scenes))
+    for row in state.spaces:
+        space = row.space
+        whole = "" if row.videos == state.videos else f" ({state.videos - row.videos} videos are still to be encoded)"
+        said = f"{space.model}, {space.channel}: {row.vectors} vectors of {space.dim} dimensions{whole}"
+        table.add_row("space", Text(readable(said)))
+    table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
+    table.add_row("failures", str(len(state.failures)))
+    return table
+
+
+def trouble_table(troubles: Iterable[tuple[Path, str]], base: Path) -> Table:
+    """Files and what is wrong with each."""
+    table = plain_table("file", "cause")
+    for path, cause in troubles:
+        table.add_row(Text(short_path(path, base)), Text(readable(cause)))
+    return table
+
+
+def verify_lines(report: VerifyReport) -> list[str]:
+    lines = [f"wrong: {readable(problem)}" for problem in report.problems]
+    lines += [f"repaired: {readable(repaired)}" for repaired in report.repaired]
+    lines += [f"to index again: {readable(path)}" for path in report.lost]
+    return lines or ["The library is sound."]
