@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from eval.pictures import Pictures, fit_picture
 from vsearch.errors import MediaError, PathError
@@ -98,7 +99,7 @@ def _frames_each_second(path: Path, size: FrameSize) -> Iterator[Pixels]:
                 start = time if start is None else start
                 if time - start >= count:
                     count = int(time - start) + 1
-                    yield fit_picture(frame.to_image(), size)
+                    yield fit_picture(Image.fromarray(frame.to_ndarray(format="rgb24")), size)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if count == 0:  # a damaged end leaves the frames before it
             raise MediaError(f"{path}: it cannot be decoded: {error}") from error

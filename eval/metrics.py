@@ -74,7 +74,7 @@ def video_to_text_ranks(scores: Scores, video_of: Indices, texts: Sequence[str] 
 
     scores [V, C] (rows are videos), video_of [C] the row of each caption's video, each row named at least once. With
     `texts` [C], captions of other videos that equal one of the query's own are left out. Ranks [V]. For one caption a
-    video this is the rank in the transposed matrix; for several it is the rule of CLIP4Clip's multi-sentence evaluation.
+    video this is the rank in the transposed matrix; for several it is CLIP4Clip's multi-sentence rule.
     """
     check_scores(scores)
     videos = scores.shape[0]

@@ -38,6 +38,7 @@ from eval.metrics import (
     text_to_video_ranks,
     video_to_text_ranks,
 )
+from eval.models import open_model
 from eval.pictures import Pictures
 from eval.post import DSL_SCALE, QB_NORM_BETA, dsl, qb_norm
 from eval.published import PUBLISHED
@@ -156,7 +157,8 @@ def post_label(post: Post, bank: Scores | None) -> str:
     if post == "dsl":
         return f"DSL, scale {DSL_SCALE:g} (sees all test queries at once)"
     if post == "qbnorm":
-        return f"QB-Norm, beta {QB_NORM_BETA:g}, bank of {len(bank) if bank is not None else 0} training captions, T2V only"
+        size = len(bank) if bank is not None else 0
+        return f"QB-Norm, beta {QB_NORM_BETA:g}, bank of {size} training captions, T2V only"
     return "none"
 
 
@@ -207,8 +209,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _score_model(arguments: argparse.Namespace, options: Options) -> tuple[Result, str]:
-    from vsearch.models.registry import load_model
-
     whole = load_benchmark(arguments.protocol, arguments.annotations)
     bank = load_bank(arguments.protocol, arguments.annotations) if options.post == "qbnorm" else []
     with ExitStack() as stack:
@@ -217,7 +217,7 @@ def _score_model(arguments: argparse.Namespace, options: Options) -> tuple[Resul
             source = PictureFrames(stack.enter_context(Pictures(arguments.frames)))
         else:
             source = VideoFolder(arguments.videos)
-        model = load_model(arguments.model)
+        model = open_model(arguments.model)
         return score_videos(model, source, whole, options, bank), model.space.model
 
 

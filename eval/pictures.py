@@ -91,7 +91,7 @@ class Pictures:
 
 
 def fit_picture(picture: Image.Image, size: FrameSize) -> Pixels:
-    """Scale to `size`: "squash" takes the whole picture; "crop" its centre, shorter side to size. uint8 RGB [H, W, 3]."""
+    """Scale to `size`: "squash" takes the whole picture, "crop" its centre. uint8 RGB [H, W, 3]."""
     rgb = picture.convert("RGB")
     if size.fit == "crop":
         scale = max(size.width / rgb.width, size.height / rgb.height)

@@ -25,9 +25,9 @@ def dsl(scores: Scores, scale: float = DSL_SCALE) -> Scores:
 def qb_norm(scores: Scores, bank: Scores, beta: float = QB_NORM_BETA) -> Scores:
     """Querybank normalisation with the dynamic inverted softmax (Bogolin et al. 2022).
 
-    scores [Q, N] of the test, bank [B, N] of other queries against the same items. A hub is an item that comes first for
-    some query of the bank. A test query that a hub answers gets exp(beta s) / sum over the bank of exp(beta s_bank),
-    item by item; every other query keeps its scores.
+    scores [Q, N] of the test, bank [B, N] of other queries against the same items. A hub is an item that comes first
+    for some query of the bank. A test query that a hub answers gets exp(beta s) / sum over the bank of
+    exp(beta s_bank), item by item; every other query keeps its scores.
     """
     check_scores(scores)
     check_scores(bank)

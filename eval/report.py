@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ def run(command: Callable[[], None]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # who reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -73,7 +76,7 @@ def figures_table(rows: Mapping[str, Mapping[str, Estimate]], names: Sequence[st
 def published_table(ours: str, t2v: Mapping[str, Estimate], v2t: Mapping[str, Estimate],
                     published: Sequence[PublishedRow]) -> list[str]:  # fmt: skip
     """Our row among the published ones, by R@1."""
-    row = PublishedRow(ours, *(t2v[n].value for n in ("R@1", "R@5", "R@10")), v2t_r1=v2t["R@1"].value)
+    row = PublishedRow(ours, t2v["R@1"].value, t2v["R@5"].value, t2v["R@10"].value, v2t["R@1"].value)
     rows = sorted([*published, row], key=lambda r: r.r1)
     width = max(len(r.model) for r in rows) + 4
     lines = [f"{'text to video':<{width}}" + "".join(f"{n:>8}" for n in ("R@1", "R@5", "R@10")) + "   V2T R@1"]
