@@ -15,6 +15,7 @@ from eval.metrics import Scores
 from vsearch.errors import ModelError
 from vsearch.media import Vectors
 from vsearch.models.base import VideoEncoder
+from vsearch.models.pooling import mean_pool, unit
 
 Aggregation = Literal["model", "single", "mean", "kmeans"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
@@ -32,7 +33,7 @@ def aggregate(how: Aggregation, model: VideoEncoder, videos: Sequence[Vectors]) 
     if how == "single":
         return [unit(video[len(video) // 2][None]) for video in videos]
     if how == "mean":
-        return [unit(unit(video).mean(axis=0, keepdims=True)) for video in videos]
+        return list(mean_pool(videos, model.space.dim)[:, None, :])
     return [kmeans(unit(video), min(CENTRES, len(video))) for video in videos]
 
 
@@ -67,9 +68,3 @@ def kmeans(vectors: Vectors, centres: int, steps: int = 20) -> Vectors:
             break
         means = moved
     return means
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Rows to unit length; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -40,7 +40,7 @@ class Outcome:
 
 
 def rank_of_right(scores: Sequence[tuple[float, bool]], behind: int) -> int:
-    """Rank of the right one among (score, is it right), one a file; ties count against it. `behind` if it is missing."""
+    """Rank of the right one among (score, is it right), one a file; ties count against it."""
     own = max((score for score, right in scores if right), default=None)
     if own is None:
         return behind

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.aggregation import unit
 from eval.captions import read_table
 from eval.gallery import encode_texts
 from eval.metrics import TIE_RULE, Estimate, Indices, Scores, as_json, mean_estimate, ranks_of
@@ -27,6 +26,7 @@ from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Vectors
 from vsearch.models.base import Model
+from vsearch.models.pooling import unit
 
 TEMPLATES = ("{}", "a video of {}", "a photo of {}", "this is {}")
 METRICS = ("top-1", "top-5", "mAP")
