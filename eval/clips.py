@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,8 @@ from eval.metrics import TIE_RULE, Ranks, as_json, figures
 from eval.models import open_model
 from eval.report import figures_table, note, notes, print_json, run
 from vsearch.errors import InputError, PathError
+from vsearch.media import Hit
+from vsearch.search.query import Query
 
 if TYPE_CHECKING:
     from vsearch.library import Library
@@ -52,26 +54,31 @@ def evaluate_clips(folder: Path, captions: Sequence[Caption], library: Library, 
     from indexer import Indexer
     from indexer.events import Skipped
     from vsearch.search.engine import SearchEngine
-    from vsearch.search.query import Query
 
-    failed = [
-        f"{event.path}: {event.cause}"
-        for event in Indexer(library, model).index([folder])
-        if isinstance(event, Skipped)
-    ]
-    if not library.files(folder):
-        raise InputError(f"no video of {folder} could be indexed")
-    key_of = {row.path: row.key for row in library.files()}
+    events = Indexer(library, model).index([folder])
+    failed = tuple(f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped))
+    key_of = {row.path.resolve(): row.key for row in library.files()}
+    if not any(path.is_relative_to(folder.resolve()) for path in key_of):
+        raise InputError(f"no video of {folder} could be indexed" + (f": {failed[0]}" if failed else ""))
+    ranks = rank_captions(SearchEngine(library, model).search, folder, captions, key_of)
+    return Outcome(ranks, len(set(key_of.values())), failed)
+
+
+def rank_captions(
+    search: Callable[[Query], Sequence[Hit]], folder: Path, captions: Sequence[Caption], key_of: Mapping[Path, str]
+) -> Ranks:
+    """For each caption the rank of its file. key_of: the content key of every indexed file, by its resolved path.
+
+    Copies of one file are one video: finding either is right.
+    """
     gallery = len(set(key_of.values()))
-    engine = SearchEngine(library, model)
     ranks = []
     for caption in captions:
-        path = folder / caption.file
-        key = key_of.get(path, key_of.get(path.resolve()))
-        hits = engine.search(Query(text=caption.text, k=gallery, per_video=1))
-        scores = [(hit.score, key is not None and key_of.get(hit.video) == key) for hit in hits]
+        key = key_of.get((folder / caption.file).resolve())
+        hits = search(Query(text=caption.text, k=gallery, per_video=1))
+        scores = [(hit.score, key is not None and key_of.get(hit.video.resolve()) == key) for hit in hits]
         ranks.append(rank_of_right(scores, behind=gallery + 1))
-    return Outcome(np.array(ranks, dtype=np.int64), gallery, tuple(failed))
+    return np.array(ranks, dtype=np.int64)
 
 
 def find_table(folder: Path) -> Path:
@@ -94,6 +101,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         place = arguments.library or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
         model = open_model(arguments.model)
         library = stack.enter_context(Library.open(place, create=True))
+        note(f"indexing {folder}")
         outcome = evaluate_clips(folder, table.captions, library, model)
     names = sorted({caption.file for caption in table.captions})
     number = {name: i for i, name in enumerate(names)}

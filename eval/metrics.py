@@ -10,7 +10,7 @@ one of its own is neither right nor wrong, and is left out of that query's ranki
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,15 +141,12 @@ def mean_estimate(
     return Estimate(float(values.mean()), float(low), float(high))
 
 
-def _draws(count: int, groups: Indices | None, replicates: int, seed: int) -> list[Indices]:
-    """How often each of `count` queries is drawn, a row a replicate."""
+def _draws(count: int, groups: Indices | None, replicates: int, seed: int) -> Iterator[Indices]:
+    """For each replicate how often each of `count` queries is drawn."""
     random = np.random.default_rng(seed)
-    if groups is None:
-        return [np.bincount(random.integers(0, count, count), minlength=count) for _ in range(replicates)]
-    names, number = np.unique(groups, return_inverse=True)
-    return [
-        np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))[number] for _ in range(replicates)
-    ]
+    names, number = np.unique(np.arange(count) if groups is None else groups, return_inverse=True)
+    for _ in range(replicates):
+        yield np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))[number]
 
 
 def _weighted_figures(ordered: Ranks, weights: Indices) -> tuple[float, ...]:

@@ -117,8 +117,7 @@ def score_file(path: Path, protocol: ProtocolName, annotations: Path | None) -> 
         raise PathError(f"{path} is not a numpy file that can be read: {error}") from error
     if not isinstance(scores, np.ndarray):
         raise InputError(f"{path} holds several arrays: give one matrix in a .npy file")
-    check_scores(scores)
-    scores = scores.astype(np.float32, copy=False)
+    check_scores(scores)  # its precision stays: rounding would make ties
     benchmark = load_benchmark(protocol, annotations) if annotations is not None else _stand_in(protocol, scores)
     wanted = (len(benchmark.captions), len(benchmark.videos))
     if scores.shape != wanted:

@@ -7,6 +7,8 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -20,6 +22,18 @@ def picture(colour: str, ending: str = "png") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), COLOURS[colour]).save(buffer, {"jpg": "jpeg"}.get(ending, ending))
     return buffer.getvalue()
+
+
+def write_clip(path: Path, colours: list[str], rate: int = 5) -> None:
+    """One second of each colour."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for colour in colours:
+            pixels = np.full((48, 64, 3), COLOURS[colour], dtype=np.uint8)
+            for _ in range(rate):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
 
 
 @pytest.fixture

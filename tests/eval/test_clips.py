@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from eval import clips
 from eval.captions import Caption, read_captions
-from eval.clips import find_table, rank_of_right
+from eval.clips import find_table, rank_captions, rank_of_right
+from tests.eval.conftest import write_clip
 from vsearch.errors import InputError, PathError
+from vsearch.media import Hit
+from vsearch.search.query import Query
 
 
 @pytest.fixture
@@ -55,6 +60,34 @@ def test_ranks_of_files_count_ties_against_the_right_one() -> None:
     assert rank_of_right([(0.9, True), (0.5, False)], behind=9) == 1
     assert rank_of_right([(0.9, False)], behind=9) == 9
     assert rank_of_right([], behind=9) == 9
+
+
+def test_every_file_is_asked_for_once_and_copies_are_one_video(folder: Path) -> None:
+    key_of = {folder / "a.mp4": "A", folder / "copy.mp4": "A", folder / "b c.mp4": "B", folder / "other.mp4": "C"}
+    scores = {"copy.mp4": 0.7, "b c.mp4": 0.9, "other.mp4": 0.2}
+    asked: list[Query] = []
+
+    def search(query: Query) -> list[Hit]:
+        asked.append(query)
+        ranked = sorted(scores, key=lambda name: -scores[name])
+        return [Hit(i, scores[name], folder / name, 0, 1, {}, 0) for i, name in enumerate(ranked, start=1)]
+
+    captions = [Caption("a.mp4", "a dog"), Caption("b c.mp4", "a cat"), Caption("failed.mp4", "a cow")]
+    assert rank_captions(search, folder, captions, key_of).tolist() == [2, 1, 4]
+    assert [(q.text, q.k, q.per_video) for q in asked] == [("a dog", 3, 1), ("a cat", 3, 1), ("a cow", 3, 1)]
+
+
+@pytest.mark.skipif(find_spec("indexer.pipeline") is None, reason="there is no indexer to index with")
+def test_the_product_finds_clips_by_their_colour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, colours in (("a", ["red"]), ("b", ["green", "blue"]), ("distractor", ["yellow"])):
+        write_clip(tmp_path / f"{name}.mp4", colours * 2)
+    (tmp_path / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42 cut")
+    (tmp_path / "captions.tsv").write_text("a.mp4\tred\nb.mp4\tblue\nb.mp4\tgreen\nbroken.mp4\tcyan\n")
+    assert clips.main([str(tmp_path), "--model", "fake", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["videos"], result["failed"], result["captions"]) == (3, 1, 4)
+    assert result["R@1"] == 75  # the broken file counts as not found
+    assert result["ci95"]["R@1"][0] < 75
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
 from eval import annotations, msrvtt
 from eval.annotations import IDENTICAL_CAPTIONS_1K_A, identical_texts, load_bank, load_benchmark
-from tests.eval.conftest import TarMaker, picture
+from tests.eval.conftest import TarMaker, picture, write_clip
 from vsearch.errors import InputError
-from vsearch.models.fake import COLOURS
 
 COLOUR_OF = {"video7": "red", "video8": "green", "video9": "blue"}
 
@@ -121,18 +119,6 @@ def test_a_part_of_the_videos_is_evaluated_and_counted(
     assert "Not comparable" in output.out
     assert "could not be read: 1" in output.err
     assert "video9/f" in output.err
-
-
-def write_clip(path: Path, colours: list[str], rate: int = 5) -> None:
-    """One second of each colour."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for colour in colours:
-            pixels = np.full((48, 64, 3), COLOURS[colour], dtype=np.uint8)
-            for _ in range(rate):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def test_a_folder_of_videos(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
