@@ -1,0 +1,85 @@
+"""What turns frames and texts into scores: aggregation, re-ranking, post-processing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.aggregation import AGGREGATIONS, aggregate, kmeans, similarity
+from eval.post import dsl, qb_norm
+from eval.rerank import rerank
+from vsearch.errors import InputError, ModelError
+from vsearch.models.fake import FakeModel
+from vsearch.models.pooling import unit
+
+E = np.eye(8, dtype=np.float32)
+
+
+def random_units(*shape: int) -> np.ndarray:
+    return unit(np.random.default_rng(7).normal(size=shape).astype(np.float32))
+
+
+@pytest.mark.parametrize("how", AGGREGATIONS)
+def test_a_video_of_one_frame_is_that_frame(how: str) -> None:
+    frames = random_units(1, 8)
+    (video,) = aggregate(how, FakeModel(), [frames])  # type: ignore[arg-type]
+    assert video == pytest.approx(frames, abs=1e-6)
+
+
+def test_mean_is_the_direction_between_the_frames() -> None:
+    (video,) = aggregate("mean", FakeModel(), [E[:2]])
+    assert video[0, :2] == pytest.approx([0.5**0.5, 0.5**0.5])
+
+
+def test_single_takes_the_middle_frame() -> None:
+    (video,) = aggregate("single", FakeModel(), [E[:3]])
+    assert (video == E[1:2]).all()
+
+
+def test_the_closest_centre_counts() -> None:
+    videos = aggregate("kmeans", FakeModel(), [np.repeat(E[:3], 4, axis=0), E[3:4]])
+    assert [len(v) for v in videos] == [3, 1]
+    assert similarity(E[:4], videos) == pytest.approx(np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), abs=1e-6)
+
+
+def test_kmeans_makes_no_centre_of_copies_and_finds_the_clusters() -> None:
+    assert len(kmeans(np.repeat(E[:1], 5, axis=0), 3)) == 1
+    near = unit(np.concatenate([E[:1] + 0.05 * random_units(6, 8), E[1:2] + 0.05 * random_units(6, 8)]))
+    centres = kmeans(near, 2)
+    assert np.abs(centres).argmax(axis=1).tolist() == [0, 1]
+    assert np.linalg.norm(centres, axis=1) == pytest.approx([1, 1])
+
+
+def test_frame_vectors_of_another_dimension_need_the_models_own_aggregation() -> None:
+    with pytest.raises(ModelError, match="--aggregation model"):
+        aggregate("mean", FakeModel(), [random_units(2, 5)])
+
+
+def test_the_recalled_are_reordered_and_the_others_keep_their_order_behind() -> None:
+    scores = np.array([[0.9, 0.8, 0.7, 0.6]], dtype=np.float32)
+    result = rerank(scores, lambda row, item: [-5.0, 0.0, 9.0, 9.0][item], recall=2)
+    assert np.argsort(-result[0]).tolist() == [1, 0, 2, 3]
+    assert result[0, 1] == pytest.approx(0.8)
+    everything = rerank(scores, lambda row, item: [-5.0, 0.0, 9.0, 9.0][item], recall=99)
+    assert np.argsort(-everything[0]).tolist() == [2, 3, 1, 0]
+    with pytest.raises(InputError, match="at least one"):
+        rerank(scores, lambda row, item: 0.0, recall=0)
+
+
+def test_dsl_takes_an_item_from_the_query_that_wants_it_less() -> None:
+    scores = np.array([[0.5, 0.4], [0.9, 0.3]], dtype=np.float32)  # item 0 wins both queries
+    assert scores.argmax(axis=1).tolist() == [0, 0]
+    assert dsl(scores, scale=10).argmax(axis=1).tolist() == [1, 0]
+    share = np.exp(5) / (np.exp(5) + np.exp(9))
+    assert dsl(scores, scale=10)[0, 0] == pytest.approx(0.5 * share, rel=1e-5)
+
+
+def test_qb_norm_lowers_a_hub_and_leaves_other_queries_alone() -> None:
+    bank = np.array([[0.9, 0.1, 0.1], [0.8, 0.2, 0.1]], dtype=np.float32)  # item 0 is the hub
+    scores = np.array([[0.6, 0.5, 0.1], [0.3, 0.5, 0.7]], dtype=np.float32)
+    result = qb_norm(scores, bank, beta=5)
+    assert result[0].argmax() == 1
+    assert result[0] == pytest.approx(np.exp(5 * scores[0]) / np.exp(5 * bank).sum(axis=0), rel=1e-4)
+    assert (result[1] == scores[1]).all()
+    with pytest.raises(InputError, match="same items"):
+        qb_norm(scores, bank[:, :2])
