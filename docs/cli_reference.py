@@ -1,7 +1,7 @@
 """Write docs/cli.md: the `--help` text of every command, as the program prints it.
 
-    python docs/cli_reference.py            write it anew
-    python docs/cli_reference.py --check    exit 1 if it is not current
+python docs/cli_reference.py            write it anew
+python docs/cli_reference.py --check    exit 1 if it is not current
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ of date.
 """
 
 
-def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(names from the program down, command) of a click command and all below it, hidden ones left out."""
-    yield path, command
-    for name, child in getattr(command, "commands", {}).items():
+def contexts(command: Any, name: str, parent: Any = None) -> Iterator[Any]:
+    """A click context of the command and of all below it, in the order of the help, hidden ones left out."""
+    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
+    yield context
+    for child_name, child in getattr(command, "commands", {}).items():
         if not child.hidden:
-            yield from commands(child, (*path, name))
+            yield from contexts(child, child_name, context)
 
 
 def reference() -> str:
@@ -40,10 +41,9 @@ def reference() -> str:
     from vsearch.cli import app
 
     sections = [INTRODUCTION]
-    for path, command in commands(typer.main.get_command(app), ("vsearch",)):
-        context = command.context_class(command, info_name=" ".join(path), terminal_width=80)
-        text = "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
-        sections.append(f"## {' '.join(path)}\n\n```text\n{text}\n```\n")
+    for context in contexts(typer.main.get_command(app), "vsearch"):
+        text = "\n".join(line.rstrip() for line in context.get_help().strip().splitlines())
+        sections.append(f"## {context.command_path}\n\n```text\n{text}\n```\n")
     return "\n".join(sections)
 
 
