@@ -91,7 +91,6 @@ def _photograph(file: str, terms: str) -> Source:
 
 
 ASTRONAUT = _photograph("astronaut.png", "NASA, public domain")
-BRICK = _photograph("brick.png", "CC0Textures, CC0")
 CAMERA = _photograph("camera.png", "Lav Varshney, CC0")
 CAT = _photograph("chelsea.png", "Stefan van der Walt, CC0")
 COFFEE = _photograph("coffee.png", "Rachel Michetti, CC0")
@@ -136,7 +135,6 @@ CLIPS = (
     Clip(
         "museum visit.mp4",
         (
-            Shot(BRICK, 2400, Framing(0.5, 0.2, 1.1), Framing(0.5, 0.7, 1.1)),
             Shot(COINS, 3600, Framing(0.4, 0.3, 1.3), Framing(0.6, 0.7, 1.3)),
             Shot(HORSE, 3000, Framing(0.5, 0.3), Framing(0.5, 0.5)),
             Shot(GRAVEL, 2400, Framing(0.3, 0.5, 1.2), Framing(0.7, 0.5, 1.2)),

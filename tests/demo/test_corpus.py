@@ -118,3 +118,11 @@ def test_command_reports_a_folder_that_cannot_be_made(tmp_path: Path, capsys: py
     assert demo.main([str(tmp_path / "file" / "corpus")]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1 and "cannot write" in captured.err
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+def test_default_detector_finds_the_cuts(clip: Clip, rendered: Path) -> None:
+    from scenedetect import AdaptiveDetector, detect
+
+    shots = detect(str(rendered / clip.name), AdaptiveDetector())
+    assert [start.seconds for start, _ in shots] == pytest.approx([0.0, *clip.cuts], abs=0.05)
