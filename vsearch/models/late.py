@@ -59,7 +59,9 @@ def late_scores(
     along = np.add.reduceat(weights * scores, starts)  # [S]: the weighted frames' sum along the query
     if pool == "softmax":
         return _float32(along / total)
-    sums = np.add.reduceat(weights[:, None] * frames, starts)  # [S, D]
+    # A product a scene: reduceat over rows of D numbers takes forty times as long.
+    ends = starts + lengths
+    sums = np.stack([weights[a:b] @ frames[a:b] for a, b in zip(starts, ends, strict=True)])  # [S, D]
     return _float32(along / np.maximum(np.linalg.norm(sums, axis=1), 1e-12))
 
 
