@@ -7,11 +7,14 @@ committed before its question.
 from __future__ import annotations
 
 import fnmatch
+import json
 import logging
+import os
+import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -63,6 +66,7 @@ class Library:
         self._guard = threading.Lock()
         self._writer: Writer | None = None
         self._indexes: dict[int, SpaceIndex] = {}
+        self._spaces: tuple[int, list[SpaceRow]] | None = None
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> Library:
@@ -223,7 +227,13 @@ class Library:
 
     def spaces(self) -> list[SpaceRow]:
         """Every space, oldest first."""
-        return self._reader.spaces()
+        with self._reader.transaction():
+            change = self._reader.state().change
+            # Counting a million vectors takes longer than searching them.
+            known = self._spaces
+            if known is None or known[0] != change:
+                known = self._spaces = (change, self._reader.spaces())
+        return list(known[1])
 
     def frame_vectors(self, space: Space, scene_ids: Sequence[int]) -> dict[int, tuple[Vectors, Seconds]]:
         """Frames of scenes in a space: float32 [T, F] (rounded to int8 steps) and their times, seconds [T]."""
@@ -240,16 +250,15 @@ class Library:
     ) -> NDArray[np.int64] | None:
         """Ids, ascending, of the scenes that pass every given filter; None if none is given.
 
-        path_glob: shell pattern, * crosses folders; without a slash it is held against the file's name, else against
-        the path or its end. since, until: Unix seconds, [since, until), against the time that the container says it
-        was recorded, else the oldest modification time of its files. min_duration: seconds of the scene.
+        path_glob: shell pattern; without a slash it is held against the file's name ("*.mkv"), else against the path or
+        its end ("holidays/*"), where * crosses folders. since, until: Unix seconds, [since, until), against the time
+        that the container says it was recorded, else the oldest modification time of its files. min_duration: seconds.
         """
         conditions: list[str] = []
         values: list[object] = []
         if path_glob is not None:
-            ids = {row.video_id for row in self.files() if _matches(row.path, path_glob)}
             conditions.append("scenes.video_id IN (SELECT value FROM json_each(?))")
-            values.append(f"[{','.join(map(str, sorted(ids)))}]")
+            values.append(json.dumps(sorted(self._reader.videos_at(_matcher(path_glob)))))
         taken = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
         for limit, comparison in ((since, ">="), (until, "<")):
             if limit is not None:
@@ -345,8 +354,17 @@ class Library:
             return verify.check(self._reader, self._snapshots).report(repaired, found.lost)
 
 
-def _matches(path: PurePath, pattern: str) -> bool:
-    if "/" not in pattern:
-        return fnmatch.fnmatch(path.name, pattern)
-    text = path.as_posix()
-    return fnmatch.fnmatch(text, pattern) or fnmatch.fnmatch(text, "*/" + pattern)
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether a path, as text, is one that a shell pattern names: see `Library.select_scenes`."""
+    # Windows paths may be written with either slash.
+    pattern = os.path.normcase(pattern).replace(os.sep, "/")
+    expression = re.compile(fnmatch.translate(pattern))
+    end = re.compile(fnmatch.translate(f"*/{pattern}"))
+
+    def matches(path: str) -> bool:
+        text = os.path.normcase(path).replace(os.sep, "/")
+        if "/" not in pattern:
+            return expression.match(text.rpartition("/")[2]) is not None
+        return (expression.match(text) or end.match(text)) is not None
+
+    return matches

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,12 @@ class Reader:
                 values,
             ).fetchall()
         return [FileRow(codec.path_from_bytes(path), *rest) for path, *rest in rows]
+
+    def videos_at(self, matches: Callable[[str], bool]) -> set[int]:
+        """Ids of the videos that lie at a path that matches."""
+        with self.transaction() as connection:
+            rows = connection.execute("SELECT path, video_id FROM files")
+            return {video_id for path, video_id in rows if matches(os.fsdecode(path))}
 
     def video(self, key: str) -> VideoRow | None:
         with self.transaction() as connection:

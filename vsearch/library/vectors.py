@@ -170,7 +170,14 @@ class Base:
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
         else:
             parameters = faiss.SearchParameters(sel=selector)
-        found: Ids = self.index.search(queries, k, params=parameters)[1]
+        # FAISS divides work by query. For a single one a second thread has nothing to do, but is waited for: on a busy
+        # machine that costs more than the search. The setting is the calling thread's own.
+        before = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(min(before, len(queries)))
+        try:
+            found: Ids = self.index.search(queries, k, params=parameters)[1]
+        finally:
+            faiss.omp_set_num_threads(before)
         return found
 
 
