@@ -33,13 +33,13 @@ class WriterLock:
             from filelock import FileLock, Timeout
 
             lock = FileLock(self._folder / "writer.lock", blocking=False)
-            try:
-                with translated(self._folder):
+            with translated(self._folder):
+                try:
                     lock.acquire()
-            except Timeout as error:
-                raise LibraryLocked(
-                    f"another process is writing to the library {self._folder}: wait until it is done, or stop it"
-                ) from error
+                except Timeout as error:  # an OSError itself
+                    raise LibraryLocked(
+                        f"another process is writing to the library {self._folder}: wait until it is done, or stop it"
+                    ) from error
             self._depth = 1
             try:
                 yield True

@@ -113,7 +113,7 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
             part = codes[start : start + 4096].view(np.float16).astype(np.float32)
             yield ids[start : start + 4096].astype(np.int64), part
         return
-    ivf = faiss.extract_index_ivf(index)
+    ivf = faiss.downcast_index(index)
     for number in range(ivf.nlist):
         size = ivf.invlists.list_size(number)
         if size == 0:
@@ -123,9 +123,7 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
         if recipe.kind == "ivf":
             yield ids, codes.view(np.float16).astype(np.float32)
         else:
-            vectors = np.empty((size, index.d), dtype=np.float32)
-            ivf.sq.decode(faiss.swig_ptr(codes), faiss.swig_ptr(vectors), size)
-            yield ids, vectors
+            yield ids, ivf.sq.decode(codes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
