@@ -1,0 +1,27 @@
+"""What is stored: a folder with a SQLite catalog, which is the truth, and FAISS snapshots, a cache of it."""
+
+from vsearch.library.library import Library
+from vsearch.library.rows import (
+    Failure,
+    FileRow,
+    LibraryStatus,
+    RemovalReport,
+    SceneRow,
+    SpaceRow,
+    VerifyReport,
+    VideoRecord,
+    VideoRow,
+)
+
+__all__ = [
+    "Failure",
+    "FileRow",
+    "Library",
+    "LibraryStatus",
+    "RemovalReport",
+    "SceneRow",
+    "SpaceRow",
+    "VerifyReport",
+    "VideoRecord",
+    "VideoRow",
+]

@@ -1,0 +1,313 @@
+"""Query latency, cold and warm, over a synthetic library: `python -m benchmarks.query_latency --scenes 1000 100000`.
+
+cold    a fresh process: Python starts, the library is opened and searched, the hits are looked up. With --command it is
+        the whole `vsearch query` instead (the space is then that of the model the command loads).
+warm    one process asks on: median and 95th percentile of search, scenes and frames of 10 hits
+recall  of the 10 nearest, against comparing everything
+
+The vectors are clustered as CLIP's are: a common direction (mean cosine of two scenes about 0.5), topics of uneven size
+around it, scenes around each topic; a query lies near a topic. Two frames a scene, five scenes a video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.library import Library, VideoRecord, codec
+from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
+
+DIM = 512
+K = 10
+SCENES_A_VIDEO = 5
+SPACE = Space(model="synthetic", fingerprint="benchmark", dim=DIM)
+INFO = VideoInfo(duration=25.0, width=1280, height=720, codec="h264", container="mp4")
+
+COLD = """
+import sys
+from pathlib import Path
+import numpy as np
+from vsearch.library import Library
+from vsearch.media import Space
+query = np.load(sys.argv[2], allow_pickle=False)
+space = Space(model="synthetic", fingerprint=sys.argv[3], dim=query.shape[1])
+with Library.open(Path(sys.argv[1])) as library:
+    scores, ids = library.search_vectors(space, query, 10)
+    found = library.scenes(ids[0].tolist())
+    assert len(found) == 10
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One size of library. Times are milliseconds."""
+
+    scenes: int
+    index: str
+    cold_ms: float
+    warm_median_ms: float
+    warm_p95_ms: float
+    filtered_median_ms: float
+    recall_at_10: float
+    filtered_recall_at_10: float
+    snapshot_seconds: float | None
+    catalog_mb: float
+    snapshot_mb: float
+
+
+class Synthetic:
+    """Clustered unit vectors, the same for a seed."""
+
+    def __init__(self, scenes: int, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        topics = max(20, scenes // 200)
+        self._common = _unit(self._rng.standard_normal((1, DIM)))
+        self._topics = _unit(self._common + _unit(self._rng.standard_normal((topics, DIM))))
+        weights = 1 / np.arange(1, topics + 1) ** 0.5
+        self._weights = weights / weights.sum()
+
+    def draw(self, count: int, spread: float = 0.7) -> Vectors:
+        """float32 [count, DIM]."""
+        topics = self._rng.choice(len(self._topics), size=count, p=self._weights)
+        noise = self._rng.standard_normal((count, DIM), dtype=np.float32) * np.float32(spread / np.sqrt(DIM))
+        return _unit(self._topics[topics] + noise)
+
+
+def _unit(rows: NDArray[np.float64] | NDArray[np.float32]) -> Vectors:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def build(folder: Path, scenes: int) -> Library:
+    """A library of that many scenes; kept in `folder` for the next time. Rows are written in bulk, not a video each."""
+    if folder.exists():
+        return Library.open(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    if partial.exists():
+        import shutil
+
+        shutil.rmtree(partial)
+    source = Synthetic(scenes)
+    with Library.open(partial, create=True) as library:
+        # One video by the front door makes the space; the others follow in bulk, rows exactly alike.
+        library.add_video(_record(0, source.draw(SCENES_A_VIDEO)))
+    _fill(partial / "catalog.db", source, scenes)
+    partial.rename(folder)
+    return Library.open(folder)
+
+
+def _record(number: int, vectors: Vectors) -> VideoRecord:
+    scenes = tuple(
+        EncodedScene(Scene(5.0 * i, 5.0 * i + 5.0), vector, np.stack([vector, vector]), 5.0 * i + np.array([1.0, 3.0]))
+        for i, vector in enumerate(vectors)
+    )
+    return VideoRecord(_stamp(number), f"key-{number}", INFO, SPACE, scenes)
+
+
+def _stamp(number: int) -> FileStamp:
+    return FileStamp(Path(f"/videos/{number % 1000:03d}/clip-{number}.mp4"), 1_000_000 + number, 1_700_000_000 * 10**9)
+
+
+def _fill(database: Path, source: Synthetic, scenes: int) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    per_batch = 4000
+    for first in range(1, scenes // SCENES_A_VIDEO, per_batch):
+        numbers = range(first, min(first + per_batch, scenes // SCENES_A_VIDEO))
+        connection.execute("BEGIN")
+        connection.execute("UPDATE meta SET change = change + 1")
+        connection.executemany(
+            "INSERT INTO videos VALUES (?, ?, 25.0, 1280, 720, 'h264', 'mp4', 0, 0, NULL)",
+            ((n + 1, f"key-{n}") for n in numbers),
+        )
+        connection.executemany(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
+            (
+                (n + 1, codec.path_to_bytes(s.path), s.size, s.mtime_ns, n + 1)
+                for n, s in ((n, _stamp(n)) for n in numbers)
+            ),
+        )
+        connection.executemany("INSERT INTO encodings VALUES (?, 1)", ((n + 1,) for n in numbers))
+        vectors = source.draw(len(numbers) * SCENES_A_VIDEO)
+        spans = [(n * SCENES_A_VIDEO + i + 1, n + 1, i) for n in numbers for i in range(SCENES_A_VIDEO)]
+        connection.executemany(
+            "INSERT INTO scenes VALUES (?, ?, ?, ?, ?)",
+            ((scene, video, i, 5.0 * i, 5.0 * i + 5.0) for scene, video, i in spans),
+        )
+        connection.executemany(
+            "INSERT INTO vectors VALUES (?, 1, ?, (SELECT change FROM meta), ?)",
+            ((s[0], s[0], codec.vector_to_bytes(v)) for s, v in zip(spans, vectors, strict=True)),
+        )
+        connection.executemany(
+            "INSERT INTO frames VALUES (?, 1, ?, ?, ?)",
+            (
+                (
+                    s[0],
+                    s[0],
+                    codec.times_to_bytes(5.0 * s[2] + np.array([1.0, 3.0])),
+                    codec.frames_to_bytes(np.stack([v, v])),
+                )
+                for s, v in zip(spans, vectors, strict=True)
+            ),
+        )
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def exact(library: Library, queries: Vectors, allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The K nearest by comparing everything that the catalog holds: ids [Q, K]."""
+    scores: list[Vectors] = []
+    ids: list[NDArray[np.int64]] = []
+    for part, halves in _all_vectors(library):
+        keep = slice(None) if allowed is None else np.isin(part, allowed)
+        if len(part[keep]) == 0:
+            continue
+        found = queries @ halves[keep].astype(np.float32).T
+        top = np.argsort(-found, axis=1)[:, :K]
+        scores.append(np.take_along_axis(found, top, axis=1))
+        ids.append(part[keep][top])
+    order = np.argsort(-np.concatenate(scores, axis=1), axis=1)[:, :K]
+    return np.take_along_axis(np.concatenate(ids, axis=1), order, axis=1)
+
+
+def _all_vectors(library: Library) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+    from vsearch.library.reader import Reader
+
+    reader = Reader(library.path, library.path / "catalog.db")
+    try:
+        yield from reader.vectors_since(1, DIM, -1)
+    finally:
+        reader.close()
+
+
+def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    """The share of the truly nearest that were found."""
+    return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]))
+
+
+def measure(folder: Path, scenes: int, queries: int, command: list[str] | None) -> Result:
+    """Build or open the library of a size, and measure it."""
+    with build(folder, scenes) as library:
+        started = time.perf_counter()
+        fresh = not any((folder / "snapshots").glob("*.json"))
+        library.save_snapshots()
+        snapshot_seconds = time.perf_counter() - started if fresh else None
+        header = json.loads(next((folder / "snapshots").glob("*.json")).read_text())
+        asked = Synthetic(scenes).draw(queries, spread=1.2)
+        allowed = np.flatnonzero(np.arange(scenes + 1) % 10 == 3).astype(np.int64)
+        question = folder.with_suffix(".npy")
+        np.save(question, asked[:1])
+
+        warm = _times(library, asked, None)
+        filtered = _times(library, asked, allowed)
+        found = np.concatenate([library.search_vectors(SPACE, q[None], K)[1] for q in asked])
+        among = np.concatenate([library.search_vectors(SPACE, q[None], K, allowed=allowed)[1] for q in asked])
+        status = library.status()
+        result = Result(
+            scenes=scenes,
+            index=f"{header['kind']} {header['lists'] or ''}".strip(),
+            cold_ms=_cold(folder, question, command),
+            warm_median_ms=float(np.median(warm)),
+            warm_p95_ms=float(np.percentile(warm, 95)),
+            filtered_median_ms=float(np.median(filtered)),
+            recall_at_10=recall(found, exact(library, asked, None)),
+            filtered_recall_at_10=recall(among, exact(library, asked, allowed)),
+            snapshot_seconds=snapshot_seconds,
+            catalog_mb=status.catalog_bytes / 2**20,
+            snapshot_mb=status.snapshot_bytes / 2**20,
+        )
+    return result
+
+
+def _times(library: Library, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
+    """Milliseconds a query, after one that is not counted."""
+    times = []
+    for query in (queries[0], *queries):
+        started = time.perf_counter()
+        _, ids = library.search_vectors(SPACE, query[None], K, allowed=allowed)
+        library.scenes(ids[0].tolist())
+        library.frame_vectors(SPACE, ids[0].tolist())
+        times.append(1000 * (time.perf_counter() - started))
+    return times[1:]
+
+
+def _cold(folder: Path, question: Path, command: list[str] | None) -> float:
+    """Milliseconds, median of five fresh processes (the files are in the system's cache)."""
+    line = command or [sys.executable, "-c", COLD, str(folder), str(question), SPACE.fingerprint]
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+        times.append(1000 * (time.perf_counter() - started))
+    return float(np.median(times))
+
+
+def show(results: list[Result]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="query latency, milliseconds")
+    heads = ("scenes", "index", "cold", "warm", "p95", "filtered", "recall@10", "filtered r@10", "snapshot s", "MB")
+    for head in heads:
+        table.add_column(head, justify="right")
+    for r in results:
+        taken = "-" if r.snapshot_seconds is None else f"{r.snapshot_seconds:.1f}"
+        table.add_row(
+            f"{r.scenes:,}",
+            r.index,
+            f"{r.cold_ms:.0f}",
+            f"{r.warm_median_ms:.1f}",
+            f"{r.warm_p95_ms:.1f}",
+            f"{r.filtered_median_ms:.1f}",
+            f"{r.recall_at_10:.3f}",
+            f"{r.filtered_recall_at_10:.3f}",
+            taken,
+            f"{r.catalog_mb:.0f}+{r.snapshot_mb:.0f}",
+        )
+    Console().print(table)
+
+
+def log(results: list[Result], path: Path) -> None:
+    """Append a dated section to the log of experiments."""
+    lines = [f"\n## {datetime.date.today()} query latency (synthetic, {DIM} dimensions)\n"]
+    lines += [f"- {json.dumps(asdict(result))}" for result in results]
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, nargs="+", default=[1_000, 100_000])
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/query_latency"), help="where libraries are kept")
+    parser.add_argument("--command", nargs=argparse.REMAINDER, help="what to time as the cold query instead")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--log", type=Path, help="append the results to this file")
+    arguments = parser.parse_args()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    results = [
+        measure(arguments.cache / f"scenes-{scenes}", scenes, arguments.queries, arguments.command)
+        for scenes in arguments.scenes
+    ]
+    if arguments.json:
+        print(json.dumps([asdict(result) for result in results], indent=1))
+    else:
+        show(results)
+    if arguments.log:
+        log(results, arguments.log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""What a library promises: replace, move, forget, other spaces, filters, what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.library.made import INFO, OTHER, SPACE, record, scenes, stamp, stored, unit
+from vsearch.errors import LibraryError, LibraryMissing, PathError
+from vsearch.library import Failure, FileRow, Library, RemovalReport
+from vsearch.media import EncodedScene, Scene, Space, TranscriptLine, VideoInfo
+
+
+def search_all(library: Library, space: Space = SPACE) -> set[int]:
+    _, ids = library.search_vectors(space, unit(99, 1, space.dim), 1000)
+    return set(ids.ravel().tolist())
+
+
+def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(LibraryMissing, match="vsearch index"):
+        Library.open(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_empty_folder_is_no_library(tmp_path: Path) -> None:
+    with pytest.raises(LibraryMissing):
+        Library.open(tmp_path)
+
+
+def test_a_file_is_no_library(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PathError, match="is a file"):
+        Library.open(tmp_path / "file", create=True)
+
+
+def test_what_was_added_is_found_again(library: Library) -> None:
+    lines = [TranscriptLine(1.0, 2.0, "hello"), TranscriptLine(0.0, 1.0, "EXIT", "ocr")]
+    video = library.add_video(record("/v/a.mp4", "A", seed=1, lines=lines))
+    row = library.find_key("A")
+    assert row is not None
+    assert (row.id, row.info, row.paths) == (video, INFO, (Path("/v/a.mp4"),))
+    assert library.find_file(Path("/v/a.mp4")) == FileRow(Path("/v/a.mp4"), 100, 10**18, video, "A")
+    assert library.transcript(video) == [lines[1], lines[0]]
+    assert [(scene.start, scene.end) for scene in library.scenes_of(video)] == [(0.0, 2.0), (2.0, 4.0), (4.0, 6.0)]
+    assert library.find_key("B") is None
+    assert library.find_file(Path("/v/b.mp4")) is None
+
+
+def test_scores_are_inner_products_with_the_stored_vectors_best_first(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A", seed=1))
+    queries = unit(2, 4)
+    scores, ids = library.search_vectors(SPACE, queries, 2)
+    truth = queries @ stored(unit(1, 3)).T
+    order = np.argsort(-truth, axis=1)[:, :2]
+    np.testing.assert_array_equal(ids, np.array([row.id for row in library.scenes_of(video)])[order])
+    np.testing.assert_allclose(scores, np.take_along_axis(truth, order, axis=1), atol=1e-6)
+    assert scores.dtype == np.float32 and ids.dtype == np.int64
+
+
+def test_frames_come_back_with_their_times_within_an_int8_step(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A", seed=1))
+    wanted = [row.id for row in library.scenes_of(video)]
+    frames = library.frame_vectors(SPACE, [*wanted, 999])
+    assert sorted(frames) == wanted
+    for given, scene_id in zip(scenes(1), wanted, strict=True):
+        vectors, times = frames[scene_id]
+        np.testing.assert_array_equal(times, given.frame_times)
+        np.testing.assert_allclose(vectors, given.frame_vectors, atol=0.5 / 127)
+
+
+def test_a_changed_file_replaces_what_it_held(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    before = search_all(library)
+    library.add_video(record("/v/a.mp4", "B", seed=2))
+    assert library.find_key("A") is None
+    assert not before & search_all(library)
+    assert library.scenes(sorted(before)) == {}
+    assert library.status().videos == library.status().files == 1
+
+
+def test_a_content_that_two_files_hold_stays_while_one_does(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A"))
+    library.touch_file(stamp("/v/copy.mp4"), "A")
+    assert library.forget_files([Path("/v/a.mp4")]) == RemovalReport(files=1)
+    assert len(search_all(library)) == 3
+    assert {row.path for row in library.scenes_of(video)} == {Path("/v/copy.mp4")}
+    assert library.forget_files([Path("/v/copy.mp4")]) == RemovalReport(files=1, videos=1, scenes=3)
+    assert search_all(library) == set()
+    assert library.transcript(video) == []
+
+
+def test_a_moved_file_keeps_its_scenes(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    before = search_all(library)
+    library.touch_file(stamp("/w/b.mp4", mtime_ns=5), "A")
+    library.forget_files([Path("/v/a.mp4")])
+    assert search_all(library) == before
+    assert [row.path for row in library.files()] == [Path("/w/b.mp4")]
+
+
+def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: Library) -> None:
+    first = library.add_video(record("/v/a.mp4", "A", seed=1, lines=[TranscriptLine(0, 1, "old")]))
+    library.add_encoding("A", OTHER, scenes(5, space=OTHER))
+    second = library.add_video(record("/v/b.mp4", "A", seed=2, count=4))
+    assert first == second
+    assert len(library.files()) == 2
+    assert len(search_all(library)) == 4
+    assert not library.has_space(first, OTHER)
+    assert search_all(library, OTHER) == set()
+    assert library.transcript(first) == []
+
+
+def test_touching_with_an_unknown_key_is_refused(library: Library) -> None:
+    with pytest.raises(LibraryError, match="no video with the key"):
+        library.touch_file(stamp("/v/a.mp4"), "nothing")
+    assert library.files() == []
+
+
+def test_two_spaces_never_meet(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A"))
+    assert library.has_space(video, SPACE) and not library.has_space(video, OTHER)
+    assert library.search_vectors(OTHER, unit(1, 2, 8), 5)[1].shape == (2, 0)
+    library.add_encoding("A", OTHER, scenes(7, space=OTHER))
+    assert library.has_space(video, OTHER)
+    _, ids = library.search_vectors(OTHER, unit(7, 1, 8), 1)
+    assert library.scenes(ids[0].tolist())[int(ids[0, 0])].start == 0.0
+    assert [(row.space, row.videos, row.vectors) for row in library.spaces()] == [(SPACE, 1, 3), (OTHER, 1, 3)]
+    twin = Space(model="renamed", fingerprint="f0", dim=16, channel="speech")
+    assert not library.has_space(video, twin)
+
+
+def test_encoding_anew_in_a_space_replaces_the_vectors(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.save_snapshots()
+    search_all(library)
+    library.add_encoding("A", SPACE, scenes(8))
+    scores, ids = library.search_vectors(SPACE, unit(8, 1), 10)
+    assert ids.shape == (1, 3)
+    assert scores[0, 0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_encoding_of_other_scenes_is_refused(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    shifted = [EncodedScene(Scene(s.scene.start + 0.1, s.scene.end + 0.1), s.vector, s.frame_vectors, s.frame_times)
+               for s in scenes(1, space=OTHER)]  # fmt: skip
+    for wrong in (scenes(1, 2, OTHER), shifted):
+        with pytest.raises(LibraryError, match="scenes"):
+            library.add_encoding("A", OTHER, wrong)
+    assert [row.space for row in library.spaces()] == [SPACE]
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, np.nan, np.inf])
+def test_a_vector_that_is_not_of_unit_length_is_refused_and_nothing_is_written(library: Library, scale: float) -> None:
+    good = scenes(1)
+    with np.errstate(invalid="ignore"):
+        bad = EncodedScene(Scene(6, 8), good[0].vector * np.float32(scale), good[0].frame_vectors, good[0].frame_times)
+    with pytest.raises(ValueError, match="unit length"):
+        library.add_video(_with(record("/v/a.mp4", "A"), (*good, bad)))
+    assert library.status().change == 0
+
+
+def test_a_vector_of_another_dimension_is_refused(library: Library) -> None:
+    with pytest.raises(ValueError, match="dimensions"):
+        library.add_video(_with(record("/v/a.mp4", "A"), scenes(1, space=OTHER)))
+
+
+def _with(given: object, replaced: tuple[EncodedScene, ...]) -> object:
+    import dataclasses
+
+    return dataclasses.replace(given, scenes=replaced)  # type: ignore[type-var]
+
+
+def test_a_failure_is_remembered_until_its_path_is_known(library: Library) -> None:
+    failure = Failure(stamp("/v/a.mp4"), "no video track")
+    library.record_failure(Failure(stamp("/v/a.mp4", size=1), "empty"))
+    library.record_failure(failure)
+    assert library.find_failure(Path("/v/a.mp4")) == failure
+    assert library.status().failures == (failure,)
+    library.add_video(record("/v/b.mp4", "B"))
+    assert library.find_failure(Path("/v/a.mp4")) == failure
+    library.touch_file(stamp("/v/a.mp4"), "B")
+    assert library.find_failure(Path("/v/a.mp4")) is None
+    library.record_failure(failure)
+    library.add_video(record("/v/a.mp4", "A"))
+    assert library.status().failures == ()
+    library.record_failure(failure)
+    library.forget_files([Path("/v/a.mp4")])
+    assert library.find_failure(Path("/v/a.mp4")) is None
+
+
+NAMES = [
+    b"a b\nc.mp4",
+    "\N{CAT} \N{LATIN SMALL LETTER E WITH ACUTE}.mp4".encode(),
+    b"-rf.mp4",
+    b"\xff\xfe.mp4",
+    b"'; DROP TABLE files; --.mp4",
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes")
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_survives(library: Library, name: bytes) -> None:
+    path = Path(os.fsdecode(b"/videos/" + name))
+    video = library.add_video(record(path, "A"))
+    library.record_failure(Failure(stamp(path.with_suffix(".bad")), f"cannot read {path}"))
+    assert [row.path for row in library.files(Path("/videos"))] == [path]
+    assert library.scenes_of(video)[0].path == path
+    failure = library.find_failure(path.with_suffix(".bad"))
+    assert failure is not None and failure.stamp.path == path.with_suffix(".bad")
+    allowed = library.select_scenes(path_glob="*.mp4")
+    assert allowed is not None and len(allowed) == 3
+
+
+def test_words_that_are_not_text_are_stored_readably(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A", lines=[TranscriptLine(0, 1, "caf\udce9 \0 <b>")]))
+    assert [line.text for line in library.transcript(video)] == ["caf\\udce9 \0 <b>"]
+
+
+def test_files_under_a_folder_are_those_below_it_and_not_its_namesakes(library: Library) -> None:
+    for number, path in enumerate(("/v/a.mp4", "/v/sub/b.mp4", "/v2/c.mp4", "/v", "/v-x/d.mp4")):
+        library.add_video(record(path, str(number)))
+    assert [str(row.path) for row in library.files(Path("/v"))] == ["/v", "/v/a.mp4", "/v/sub/b.mp4"]
+    assert len(library.files(Path("/"))) == 5
+    assert [str(row.path) for row in library.files(Path("/v2/c.mp4"))] == ["/v2/c.mp4"]
+
+
+def test_filters(library: Library) -> None:
+    dated = VideoInfo(duration=4, width=1, height=1, codec="c", container="c", recorded_at=500.0)
+    library.add_video(record("/v/holidays/a.mp4", "A", info=dated))
+    library.add_video(record("/v/work/b.MKV", "B", count=2, mtime_ns=1000 * 10**9))
+    library.add_video(record("/v/work/c.mp4", "C", count=1, mtime_ns=2000 * 10**9))
+
+    def admitted(**filters: object) -> list[str]:
+        ids = library.select_scenes(**filters)  # type: ignore[arg-type]
+        assert ids is not None and (np.diff(ids) > 0).all() and ids.dtype == np.int64
+        return sorted({row.path.name for row in library.scenes(ids.tolist()).values()})
+
+    assert library.select_scenes() is None
+    assert admitted(path_glob="*.mp4") == ["a.mp4", "c.mp4"]
+    assert admitted(path_glob="work/*") == ["b.MKV", "c.mp4"]
+    assert admitted(path_glob="/v/*/a.mp4") == ["a.mp4"]
+    assert admitted(path_glob="a*") == ["a.mp4"]
+    assert admitted(path_glob="*.avi") == []
+    assert admitted(since=1000.0) == ["b.MKV", "c.mp4"]
+    assert admitted(until=1000.0) == ["a.mp4"]
+    assert admitted(since=400, until=1500, path_glob="*.MKV") == ["b.MKV"]
+    assert admitted(min_duration=2.0) == ["a.mp4", "b.MKV", "c.mp4"]
+    assert admitted(min_duration=2.1) == []
+
+
+def test_allowed_scenes_are_the_only_ones_found(library: Library) -> None:
+    for number in range(5):
+        library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
+    every = sorted(search_all(library))
+    query = unit(50, 1)
+    _, ids = library.search_vectors(SPACE, query, 100, allowed=np.array([every[3], every[0], every[0], 12345]))
+    assert set(ids[0].tolist()) == {every[0], every[3]}
+    assert library.search_vectors(SPACE, query, 5, allowed=np.array([], dtype=np.int64))[1].shape == (1, 0)
+    assert library.search_vectors(SPACE, query, 5, allowed=np.array([-1, 0]))[1].shape == (1, 0)
+
+
+def test_more_than_there_is_and_nothing_at_all(library: Library) -> None:
+    assert library.search_vectors(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
+    library.add_video(record("/v/a.mp4", "A"))
+    assert library.search_vectors(SPACE, unit(1, 2), 50)[0].shape == (2, 3)
+    assert library.search_vectors(SPACE, np.empty((0, 16), dtype=np.float32), 5)[1].shape == (0, 0)
+    library.forget_files([Path("/v/a.mp4")])
+    assert library.search_vectors(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
+    library.save_snapshots()
+    assert library.verify().clean
+
+
+def test_a_search_that_makes_no_sense_is_refused(library: Library) -> None:
+    with pytest.raises(ValueError, match="queries must be"):
+        library.search_vectors(SPACE, unit(1, 1, 8), 5)
+    with pytest.raises(ValueError, match="positive"):
+        library.search_vectors(SPACE, unit(1, 1), 0)
+
+
+def test_status_counts(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    library.touch_file(stamp("/v/b.mp4"), "A")
+    library.save_snapshots()
+    state = library.status()
+    assert (state.videos, state.files, state.scenes, state.seconds, state.change) == (1, 2, 3, 9.5, 2)
+    assert state.catalog_bytes > 0 and state.snapshot_bytes > 0
+    assert state.as_json()["spaces"][0]["vectors"] == 3
+
+
+def test_ids_are_never_used_twice(library: Library) -> None:
+    seen: set[int] = set()
+    for round_number in range(3):
+        library.add_video(record("/v/a.mp4", "A", seed=round_number))
+        now = search_all(library)
+        assert not now & seen
+        seen |= now
+        library.forget_files([Path("/v/a.mp4")])
+
+
+def test_a_reader_sees_what_a_writer_in_another_library_object_commits(library: Library) -> None:
+    with Library.open(library.path) as reader:
+        assert search_all(reader) == set()
+        with library.writing():
+            library.add_video(record("/v/a.mp4", "A"))
+            assert len(search_all(reader)) == 3
+            library.save_snapshots()
+            library.add_video(record("/v/b.mp4", "B"))
+            library.forget_files([Path("/v/a.mp4")])
+            library.save_snapshots(force=True)
+            assert search_all(reader) == search_all(library)
+
+
+def test_threads_search_while_another_writes(library: Library) -> None:
+    trouble: list[BaseException] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                scores, ids = library.search_vectors(SPACE, unit(3, 2), 5)
+                assert (np.diff(scores, axis=1) <= 0).all()
+                assert len(set(ids[0].tolist())) == ids.shape[1]
+                library.scenes(ids[0].tolist())
+        except BaseException as error:
+            trouble.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(25):
+            library.add_video(record(f"/v/{number % 7}.mp4", f"{number}", seed=number))
+            if number % 10 == 9:
+                library.save_snapshots()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not trouble
+    assert library.verify().clean

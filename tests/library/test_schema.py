@@ -1,0 +1,91 @@
+"""The tables as released and the models that write them are the same; a newer schema is refused."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from tests.library.made import record
+from vsearch.errors import LibraryMissing, LibraryTooNew
+from vsearch.library import Library, catalog
+from vsearch.library.migrations import APPLICATION_ID, VERSION
+
+
+def normal(statement: str) -> str:
+    return re.sub(r"\s+", "", statement)
+
+
+def test_the_migrations_make_what_the_models_say(library: Library) -> None:
+    with library._reader.transaction() as connection:
+        made = {
+            normal(sql)
+            for (sql,) in connection.execute(
+                "SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name != 'sqlite_sequence'"
+            )
+        }
+    dialect = sqlite.dialect()
+    said = set()
+    for table in catalog.Base.metadata.sorted_tables:
+        said.add(normal(str(CreateTable(table).compile(dialect=dialect))))
+        said |= {normal(str(CreateIndex(index).compile(dialect=dialect))) for index in table.indexes}
+    assert made == said
+
+
+def test_the_header_says_what_it_is(library: Library) -> None:
+    with library._reader.transaction() as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_newer_library_is_refused_and_left_alone(library: Library, create: bool) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    library.close()
+    database = library.path / "catalog.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    before = database.read_bytes()
+    with pytest.raises(LibraryTooNew, match="update vsearch"):
+        Library.open(library.path, create=create)
+    assert database.read_bytes() == before
+
+
+def test_a_library_whose_making_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "catalog.db").touch()
+    with pytest.raises(LibraryMissing):
+        Library.open(folder)
+    with Library.open(folder, create=True) as library:
+        library.add_video(record("/v/a.mp4", "A"))
+        assert library.verify().clean
+
+
+READ = """
+import sys
+from pathlib import Path
+import numpy as np
+from vsearch.library import Library
+from vsearch.media import Space
+with Library.open(Path(sys.argv[1])) as library:
+    library.search_vectors(Space("fake", "f0", 16), np.ones((1, 16), dtype=np.float32), 3)
+    library.scenes([1, 2])
+    library.select_scenes(path_glob="*")
+print([name for name in ("sqlalchemy", "torch", "filelock", "decord", "av", "cv2") if name in sys.modules])
+"""
+
+
+def test_reading_imports_nothing_heavy(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    library.save_snapshots()
+    done = subprocess.run([sys.executable, "-c", READ, str(library.path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,361 @@
+"""A snapshot is a cache: whatever happens to it, the answers stay those of the catalog."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.library.made import DIM, SPACE, record, scenes, stored, unit
+from vsearch.library import Library, snapshots, vectors
+from vsearch.library.vectors import Recipe
+
+
+def answers(library: Library) -> list[tuple[int, float]]:
+    scores, ids = library.search_vectors(SPACE, unit(77, 1), 1000)
+    return [(int(i), round(float(s), 5)) for i, s in zip(ids[0], scores[0], strict=True)]
+
+
+def snapshot_files(library: Library) -> tuple[Path, Path]:
+    (header,) = (library.path / "snapshots").glob("*.json")
+    return header, header.with_suffix(".faiss")
+
+
+def fill(library: Library, count: int = 6, first: int = 0) -> None:
+    for number in range(first, first + count):
+        library.add_video(record(f"/v/{number}.mp4", f"key{number}", seed=number))
+
+
+def base_of(library: Library) -> object:
+    """What the library searches beside the newest vectors: None where it did without a snapshot."""
+    answers(library)
+    view = library._index(1, SPACE)._view
+    assert view is not None
+    return view.base
+
+
+def test_a_snapshot_holds_the_catalog_and_opening_replays_what_is_newer(library: Library) -> None:
+    fill(library)
+    library.save_snapshots()
+    header, file = snapshot_files(library)
+    assert json.loads(header.read_text())["change"] == 6
+    fill(library, 2, first=6)
+    library.forget_files([Path("/v/1.mp4")])
+    library.add_video(record("/v/2.mp4", "changed", seed=50))
+    expected = answers(library)
+    with Library.open(library.path) as again:
+        assert base_of(again) is not None
+        assert answers(again) == expected
+        assert len(expected) == 7 * 3
+    # the file itself did not change
+    assert (header, file) == snapshot_files(library)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def scribble_front(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[8:40] = bytes(32)
+    file.write_bytes(content)
+
+
+def scribble_end(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-8:] = b"\xff" * 8
+    file.write_bytes(content)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def text(file: Path) -> None:
+    file.write_text("not a snapshot")
+
+
+def a_list(file: Path) -> None:
+    file.write_text("[]")
+
+
+def other(**changes: object) -> Callable[[Path], None]:
+    def change(file: Path) -> None:
+        values = json.loads(file.read_text())
+        assert set(changes) <= set(values)
+        file.write_text(json.dumps(values | changes))
+
+    return change
+
+
+@pytest.mark.parametrize("harm", [truncate, empty, scribble_front, scribble_end, remove, text])
+def test_a_damaged_index_is_dropped_reported_and_repaired(library: Library, harm: Callable[[Path], None]) -> None:
+    fill(library)
+    expected = answers(library)
+    library.save_snapshots()
+    harm(snapshot_files(library)[1])
+    check_dropped(library, expected)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        truncate,
+        empty,
+        text,
+        a_list,
+        other(change=10**6),
+        other(fingerprint="another"),
+        other(library_id="another"),
+        other(dim=8),
+        other(format=2),
+        other(count="6"),
+        other(edge_crc=1),
+        other(kind="hnsw"),
+    ],
+)
+def test_a_foreign_or_ahead_or_damaged_header_is_dropped(library: Library, harm: Callable[[Path], None]) -> None:
+    fill(library)
+    expected = answers(library)
+    library.save_snapshots()
+    harm(snapshot_files(library)[0])
+    check_dropped(library, expected)
+
+
+def check_dropped(library: Library, expected: list[tuple[int, float]]) -> None:
+    with Library.open(library.path) as again:
+        assert answers(again) == expected
+        assert base_of(again) is None
+        (problem,) = again.verify().problems
+        assert problem.startswith("snapshot space-1-6.json")
+        report = again.verify(repair=True)
+        assert report.clean and report.repaired and not report.lost
+        assert again.verify().clean
+        assert base_of(again) is not None
+        assert answers(again) == expected
+
+
+def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score(library: Library) -> None:
+    library.add_video(record("/v/long.mp4", "long", seed=1, count=5000))
+    expected = answers(library)
+    library.save_snapshots()
+    header, file = snapshot_files(library)
+    content = bytearray(file.read_bytes())
+    content[100_000] ^= 0x40  # beyond what every opening looks at
+    file.write_bytes(content)
+    with Library.open(library.path) as again:
+        assert base_of(again) is not None
+        assert answers(again) == expected
+        assert again.verify().problems == (f"snapshot {header.name}: its checksum is wrong",)
+        assert again.verify(repair=True).clean
+
+
+def test_verify_finds_a_snapshot_that_says_something_else(library: Library, tmp_path: Path) -> None:
+    """Well-formed, with the right checksums, but of another state: only comparing it with the catalog shows."""
+    fill(library)
+    ids = np.arange(1, 19)
+    for wrong_ids, wrong_rows, expected in (
+        (ids, unit(5, 18), "18 vectors differ"),
+        (ids[:-1], None, "1 vectors are missing and 0 are too many"),
+        (np.append(ids, 40), None, "0 vectors are missing and 1 are too many"),
+    ):
+        held = library._reader.vectors(1, DIM, range(1, 19))
+        rows = np.stack([held[i].astype(np.float32) if i in held else unit(i, 1)[0] for i in wrong_ids.tolist()])
+        rows = rows if wrong_rows is None else wrong_rows
+        save_by_hand(library, wrong_ids, rows)
+        (problem,) = library.verify().problems
+        assert expected in problem
+        assert library.verify(repair=True).clean
+
+
+def save_by_hand(library: Library, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    state = library._reader.state()
+    recipe = Recipe("flat")
+    index = vectors.build(recipe, DIM, len(ids), lambda: iter([(ids, rows.astype(np.float16))]))
+    folder = library.path / "snapshots"
+    snapshots.sweep(folder, 1, None)
+    snapshots.save(
+        folder, 1, SPACE, library_id=state.library_id, change=state.change, count=len(ids), kind="flat", lists=0,
+        code_bytes=2 * DIM, index=index,
+    )  # fmt: skip
+
+
+def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches_up(library: Library) -> None:
+    fill(library, 3)
+    older = library.path.with_name("older")
+    library.close()
+    shutil.copytree(library.path, older)
+    with Library.open(library.path) as future:
+        fill(future, 3, first=3)
+        future.save_snapshots()
+    shutil.copytree(library.path / "snapshots", older / "snapshots", dirs_exist_ok=True)
+    with Library.open(older) as restored:
+        assert len(answers(restored)) == 9
+        fill(restored, 4, first=10)
+        assert len(answers(restored)) == 21
+        assert not list((older / "snapshots").iterdir())
+        assert restored.verify().clean
+
+
+def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: Library) -> None:
+    fill(library, 30)
+    library.save_snapshots()
+    first = snapshot_files(library)
+    library.add_video(record("/v/one.mp4", "one"))
+    library.save_snapshots()
+    assert snapshot_files(library) == first
+    library.save_snapshots(force=True)
+    second = snapshot_files(library)
+    assert second != first
+    library.save_snapshots(force=True)
+    assert snapshot_files(library) == second
+
+
+def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_over(library: Library) -> None:
+    fill(library, 5)
+    library.save_snapshots()
+    with Library.open(library.path) as reader:
+        assert len(answers(reader)) == 15
+        library.forget_files([Path("/v/0.mp4"), Path("/v/1.mp4")])
+        library.save_snapshots()
+        assert library._reader.removed_since(1, -1).size == 0
+        assert answers(reader) == answers(library)
+        assert len(answers(reader)) == 9
+
+
+def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: Library) -> None:
+    fill(library, 5)
+    library.save_snapshots()
+    old = [(file, file.read_bytes()) for file in snapshot_files(library)]
+    library.forget_files([Path("/v/0.mp4")])
+    library.save_snapshots(force=True)
+    snapshots.sweep(library.path / "snapshots", 1, None)
+    for file, content in old:
+        file.write_bytes(content)
+    with Library.open(library.path) as again:
+        assert base_of(again) is None
+        assert len(answers(again)) == 12
+
+
+def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
+    import os
+
+    for name in ("ü \N{CAT}\n#?%20", os.fsdecode(b"\xff")):
+        with Library.open(tmp_path / name, create=True) as library:
+            fill(library)
+            library.save_snapshots()
+        with Library.open(tmp_path / name) as library:
+            assert base_of(library) is not None
+            assert len(answers(library)) == 18
+            assert library.verify().clean
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """Index types of millions, at a few hundred vectors."""
+    kind: str = request.param
+    monkeypatch.setattr(vectors, "FLAT_LIMIT", 10)
+    monkeypatch.setattr(vectors, "IVF_LIMIT", 10**6 if kind == "ivf" else 11)
+    monkeypatch.setattr(vectors, "_PROBES", 4)
+    return kind
+
+
+@pytest.mark.parametrize("small_limits", ["ivf", "ivf-sq8"], indirect=True)
+def test_large_libraries_use_lists_and_answer_with_exact_scores(library: Library, small_limits: str) -> None:
+    total = 160
+    for number in range(4):
+        library.add_video(record(f"/v/{number}.mp4", str(number), seed=number, count=500))
+    library.save_snapshots()
+    assert json.loads(snapshot_files(library)[0].read_text())["kind"] == small_limits
+    library.add_video(record("/v/new.mp4", "new", seed=9, count=20))
+    library.forget_files([Path("/v/1.mp4")])
+    truth_ids, truth = everything(library)
+    assert len(truth_ids) == 1520
+    queries = unit(123, 20)
+    scores, ids = library.search_vectors(SPACE, queries, 10)
+    exact = queries @ truth.T
+    for row in range(20):
+        place = {int(scene): i for i, scene in enumerate(truth_ids)}
+        np.testing.assert_allclose(scores[row], [exact[row, place[int(i)]] for i in ids[row]], atol=1e-6)
+    best = truth_ids[np.argsort(-exact, axis=1)[:, :10]]
+    found = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, best, strict=True)])
+    assert found > 0.25  # random vectors have no clusters to find: 4 of 64 lists would give 0.06 by chance
+    # asked for everything, every list is looked into
+    assert len(library.search_vectors(SPACE, queries[:1], 5000)[1][0]) == 1520
+    # a filter makes up for what it leaves out: few are admitted, all lists are probed
+    allowed = np.sort(np.random.default_rng(1).choice(truth_ids, total, replace=False))
+    _, among = library._index(1, SPACE).search(queries, 10, allowed, 0)
+    keep = np.isin(truth_ids, allowed)
+    best = truth_ids[keep][np.argsort(-exact[:, keep], axis=1)[:, :10]]
+    assert np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(among, best, strict=True)]) > 0.6
+    assert np.isin(among, allowed).all()
+    assert library.verify().clean
+
+
+def everything(library: Library) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    with library._reader.transaction():
+        parts = list(library._reader.vectors_since(1, DIM, -1))
+    return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts]).astype(np.float32)
+
+
+def test_a_filter_over_the_index_equals_one_over_the_catalog(library: Library) -> None:
+    fill(library, 20)
+    library.save_snapshots()
+    fill(library, 3, first=20)
+    library.forget_files([Path("/v/4.mp4")])
+    every, _ = everything(library)
+    allowed = np.append(every[::3], [0 + 13, 14, 10**6])
+    allowed = np.unique(allowed)
+    index = library._index(1, SPACE)
+    for k in (1, 5, 500):
+        by_index = index.search(unit(7, 4), k, allowed, 0)
+        by_catalog = index.search(unit(7, 4), k, allowed, 10**9)
+        for left, right in zip(by_index, by_catalog, strict=True):
+            np.testing.assert_allclose(left[:, :k], right[:, : left.shape[1]], atol=1e-6)
+
+
+def test_many_vectors_without_a_snapshot_are_indexed_in_memory(
+    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from vsearch.library import space_index
+
+    fill(library)
+    expected = answers(library)
+    monkeypatch.setattr(space_index, "_MATRIX_LIMIT", 5)
+    caplog.set_level(logging.INFO, logger="vsearch")
+    with Library.open(library.path) as again:
+        assert base_of(again) is not None
+        assert answers(again) == expected
+        again.add_video(record("/v/new.mp4", "new", seed=60))
+        assert len(answers(again)) == 21
+        assert "no usable snapshot" in caplog.text
+
+
+def test_what_a_long_lived_reader_gathers_is_merged(library: Library) -> None:
+    with Library.open(library.path) as reader:
+        for number in range(40):
+            library.add_video(record(f"/v/{number % 11}.mp4", str(number), seed=number, count=1))
+            assert answers(reader) == answers(library)
+        view = reader._index(1, SPACE)._view
+        assert view is not None and len(view.recent) <= 17
+    assert {i for i, _ in answers(library)} == set(everything(library)[0].tolist())
+
+
+def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: Library) -> None:
+    fill(library, 2)
+    library.save_snapshots()
+    (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library._reader.state().library_id)
+    index = vectors.open_snapshot(found, mapped=False)
+    rows = np.concatenate([part for _, part in vectors.entries(index, Recipe("flat"))])
+    expected = np.concatenate([np.stack([s.vector for s in scenes(seed)]) for seed in range(2)])
+    np.testing.assert_array_equal(rows, stored(expected))

@@ -1,0 +1,168 @@
+"""A library against a model in plain dicts: whatever is done to it and its snapshots, it says what the model says."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.library.made import OTHER, SPACE, record, scenes, stamp, stored, unit
+from vsearch.library import Failure, Library
+from vsearch.media import Space, Vectors
+
+PATHS = st.sampled_from([Path(f"/videos/{name}.mp4") for name in ("a", "b", "c", "d", "e")])
+KEYS = st.sampled_from(["k0", "k1", "k2", "k3"])
+SEEDS = st.integers(0, 50)
+COUNTS = st.integers(1, 4)
+
+
+class LibraryMachine(RuleBasedStateMachine):
+    """The model: path -> key, key -> space -> vectors, path -> cause."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="vsearch-stateful-"))
+        self.library = Library.open(self.folder / "library", create=True)
+        self.reader = Library.open(self.folder / "library")
+        self.files: dict[Path, str] = {}
+        self.videos: dict[str, dict[Space, Vectors]] = {}
+        self.failures: dict[Path, str] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "library"):
+            assert self.library.verify().clean or self.harmed_snapshot()
+            self.reader.close()
+            self.library.close()
+            shutil.rmtree(self.folder)
+
+    def harmed_snapshot(self) -> bool:
+        return all(problem.startswith("snapshot") for problem in self.library.verify().problems)
+
+    def drop_orphans(self) -> None:
+        held = set(self.files.values())
+        self.videos = {key: spaces for key, spaces in self.videos.items() if key in held}
+
+    @rule(path=PATHS, key=KEYS, seed=SEEDS, count=COUNTS)
+    def add(self, path: Path, key: str, seed: int, count: int) -> None:
+        self.library.add_video(record(path, key, seed, count))
+        self.files[path] = key
+        self.videos[key] = {SPACE: unit(seed, count)}
+        self.failures.pop(path, None)
+        self.drop_orphans()
+
+    @rule(key=KEYS, seed=SEEDS, space=st.sampled_from([SPACE, OTHER]))
+    def encode(self, key: str, seed: int, space: Space) -> None:
+        if key in self.videos:
+            count = len(self.videos[key][SPACE])
+            self.library.add_encoding(key, space, scenes(seed, count, space))
+            self.videos[key][space] = unit(seed, count, space.dim)
+
+    @rule(path=PATHS, key=KEYS)
+    def touch(self, path: Path, key: str) -> None:
+        if key in self.videos:
+            self.library.touch_file(stamp(path), key)
+            self.files[path] = key
+            self.failures.pop(path, None)
+            self.drop_orphans()
+
+    @rule(paths=st.lists(PATHS, max_size=3))
+    def forget(self, paths: list[Path]) -> None:
+        before = len(self.videos), len(self.files)
+        report = self.library.forget_files(paths)
+        for path in paths:
+            self.files.pop(path, None)
+            self.failures.pop(path, None)
+        self.drop_orphans()
+        assert (report.videos, report.files) == (before[0] - len(self.videos), before[1] - len(self.files))
+
+    @rule(path=PATHS, cause=st.text(max_size=5))
+    def fail(self, path: Path, cause: str) -> None:
+        self.library.record_failure(Failure(stamp(path), cause))
+        self.failures[path] = cause
+
+    @rule(force=st.booleans())
+    def snapshot(self, force: bool) -> None:
+        self.library.save_snapshots(force=force)
+
+    @rule()
+    def reopen(self) -> None:
+        self.reader.close()
+        self.library.close()
+        self.library = Library.open(self.folder / "library")
+        self.reader = Library.open(self.folder / "library")
+
+    @rule(data=st.data(), how=st.sampled_from(["truncate", "scribble", "remove"]))
+    def harm_a_snapshot(self, data: st.DataObject, how: str) -> None:
+        """As nobody should: replaced by something broken while it may be in use. (In place, a process that has the
+        file mapped could be killed by the system.)"""
+        files = sorted((self.library.path / "snapshots").glob("*"))
+        if not files:
+            return
+        file = data.draw(st.sampled_from(files))
+        content = file.read_bytes()
+        file.unlink()
+        if how == "truncate":
+            file.write_bytes(content[: len(content) // 2])
+        elif how == "scribble":
+            file.write_bytes(bytes(b ^ 0x55 for b in content))
+
+    @rule()
+    def repair(self) -> None:
+        report = self.library.verify(repair=True)
+        assert report.clean and not report.lost
+        assert self.library.verify().clean
+
+    @invariant()
+    def files_and_failures_agree(self) -> None:
+        if not hasattr(self, "library"):
+            return
+        for library in (self.library, self.reader):
+            assert {row.path: row.key for row in library.files()} == self.files
+            assert {f.stamp.path: f.cause for f in library.status().failures} == self.failures
+            for key in ("k0", "k1", "k2", "k3"):
+                row = library.find_key(key)
+                assert (row is not None) == (key in self.videos)
+                if row is not None:
+                    assert set(row.paths) == {path for path, held in self.files.items() if held == key}
+                    for space in (SPACE, OTHER):
+                        assert library.has_space(row.id, space) == (space in self.videos[key])
+
+    @invariant()
+    def search_equals_comparing_everything(self) -> None:
+        if not hasattr(self, "library"):
+            return
+        for library in (self.library, self.reader):
+            for space in (SPACE, OTHER):
+                self.check_search(library, space)
+
+    def check_search(self, library: Library, space: Space) -> None:
+        held = [(key, spaces[space]) for key, spaces in self.videos.items() if space in spaces]
+        query = unit(1000, 1, space.dim)
+        scores, ids = library.search_vectors(space, query, 100)
+        truth = sorted(
+            ((float(query[0] @ vector), key, 2.0 * i) for key, rows in held for i, vector in enumerate(stored(rows))),
+            reverse=True,
+        )
+        found = library.scenes(ids[0].tolist()) if ids.size else {}
+        np.testing.assert_allclose(scores.ravel(), [score for score, _, _ in truth], atol=1e-5)
+        keys = {row.id: key for key in self.videos if (row := library.find_key(key)) is not None}
+        said = [(keys[found[i].video_id], found[i].start) for i in ids.ravel().tolist()]
+        # Equal vectors may come in any order.
+        assert sorted(said) == sorted((key, start) for _, key, start in truth)
+        frames = library.frame_vectors(space, ids.ravel().tolist())
+        assert all(vectors.shape == (2, space.dim) for vectors, _ in frames.values())
+        assert len(frames) == len(truth)
+
+
+LibraryMachine.TestCase.settings = settings(
+    max_examples=20,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestLibrary = LibraryMachine.TestCase

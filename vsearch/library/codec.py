@@ -1,0 +1,72 @@
+"""How arrays and paths are laid out in catalog blobs. Little-endian everywhere, so a library may move between machines.
+
+A scene's vector is fp16: 2 D bytes. A frame's vector is int8 with one fp32 scale: F + 4 bytes, plus 8 for its time. For
+unit vectors of 512 dimensions a scene of five frames costs 1.0 KB and 2.6 KB; rounding a frame to int8 leaves a cosine
+of more than 0.9999 with the original.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.media import Seconds, Vectors
+
+HALF = np.dtype("<f2")
+_SINGLE = np.dtype("<f4")
+_DOUBLE = np.dtype("<f8")
+
+
+def path_to_bytes(path: Path) -> bytes:
+    """The path as the file system spells it: names that are not UTF-8 survive."""
+    return os.fsencode(path)
+
+
+def path_from_bytes(blob: bytes) -> Path:
+    return Path(os.fsdecode(blob))
+
+
+def vector_to_bytes(vector: Vectors) -> bytes:
+    """float32 [D] to fp16."""
+    return vector.astype(HALF).tobytes()
+
+
+def vectors_from_bytes(blobs: Sequence[bytes], dim: int) -> Vectors:
+    """N fp16 blobs to float32 [N, dim]. A blob of another length is a ValueError."""
+    return halves_from_bytes(blobs, dim).astype(np.float32)
+
+
+def halves_from_bytes(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
+    """N fp16 blobs to fp16 [N, dim], without conversion."""
+    rows: NDArray[np.float16] = np.frombuffer(b"".join(blobs), dtype=HALF).reshape(-1, dim)
+    if len(rows) != len(blobs):
+        raise ValueError(f"{len(blobs)} blobs hold {len(rows)} vectors of {dim} dimensions")
+    return rows
+
+
+def frames_to_bytes(frame_vectors: Vectors) -> bytes:
+    """float32 [T, F] to T fp32 scales, then T x F int8."""
+    scales = np.abs(frame_vectors).max(axis=1, initial=0.0).astype(_SINGLE) / np.float32(127)
+    steps = np.where(scales > 0, scales, np.float32(1))
+    codes = np.rint(frame_vectors / steps[:, None]).astype(np.int8)
+    return bytes(scales.astype(_SINGLE).tobytes() + codes.tobytes())
+
+
+def frames_from_bytes(blob: bytes, count: int) -> Vectors:
+    """The inverse, up to rounding: float32 [count, F]."""
+    scales = np.frombuffer(blob, dtype=_SINGLE, count=count)
+    codes = np.frombuffer(blob, dtype=np.int8, offset=4 * count).reshape(count, -1)
+    vectors: Vectors = codes.astype(np.float32) * scales[:, None].astype(np.float32)
+    return vectors
+
+
+def times_to_bytes(times: Seconds) -> bytes:
+    return times.astype(_DOUBLE).tobytes()
+
+
+def times_from_bytes(blob: bytes) -> Seconds:
+    return np.frombuffer(blob, dtype=_DOUBLE).astype(np.float64)

@@ -1,0 +1,67 @@
+"""SQLite's and the system's errors, translated into ours: one line that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryLocked, LibraryMissing, LibraryReadOnly
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Inside, an error of SQLite (bare or wrapped by SQLAlchemy) or of the system leaves as a LibraryError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise translate(error, path) from error
+    except Exception as error:
+        inner = getattr(error, "orig", None)  # sqlalchemy.exc.DBAPIError, without importing SQLAlchemy here
+        if not isinstance(inner, sqlite3.Error):
+            raise
+        raise translate(inner, path) from error
+
+
+def translate(error: sqlite3.Error | OSError, path: Path) -> LibraryError:
+    """The LibraryError that says what `error` means for the library at `path`."""
+    if isinstance(error, OSError):
+        return _from_system(error, path)
+    # Errors that Python itself raises (a closed connection, a wrong binding) carry no code.
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL" or name in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"):
+        return full(path)
+    if name.startswith("SQLITE_READONLY") or name == "SQLITE_PERM":
+        return read_only(path)
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_IOERR_SHORT_READ":
+        return damaged(path, str(error))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LibraryLocked(f"another process is using the library {path}: try again when it is done")
+    return LibraryError(f"the catalog of {path} cannot be used: {error}")
+
+
+def _from_system(error: OSError, path: Path) -> LibraryError:
+    if error.errno in _FULL:
+        return full(path)
+    if error.errno in _READ_ONLY:
+        return read_only(path)
+    if error.errno == errno.ENOENT:
+        return LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
+    return LibraryError(f"the library {path} cannot be used: {error.strerror or error}")
+
+
+def full(path: Path) -> LibraryFull:
+    return LibraryFull(f"no space left to write to the library {path}: free some; what was indexed before is kept")
+
+
+def read_only(path: Path) -> LibraryReadOnly:
+    return LibraryReadOnly(f"the library {path} cannot be written to: it can be searched, but not changed")
+
+
+def damaged(path: Path, detail: str) -> LibraryDamaged:
+    return LibraryDamaged(f"the catalog of {path} is damaged ({detail}): run `vsearch verify --repair`")

@@ -1,0 +1,370 @@
+"""The door to what is stored. See catalog.py for the tables and vectors.py for how the nearest are found.
+
+Readers and one writer may use a library at once, from several threads and processes: a reader sees whatever was
+committed before its question.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import LibraryError, LibraryMissing, PathError
+from vsearch.library import snapshots
+from vsearch.library.faults import translated
+from vsearch.library.lock import WriterLock
+from vsearch.library.reader import Reader, connect_read_only
+from vsearch.library.rows import (
+    Failure,
+    FileRow,
+    LibraryStatus,
+    RemovalReport,
+    SceneRow,
+    SpaceRow,
+    VerifyReport,
+    VideoRecord,
+    VideoRow,
+)
+from vsearch.media import EncodedScene, FileStamp, Seconds, Space, TranscriptLine, Vectors
+
+if TYPE_CHECKING:
+    from vsearch.library.space_index import SpaceIndex
+    from vsearch.library.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+CATALOG = "catalog.db"
+SNAPSHOTS = "snapshots"
+
+# Up to this many scenes that a filter admits, reading them all from the catalog beats asking an index.
+_EXACT_BELOW = 2_000
+# A snapshot is taken anew once this share of the space has changed since: until then replaying is quick.
+_STALE_SHARE = 0.05
+
+
+class Library:
+    """A folder that holds a catalog and its snapshots. Also a context manager that closes itself."""
+
+    def __init__(self, path: Path) -> None:
+        """Use `Library.open`."""
+        self.path = path
+        self._snapshots = path / SNAPSHOTS
+        self._lock = WriterLock(path)
+        self._reader = Reader(path, path / CATALOG)
+        self._guard = threading.Lock()
+        self._writer: Writer | None = None
+        self._indexes: dict[int, SpaceIndex] = {}
+        self._spaces: tuple[int, list[SpaceRow]] | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False) -> Library:
+        """Open the library at `path`; with `create`, make it if there is none.
+
+        Raises LibraryMissing, LibraryTooNew, LibraryDamaged, and while creating LibraryReadOnly, LibraryFull or
+        LibraryLocked. A library of an older schema is brought up to date, which takes the writer's lock.
+        """
+        path = path.absolute()
+        if path.exists() and not path.is_dir():
+            raise PathError(f"{path} is a file: a library is a folder")
+        library = cls(path)
+        if library._version() == 0 and not create:
+            raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
+        try:
+            library._migrate()
+            library._reader.state()
+        except BaseException:
+            library.close()
+            raise
+        return library
+
+    def _version(self) -> int:
+        """The catalog's schema version, 0 where there is none."""
+        from vsearch.library.migrations import version_of
+
+        with translated(self.path):
+            database = self.path / CATALOG
+            if not database.exists():
+                return 0
+            connection = connect_read_only(database)
+            try:
+                return version_of(connection, self.path)
+            finally:
+                connection.close()
+
+    def _migrate(self) -> None:
+        from vsearch.library.migrations import VERSION, migrate
+
+        if self._version() == VERSION:
+            return
+        import sqlite3
+
+        with translated(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self._lock.held():
+                connection = sqlite3.connect(self.path / CATALOG, isolation_level=None, timeout=5.0)
+                try:
+                    migrate(connection, self.path)
+                finally:
+                    connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files and memory. Threads must be done with the library."""
+        self._reader.close()
+        with self._guard:
+            self._indexes.clear()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    # -- writing
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer, here and now: LibraryLocked if another is, LibraryReadOnly if nobody can.
+
+        Every method that writes takes the lock by itself; hold it over many writes so that nobody comes in between.
+        """
+        with self._lock.held() as outermost:
+            if outermost:
+                snapshots.drop_ahead(self._snapshots, self._reader.state().change)
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        with self.writing():
+            if self._writer is None:
+                from vsearch.library.writer import Writer
+
+                self._writer = Writer(self.path, self.path / CATALOG)
+            yield self._writer
+
+    def add_video(self, record: VideoRecord) -> int:
+        """Write a video, its scenes, vectors and words in one transaction; returns its id.
+
+        It takes the place of what the same path held before (that video goes, if no other path holds it) and of what
+        the same content had before (in every space).
+        """
+        with self._writing() as writer:
+            return writer.add_video(record)
+
+    def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
+        """Vectors of a known video in one more space. LibraryError if its scenes are not those that are stored."""
+        with self._writing() as writer:
+            writer.add_encoding(key, space, scenes)
+
+    def touch_file(self, stamp: FileStamp, key: str) -> None:
+        """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known."""
+        with self._writing() as writer:
+            writer.touch_file(stamp, key)
+
+    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
+        """Take paths away, and the videos that no path holds any more, in one transaction. Unknown paths are passed."""
+        with self._writing() as writer:
+            return writer.forget_files(paths)
+
+    def record_failure(self, failure: Failure) -> None:
+        """Remember that a file could not be indexed; forgotten when its path is added, touched or forgotten."""
+        with self._writing() as writer:
+            writer.record_failure(failure)
+
+    # -- files and videos
+
+    def find_key(self, key: str) -> VideoRow | None:
+        """The video with this content key."""
+        return self._reader.video(key)
+
+    def find_file(self, path: Path) -> FileRow | None:
+        """What the library knows of a path (absolute)."""
+        return self._reader.file(path)
+
+    def files(self, under: Path | None = None) -> list[FileRow]:
+        """Every file by path, or those at and below `under`."""
+        return self._reader.files(under)
+
+    def find_failure(self, path: Path) -> Failure | None:
+        """The remembered failure of a path."""
+        failures = self._reader.failures(path)
+        return failures[0] if failures else None
+
+    def transcript(self, video_id: int) -> list[TranscriptLine]:
+        """A video's words in time order."""
+        return self._reader.transcript(video_id)
+
+    # -- scenes and vectors
+
+    def scenes(self, ids: Sequence[int]) -> dict[int, SceneRow]:
+        """Scenes by id; those that are gone are absent."""
+        return self._reader.scenes(ids)
+
+    def scenes_of(self, video_id: int) -> list[SceneRow]:
+        """A video's scenes in time order."""
+        return self._reader.scenes_of(video_id)
+
+    def has_space(self, video_id: int, space: Space) -> bool:
+        """Whether every scene of a video is encoded in a space."""
+        space_id = self._reader.space_id(space)
+        return space_id is not None and self._reader.has_encoding(video_id, space_id)
+
+    def spaces(self) -> list[SpaceRow]:
+        """Every space, oldest first."""
+        with self._reader.transaction():
+            change = self._reader.state().change
+            # Counting a million vectors takes longer than searching them.
+            known = self._spaces
+            if known is None or known[0] != change:
+                known = self._spaces = (change, self._reader.spaces())
+        return list(known[1])
+
+    def frame_vectors(self, space: Space, scene_ids: Sequence[int]) -> dict[int, tuple[Vectors, Seconds]]:
+        """Frames of scenes in a space: float32 [T, F] (rounded to int8 steps) and their times, seconds [T]."""
+        space_id = self._reader.space_id(space)
+        return {} if space_id is None else self._reader.frame_vectors(space_id, scene_ids)
+
+    def select_scenes(
+        self,
+        *,
+        path_glob: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        min_duration: float | None = None,
+    ) -> NDArray[np.int64] | None:
+        """Ids, ascending, of the scenes that pass every given filter; None if none is given.
+
+        path_glob: shell pattern; without a slash it is held against the file's name ("*.mkv"), else against the path or
+        its end ("holidays/*"), where * crosses folders. since, until: Unix seconds, [since, until), against the time
+        that the container says it was recorded, else the oldest modification time of its files. min_duration: seconds.
+        """
+        conditions: list[str] = []
+        values: list[object] = []
+        if path_glob is not None:
+            conditions.append("scenes.video_id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(sorted(self._reader.videos_at(_matcher(path_glob)))))
+        taken = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
+        for limit, comparison in ((since, ">="), (until, "<")):
+            if limit is not None:
+                conditions.append(f"{taken} {comparison} ?")
+                values.append(limit)
+        if min_duration is not None:
+            conditions.append("end_seconds - start_seconds >= ?")
+            values.append(min_duration)
+        if not conditions:
+            return None
+        return self._reader.select_scenes(" AND ".join(conditions), values)
+
+    def search_vectors(
+        self, space: Space, queries: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k scenes nearest to each query: scores [Q, k'] and scene ids [Q, k'], best first.
+
+        queries: float32 [Q, D]. allowed: only these scene ids. k' is the smaller of k and what was found; a row that
+        found less than another ends in ids of -1. Scores are inner products with the stored fp16 vectors.
+        """
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if queries.ndim != 2 or queries.shape[1] != space.dim:
+            raise ValueError(f"queries must be [Q, {space.dim}]: {queries.shape = }")
+        if k <= 0:
+            raise ValueError(f"k must be positive: {k = }")
+        if allowed is not None:
+            allowed = np.unique(np.asarray(allowed, dtype=np.int64))
+            allowed = allowed[allowed > 0]
+        space_id = self._reader.space_id(space)
+        if space_id is None or len(queries) == 0:
+            return np.empty((len(queries), 0), dtype=np.float32), np.empty((len(queries), 0), dtype=np.int64)
+        return self._index(space_id, space).search(queries, k, allowed, _EXACT_BELOW)
+
+    def _index(self, space_id: int, space: Space) -> SpaceIndex:
+        from vsearch.library.space_index import SpaceIndex
+
+        with self._guard:
+            if space_id not in self._indexes:
+                self._indexes[space_id] = SpaceIndex(self._snapshots, space_id, space, self._reader)
+            return self._indexes[space_id]
+
+    # -- the library as a whole
+
+    def save_snapshots(self, *, force: bool = False) -> None:
+        """Write a FAISS snapshot of every space that has changed by more than a twentieth since its last (`force`: at
+        all). Without it nothing is lost; a query after a long run only has more to replay."""
+        from vsearch.library.snapshot_writer import save_snapshots
+
+        with self._writing() as writer, translated(self.path):
+            covered = save_snapshots(self._snapshots, self._reader, 0.0 if force else _STALE_SHARE)
+            if self._reader.has_removals(covered):
+                writer.prune_removals(covered)
+
+    def status(self) -> LibraryStatus:
+        """What the library holds."""
+        with self._reader.transaction() as connection:
+            videos, seconds = connection.execute("SELECT COUNT(*), TOTAL(duration) FROM videos").fetchone()
+            (files,) = connection.execute("SELECT COUNT(*) FROM files").fetchone()
+            (scenes,) = connection.execute("SELECT COUNT(*) FROM scenes").fetchone()
+            state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures()
+        names = (CATALOG, f"{CATALOG}-wal")
+        return LibraryStatus(
+            path=self.path,
+            change=state.change,
+            videos=videos,
+            files=files,
+            scenes=scenes,
+            seconds=seconds,
+            spaces=tuple(spaces),
+            catalog_bytes=sum(file.stat().st_size for name in names if (file := self.path / name).exists()),
+            snapshot_bytes=snapshots.total_bytes(self._snapshots),
+            failures=tuple(failures),
+        )
+
+    def verify(self, *, repair: bool = False) -> VerifyReport:
+        """Check the catalog, that every vector is there and sound, and that the snapshots say the same.
+
+        With `repair`, snapshots are rebuilt, orphans dropped, and videos whose vectors are missing or broken removed,
+        so that the next index run encodes them again. A catalog whose pages are broken needs `repair_library`.
+        """
+        from vsearch.library import verify
+
+        if not repair:
+            return verify.check(self._reader, self._snapshots).report()
+        with self._writing() as writer:
+            found = verify.check(self._reader, self._snapshots)
+            if found.pages:
+                raise LibraryError(f"the catalog of {self.path} is broken inside: run `vsearch verify --repair`")
+            repaired = verify.put_right(found, writer, self._snapshots)
+            with self._guard:
+                self._indexes.clear()
+            self.save_snapshots()
+            return verify.check(self._reader, self._snapshots).report(repaired, found.lost)
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether a path, as text, is one that a shell pattern names: see `Library.select_scenes`."""
+    # Windows paths may be written with either slash.
+    pattern = os.path.normcase(pattern).replace(os.sep, "/")
+    expression = re.compile(fnmatch.translate(pattern))
+    end = re.compile(fnmatch.translate(f"*/{pattern}"))
+
+    def matches(path: str) -> bool:
+        text = os.path.normcase(path).replace(os.sep, "/")
+        if "/" not in pattern:
+            return expression.match(text.rpartition("/")[2]) is not None
+        return (expression.match(text) or end.match(text)) is not None
+
+    return matches

@@ -1,0 +1,116 @@
+"""The catalog's schema, as numbered steps that never change once released. The number lies in PRAGMA user_version.
+
+A step is a list of SQL statements; all missing steps run in one transaction: a kill leaves the old schema or the new.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+
+from vsearch.errors import LibraryTooNew
+
+_M001 = """
+CREATE TABLE meta (
+    id INTEGER NOT NULL, library_id TEXT NOT NULL, change BIGINT NOT NULL, pruned_through BIGINT NOT NULL,
+    PRIMARY KEY (id), CHECK (id = 1)
+);
+CREATE TABLE videos (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL, duration FLOAT NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
+    rotation INTEGER NOT NULL, has_audio INTEGER NOT NULL, recorded_at FLOAT, UNIQUE ("key")
+);
+CREATE TABLE files (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL, size BIGINT NOT NULL,
+    mtime_ns BIGINT NOT NULL, video_id INTEGER NOT NULL,
+    UNIQUE (path), FOREIGN KEY(video_id) REFERENCES videos (id)
+);
+CREATE INDEX files_video ON files (video_id);
+CREATE TABLE failures (
+    path BLOB NOT NULL, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL, cause TEXT NOT NULL, at FLOAT NOT NULL,
+    PRIMARY KEY (path)
+);
+CREATE TABLE scenes (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, video_id INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+    start_seconds FLOAT NOT NULL, end_seconds FLOAT NOT NULL,
+    FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX scenes_video ON scenes (video_id, ordinal);
+CREATE TABLE spaces (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    channel TEXT NOT NULL, dim INTEGER NOT NULL, metric TEXT NOT NULL
+);
+CREATE UNIQUE INDEX spaces_identity ON spaces (fingerprint, channel, dim, metric);
+CREATE TABLE encodings (
+    video_id INTEGER NOT NULL, space_id INTEGER NOT NULL,
+    PRIMARY KEY (video_id, space_id),
+    FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE,
+    FOREIGN KEY(space_id) REFERENCES spaces (id)
+);
+CREATE TABLE vectors (
+    id INTEGER NOT NULL, space_id INTEGER NOT NULL, scene_id INTEGER NOT NULL, change BIGINT NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(space_id) REFERENCES spaces (id),
+    FOREIGN KEY(scene_id) REFERENCES scenes (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX vectors_scene ON vectors (scene_id, space_id);
+CREATE INDEX vectors_change ON vectors (space_id, change);
+CREATE TABLE frames (
+    id INTEGER NOT NULL, space_id INTEGER NOT NULL, scene_id INTEGER NOT NULL, times BLOB NOT NULL,
+    vectors BLOB NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(space_id) REFERENCES spaces (id),
+    FOREIGN KEY(scene_id) REFERENCES scenes (id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX frames_scene ON frames (scene_id, space_id);
+CREATE TABLE lines (
+    id INTEGER NOT NULL, video_id INTEGER NOT NULL, channel TEXT NOT NULL, start_seconds FLOAT NOT NULL,
+    end_seconds FLOAT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE
+);
+CREATE INDEX lines_video ON lines (video_id, start_seconds);
+CREATE TABLE removals (
+    id INTEGER NOT NULL, space_id INTEGER NOT NULL, scene_id BIGINT NOT NULL, change BIGINT NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX removals_change ON removals (space_id, change)
+"""
+
+_STEPS = (_M001,)
+VERSION = len(_STEPS)
+APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
+
+
+def version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, 0 for a catalog that was never finished. LibraryTooNew if this program is older than it."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise LibraryTooNew(
+            f"the library {path} was written by a newer vsearch (schema {version}, this one knows {VERSION}): "
+            "update vsearch with `pip install --upgrade vsearch`"
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the catalog to VERSION. The connection is in autocommit mode and holds the writer's lock."""
+    version = version_of(connection, path)
+    if version == VERSION:
+        return
+    if version == 0:
+        # Rows of a scene's vector are 1 KB and more: larger pages waste less of their ends.
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in _STEPS[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        if version == 0:
+            connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0)", (secrets.token_hex(16),))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

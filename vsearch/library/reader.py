@@ -1,0 +1,317 @@
+"""Reading the catalog with plain sqlite3: a query must not wait for SQLAlchemy to be imported.
+
+Connections are read-only, one a thread, and see what was committed before their transaction began; a writer in this or
+another process goes on meanwhile (WAL).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.library import codec
+from vsearch.library.faults import translated
+from vsearch.library.rows import Failure, FileRow, SceneRow, SpaceRow, VideoRow
+from vsearch.media import FileStamp, Seconds, Space, TranscriptLine, Vectors, VideoInfo
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 4096  # vectors that are read at once: 4 MB at 512 dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogState:
+    """What the catalog says of itself."""
+
+    library_id: str
+    change: int
+    pruned_through: int
+
+
+def connect_read_only(database: Path) -> sqlite3.Connection:
+    """A read-only connection in autocommit mode. sqlite3.Error where there is none to be had."""
+    uri = database.absolute().as_uri() if _is_utf8(database) else _raw_uri(database)
+    connection = _open(f"{uri}?mode=ro")
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+        return connection
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorname not in ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT"):
+            raise
+    # WAL needs to write beside the catalog, even to read. On a read-only medium nobody can write, so the catalog may
+    # be read as a plain file; what a killed writer left in the WAL stays unseen.
+    wal = database.with_name(database.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        _log.warning("%s lies on a read-only medium: its last changes, still in %s, cannot be seen", database, wal.name)
+    connection = _open(f"{uri}?mode=ro&immutable=1")
+    connection.execute("PRAGMA schema_version").fetchone()
+    return connection
+
+
+def _open(uri: str) -> sqlite3.Connection:
+    # check_same_thread: a connection is used by one thread alone, but closed by whichever closes the library.
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _raw_uri(path: Path) -> str:
+    from urllib.parse import quote_from_bytes
+
+    return "file://" + quote_from_bytes(codec.path_to_bytes(path.absolute()))
+
+
+class Reader:
+    """Every question that can be put to a catalog. Thread-safe."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        self._folder = folder
+        self._database = database
+        self._local = threading.local()
+        self._guard = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = connect_read_only(self._database)
+            self._local.connection = connection
+            with self._guard:
+                self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Several questions about one state of the catalog. May be nested."""
+        with translated(self._folder):
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")  # nothing was written
+
+    def state(self) -> CatalogState:
+        with self.transaction() as connection:
+            return CatalogState(*connection.execute("SELECT library_id, change, pruned_through FROM meta").fetchone())
+
+    # -- files and videos
+
+    def file(self, path: Path) -> FileRow | None:
+        rows = self._files("WHERE path = ?", (codec.path_to_bytes(path),))
+        return rows[0] if rows else None
+
+    def files(self, under: Path | None) -> list[FileRow]:
+        """Every file, or those at and below a folder, by path."""
+        if under is None:
+            return self._files("", ())
+        exact = codec.path_to_bytes(under)
+        folder = exact.rstrip(b"/") + b"/"
+        beyond = folder[:-1] + b"0"  # "0" follows "/" in ASCII
+        return self._files("WHERE path = ? OR (path >= ? AND path < ?)", (exact, folder, beyond))
+
+    def _files(self, where: str, values: tuple[bytes, ...]) -> list[FileRow]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT path, size, mtime_ns, video_id, key FROM files JOIN videos ON videos.id = video_id "
+                f"{where} ORDER BY path",
+                values,
+            ).fetchall()
+        return [FileRow(codec.path_from_bytes(path), *rest) for path, *rest in rows]
+
+    def videos_at(self, matches: Callable[[str], bool]) -> set[int]:
+        """Ids of the videos that lie at a path that matches."""
+        with self.transaction() as connection:
+            rows = connection.execute("SELECT path, video_id FROM files")
+            return {video_id for path, video_id in rows if matches(os.fsdecode(path))}
+
+    def video(self, key: str) -> VideoRow | None:
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT id, duration, width, height, codec, container, rotation, has_audio, recorded_at "
+                "FROM videos WHERE key = ?",
+                (key,),
+            ).fetchone()
+            if row is None:
+                return None
+            video_id, duration, width, height, name, container, rotation, has_audio, recorded_at = row
+            info = VideoInfo(duration, width, height, name, container, rotation, bool(has_audio), recorded_at)
+            paths = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id", (video_id,)).fetchall()
+        return VideoRow(video_id, key, info, tuple(codec.path_from_bytes(path) for (path,) in paths))
+
+    def failures(self, path: Path | None = None) -> list[Failure]:
+        """What could not be indexed: everything, or the one at `path`."""
+        where, values = ("", ()) if path is None else ("WHERE path = ?", (codec.path_to_bytes(path),))
+        with self.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT path, size, mtime_ns, cause FROM failures {where} ORDER BY path", values
+            ).fetchall()
+        return [Failure(FileStamp(codec.path_from_bytes(p), size, mtime), cause) for p, size, mtime, cause in rows]
+
+    def transcript(self, video_id: int) -> list[TranscriptLine]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT start_seconds, end_seconds, text, channel FROM lines WHERE video_id = ? "
+                "ORDER BY start_seconds, id",
+                (video_id,),
+            ).fetchall()
+        return [TranscriptLine(*row) for row in rows]
+
+    # -- scenes
+
+    def scenes(self, ids: Iterable[int]) -> dict[int, SceneRow]:
+        """The scenes that are still there. The path is the video's oldest."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT scenes.id, scenes.video_id, start_seconds, end_seconds, "
+                "(SELECT path FROM files WHERE files.video_id = scenes.video_id ORDER BY files.id LIMIT 1) "
+                "FROM scenes WHERE scenes.id IN (SELECT value FROM json_each(?))",
+                (_json(ids),),
+            ).fetchall()
+        return {
+            row[0]: SceneRow(row[0], row[1], codec.path_from_bytes(row[4]), row[2], row[3]) for row in rows if row[4]
+        }
+
+    def scenes_of(self, video_id: int) -> list[SceneRow]:
+        """A video's scenes in time order."""
+        with self.transaction() as connection:
+            ids = connection.execute("SELECT id FROM scenes WHERE video_id = ?", (video_id,)).fetchall()
+            rows = self.scenes(scene_id for (scene_id,) in ids)
+        return sorted(rows.values(), key=lambda row: row.start)
+
+    def select_scenes(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
+        """Ids, ascending, of the scenes that an SQL condition over scenes and videos admits."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT scenes.id FROM scenes JOIN videos ON videos.id = scenes.video_id WHERE {condition} "
+                "ORDER BY scenes.id",
+                tuple(values),
+            )
+            return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
+
+    # -- spaces and vectors
+
+    def spaces(self) -> list[SpaceRow]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT spaces.id, model, fingerprint, dim, channel, metric, "
+                "(SELECT COUNT(*) FROM encodings WHERE space_id = spaces.id), "
+                "(SELECT COUNT(*) FROM vectors WHERE space_id = spaces.id) FROM spaces ORDER BY spaces.id"
+            ).fetchall()
+        return [SpaceRow(row[0], Space(*row[1:6]), row[6], row[7]) for row in rows]
+
+    def space_id(self, space: Space) -> int | None:
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT id FROM spaces WHERE fingerprint = ? AND channel = ? AND dim = ? AND metric = ?",
+                (space.fingerprint, space.channel, space.dim, space.metric),
+            ).fetchone()
+        return None if row is None else int(row[0])
+
+    def has_encoding(self, video_id: int, space_id: int) -> bool:
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM encodings WHERE video_id = ? AND space_id = ?", (video_id, space_id)
+            ).fetchone()
+        return row is not None
+
+    def vectors(self, space_id: int, dim: int, scene_ids: Iterable[int]) -> dict[int, NDArray[np.float16]]:
+        """fp16 [D] of the scenes that have one."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT scene_id, vector FROM vectors WHERE space_id = ? "
+                "AND scene_id IN (SELECT value FROM json_each(?))",
+                (space_id, _json(scene_ids)),
+            ).fetchall()
+        halves = _halves(self._folder, [blob for _, blob in rows], dim)
+        return {scene_id: halves[i] for i, (scene_id, _) in enumerate(rows)}
+
+    def vectors_since(
+        self, space_id: int, dim: int, change: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """(ids [N], fp16 [N, D]) of what was added after `change`, in chunks. Inside a transaction."""
+        with self.transaction() as connection:
+            # A whole space is faster read in the table's own order than through the index.
+            order = "NOT INDEXED" if change < 0 else "INDEXED BY vectors_change"
+            cursor = connection.execute(
+                f"SELECT scene_id, vector FROM vectors {order} WHERE space_id = ? AND change > ?", (space_id, change)
+            )
+            while rows := cursor.fetchmany(_CHUNK):
+                ids = np.array([scene_id for scene_id, _ in rows], dtype=np.int64)
+                yield ids, _halves(self._folder, [blob for _, blob in rows], dim)
+
+    def count_vectors(self, space_id: int, through: int | None = None) -> int:
+        """Vectors of a space, or those that were added up to a change."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT COUNT(*) FROM vectors WHERE space_id = ? AND change <= ?",
+                (space_id, 2**62 if through is None else through),
+            ).fetchone()
+        return int(row[0])
+
+    def has_removals(self, through: int) -> bool:
+        """Whether removals up to a change are still listed."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT 1 FROM removals WHERE change <= ? LIMIT 1", (through,)).fetchone()
+        return row is not None
+
+    def removed_since(self, space_id: int, change: int) -> NDArray[np.int64]:
+        """Ids of what was removed after `change`."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT scene_id FROM removals WHERE space_id = ? AND change > ?", (space_id, change)
+            )
+            return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
+
+    def frame_vectors(self, space_id: int, scene_ids: Iterable[int]) -> dict[int, tuple[Vectors, Seconds]]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT scene_id, times, vectors FROM frames WHERE space_id = ? "
+                "AND scene_id IN (SELECT value FROM json_each(?))",
+                (space_id, _json(scene_ids)),
+            ).fetchall()
+        frames: dict[int, tuple[Vectors, Seconds]] = {}
+        for scene_id, times_blob, blob in rows:
+            times = codec.times_from_bytes(times_blob)
+            frames[scene_id] = codec.frames_from_bytes(blob, len(times)), times
+        return frames
+
+
+def _json(ids: Iterable[int]) -> str:
+    return json.dumps([int(scene_id) for scene_id in ids])
+
+
+def _halves(folder: Path, blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
+    try:
+        return codec.halves_from_bytes(blobs, dim)
+    except ValueError as error:
+        from vsearch.library.faults import damaged
+
+        raise damaged(folder, str(error)) from error

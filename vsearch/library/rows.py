@@ -1,0 +1,159 @@
+"""What goes into a library and what comes out of it, as frozen data. Times are seconds, ids are the catalog's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vsearch.media import EncodedScene, FileStamp, Space, TranscriptLine, VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecord:
+    """All that one video brings: it is written in one transaction."""
+
+    stamp: FileStamp
+    key: str
+    """Content key: two files of one content share it."""
+    info: VideoInfo
+    space: Space
+    scenes: tuple[EncodedScene, ...]
+    """In time order, at least one."""
+    lines: tuple[TranscriptLine, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise ValueError("a video needs a content key")
+        if not self.scenes:
+            raise ValueError(f"a video has at least one scene: {self.stamp.path}")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """A video that the library knows."""
+
+    id: int
+    key: str
+    info: VideoInfo
+    paths: tuple[Path, ...]
+    """Every file that holds this content, oldest row first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A path and the video that it held when it was last looked at."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    video_id: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRow:
+    """A scene and a file to play it from. [start, end) in seconds."""
+
+    id: int
+    video_id: int
+    path: Path
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """A space and how much of the library is encoded in it."""
+
+    id: int
+    space: Space
+    videos: int
+    vectors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be indexed. The same stamp need not be tried again."""
+
+    stamp: FileStamp
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """What `forget_files` took away."""
+
+    files: int = 0
+    videos: int = 0
+    scenes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """What a library holds."""
+
+    path: Path
+    change: int
+    """The catalog's change number: one more for every write."""
+    videos: int
+    files: int
+    scenes: int
+    seconds: float
+    """Footage."""
+    spaces: tuple[SpaceRow, ...]
+    catalog_bytes: int
+    snapshot_bytes: int
+    failures: tuple[Failure, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `vsearch status --json`."""
+        return {
+            "path": str(self.path),
+            "change": self.change,
+            "videos": self.videos,
+            "files": self.files,
+            "scenes": self.scenes,
+            "seconds": round(self.seconds, 3),
+            "spaces": [
+                {
+                    "model": row.space.model,
+                    "fingerprint": row.space.fingerprint,
+                    "channel": row.space.channel,
+                    "dim": row.space.dim,
+                    "videos": row.videos,
+                    "vectors": row.vectors,
+                }
+                for row in self.spaces
+            ],
+            "catalog_bytes": self.catalog_bytes,
+            "snapshot_bytes": self.snapshot_bytes,
+            "failures": [{"path": str(failure.stamp.path), "cause": failure.cause} for failure in self.failures],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What `verify` found, a line each. Both empty: the library was clean before."""
+
+    problems: tuple[str, ...] = ()
+    """What is wrong now."""
+    repaired: tuple[str, ...] = ()
+    """What was put right, with `repair`."""
+    lost: tuple[Path, ...] = field(default=())
+    """Files whose videos had to be dropped: the next index run encodes them again."""
+    broken_pages: bool = False
+    """SQLite itself finds the catalog broken: `repair_library` makes a new one of what can be read."""
+
+    @property
+    def clean(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `vsearch verify --json`."""
+        return {
+            "clean": self.clean,
+            "problems": list(self.problems),
+            "repaired": list(self.repaired),
+            "lost": [str(path) for path in self.lost],
+        }

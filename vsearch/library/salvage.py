@@ -1,0 +1,136 @@
+"""A catalog that SQLite itself finds broken: save every video that can still be read whole, and say which cannot.
+
+The library can always be made again from the videos; this saves the hours of encoding them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vsearch.errors import LibraryDamaged
+from vsearch.library import codec
+from vsearch.library.faults import translated
+from vsearch.library.library import CATALOG, SNAPSHOTS, Library
+from vsearch.library.lock import WriterLock
+from vsearch.library.migrations import migrate
+from vsearch.library.rows import VerifyReport
+
+_log = logging.getLogger(__name__)
+
+# Child tables of a video, and how their rows are found. Parents first.
+_PARTS = {
+    "files": "video_id = ?",
+    "scenes": "video_id = ?",
+    "encodings": "video_id = ?",
+    "lines": "video_id = ?",
+    "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+    "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+}
+
+
+def repair_library(path: Path) -> VerifyReport:
+    """`verify --repair`, also for a library that cannot be opened any more."""
+    path = path.absolute()
+    try:
+        with Library.open(path) as library:
+            if not library.verify().broken_pages:
+                return library.verify(repair=True)
+    except LibraryDamaged as error:
+        _log.info("%s", error)
+    done, lost = _salvage(path)
+    with Library.open(path) as library:
+        report = library.verify(repair=True)
+    return VerifyReport(report.problems, (*done, *report.repaired), (*lost, *report.lost))
+
+
+def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
+    """Move the broken catalog aside and fill a new one from it: what was done, and the files that must be indexed."""
+    with WriterLock(folder).held(), translated(folder):
+        aside = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        aside.mkdir()
+        for name in (CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm"):
+            if (folder / name).exists():
+                (folder / name).rename(aside / name)
+        for snapshot in (folder / SNAPSHOTS).glob("space-*"):
+            snapshot.unlink()
+        new = sqlite3.connect(folder / CATALOG, isolation_level=None)
+        old = sqlite3.connect(aside / CATALOG, isolation_level=None)
+        try:
+            migrate(new, folder)
+            kept, lost = _copy(old, new)
+        finally:
+            old.close()
+            new.close()
+    return [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"], lost
+
+
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[Path]]:
+    kept = 0
+    lost: list[Path] = []
+    new.execute("PRAGMA foreign_keys = ON")
+    new.execute("BEGIN IMMEDIATE")
+    _copy_rows(old, new, "spaces", "1", ())
+    _copy_rows(old, new, "failures", "1", ())
+    for video_id in _video_ids(old):
+        new.execute("SAVEPOINT video")
+        try:
+            if _copy_rows(old, new, "videos", "id = ?", (video_id,)):
+                for table, where in _PARTS.items():
+                    _copy_rows(old, new, table, where, (video_id,), strict=True)
+                kept += 1
+        except (sqlite3.Error, UnicodeDecodeError):
+            new.execute("ROLLBACK TO video")
+            lost += _paths(old, video_id)
+        new.execute("RELEASE video")
+    # The copies are new to every snapshot and every reader.
+    new.execute("UPDATE meta SET change = 1")
+    new.execute("UPDATE vectors SET change = 1")
+    new.execute("COMMIT")
+    return kept, lost
+
+
+def _copy_rows(
+    old: sqlite3.Connection,
+    new: sqlite3.Connection,
+    table: str,
+    where: str,
+    values: tuple[int, ...],
+    *,
+    strict: bool = False,
+) -> int:
+    columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+    names = ", ".join(f'"{column}"' for column in columns)
+    count = 0
+    try:
+        for row in old.execute(f"SELECT {names} FROM {table} WHERE {where}", values):
+            new.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})", row)
+            count += 1
+    except sqlite3.DatabaseError:
+        if strict:
+            raise
+    return count
+
+
+def _video_ids(old: sqlite3.Connection) -> Iterator[int]:
+    """Every id that a video may have: read where they can be, else counted up to the last that was given."""
+    try:
+        yield from [video_id for (video_id,) in old.execute("SELECT id FROM videos NOT INDEXED")]
+    except sqlite3.DatabaseError:
+        try:
+            (last,) = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'videos'").fetchone()
+        except (sqlite3.DatabaseError, TypeError):
+            return
+        yield from range(1, last + 1)
+
+
+def _paths(old: sqlite3.Connection, video_id: int) -> list[Path]:
+    try:
+        rows = old.execute("SELECT path FROM files WHERE video_id = ?", (video_id,)).fetchall()
+    except sqlite3.DatabaseError:
+        return []
+    return [codec.path_from_bytes(path) for (path,) in rows]

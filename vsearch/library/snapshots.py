@@ -1,0 +1,250 @@
+"""Snapshots on disk: a FAISS file and a header beside it that says which state of which catalog it holds.
+
+`space-ID-CHANGE.faiss` is written first, `space-ID-CHANGE.json` last; each goes to a temporary name, is fsynced and
+renamed. A FAISS file without its header does not exist for us. Nothing is ever changed in place, so a process that has
+an older one memory-mapped goes on with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from vsearch.library.untyped import load_faiss
+from vsearch.media import Space
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_EDGE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHeader:
+    """What the JSON file says."""
+
+    format: int
+    library_id: str
+    fingerprint: str
+    channel: str
+    dim: int
+    metric: str
+    change: int
+    """The catalog's change number when it was taken: all up to there is in it, nothing later."""
+    count: int
+    kind: str
+    """Index type: see vectors.py."""
+    lists: int
+    """IVF lists, 0 for a flat index."""
+    bytes: int
+    structure_bytes: int
+    """How much at the front, beside the last 64 KiB, `edge_crc` covers: all that FAISS trusts while it opens."""
+    edge_crc: int
+    """CRC-32: checked at every opening."""
+    crc: int
+    """CRC-32 of the whole file: checked by `verify`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot whose header can be read and whose file has the right length and edges."""
+
+    header: SnapshotHeader
+    file: Path
+
+    def whole(self) -> bool:
+        """Whether every byte is as it was written."""
+        crc = 0
+        with self.file.open("rb") as file:
+            while block := file.read(1 << 20):
+                crc = zlib.crc32(block, crc)
+        return crc == self.header.crc
+
+
+def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator[Snapshot]:
+    """The usable snapshots of a space, newest first; what is foreign or damaged is passed over with a warning."""
+    try:
+        names = sorted(folder.glob(f"space-{space_id}-*.json"), key=_change_of, reverse=True)
+    except OSError:
+        return
+    for name in names:
+        snapshot, reason = inspect(name, space, library_id)
+        if snapshot is None:
+            _log.warning("passing over the snapshot %s: %s", name.name, reason)
+        else:
+            yield snapshot
+
+
+def inspect(name: Path, space: Space, library_id: str) -> tuple[Snapshot | None, str]:
+    """Read a header and check it against its file and its owner: the snapshot, or None and why not."""
+    try:
+        header = _parse(name.read_bytes())
+        file = name.with_suffix(".faiss")
+        size = file.stat().st_size
+        if header.library_id != library_id:
+            return None, "it belongs to another library"
+        if (header.fingerprint, header.channel, header.dim, header.metric) != (
+            space.fingerprint,
+            space.channel,
+            space.dim,
+            space.metric,
+        ):
+            return None, "it belongs to another model"
+        if size != header.bytes:
+            return None, f"it has {size} bytes instead of {header.bytes}"
+        if _edge_crc(file, header.structure_bytes) != header.edge_crc:
+            return None, "its checksum is wrong"
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return None, f"it cannot be read ({error})"
+    return Snapshot(header, file), ""
+
+
+def save(
+    folder: Path,
+    space_id: int,
+    space: Space,
+    *,
+    library_id: str,
+    change: int,
+    count: int,
+    kind: str,
+    lists: int,
+    code_bytes: int,
+    index: Any,
+) -> Snapshot:
+    """Write a FAISS index as the snapshot of `change`. OSError where the disk will not take it."""
+    folder.mkdir(exist_ok=True)
+    file = folder / f"space-{space_id}-{change}.faiss"
+    size, crc = _write_index(file, index)
+    structure = max(0, size - count * (code_bytes + 8)) + _EDGE
+    header = SnapshotHeader(
+        format=_FORMAT,
+        library_id=library_id,
+        fingerprint=space.fingerprint,
+        channel=space.channel,
+        dim=space.dim,
+        metric=space.metric,
+        change=change,
+        count=count,
+        kind=kind,
+        lists=lists,
+        bytes=size,
+        structure_bytes=structure,
+        edge_crc=_edge_crc(file, structure),
+        crc=crc,
+    )
+    _write_atomically(file.with_suffix(".json"), json.dumps(asdict(header), indent=1).encode())
+    return Snapshot(header, file)
+
+
+def sweep(folder: Path, space_id: int, keep: Path | None) -> None:
+    """Remove every file of a space but one snapshot's. What another process has mapped may stay, on Windows."""
+    for file in folder.glob(f"space-{space_id}-*"):
+        if keep is None or file.stem != keep.stem or file.suffix not in (".faiss", ".json"):
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                _log.debug("%s stays for now: %s", file.name, error)
+
+
+def drop_ahead(folder: Path, change: int) -> None:
+    """Remove snapshots of changes that the catalog has not seen: it was put back from an older copy."""
+    for file in folder.glob("space-*-*.*"):
+        if _change_of(file) > change:
+            _log.warning("removing the snapshot %s: it is ahead of the catalog (%d)", file.name, change)
+            file.unlink(missing_ok=True)
+
+
+def total_bytes(folder: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    except OSError:
+        return 0
+
+
+def _change_of(file: Path) -> int:
+    tail = file.name.split(".")[0].rpartition("-")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() else -1
+
+
+def _parse(text: bytes) -> SnapshotHeader:
+    values = json.loads(text)
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise ValueError("unknown header")
+    header = SnapshotHeader(**values)
+    for field in fields(header):
+        expected = int if field.type == "int" else str
+        if type(getattr(header, field.name)) is not expected:
+            raise ValueError(f"bad {field.name}")
+    return header
+
+
+def _edge_crc(file: Path, structure: int) -> int:
+    with file.open("rb") as stream:
+        crc = zlib.crc32(stream.read(structure))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _EDGE))
+        return zlib.crc32(stream.read(_EDGE), crc)
+
+
+def _write_index(target: Path, index: Any) -> tuple[int, int]:
+    """(bytes, CRC-32) of what was written."""
+    faiss = load_faiss()
+
+    temporary = target.with_suffix(".faiss.tmp")
+    size = crc = 0
+    failure: OSError | None = None
+    with temporary.open("wb", buffering=0) as stream:
+
+        def write(block: bytes) -> None:
+            nonlocal size, crc, failure
+            try:
+                view = memoryview(block)
+                while view:
+                    view = view[stream.write(view) :]
+            except OSError as error:
+                failure = error  # FAISS turns it into a RuntimeError without the number
+                raise
+            size += len(block)
+            crc = zlib.crc32(block, crc)
+
+        try:
+            writer = faiss.PyCallbackIOWriter(write)
+            buffered = faiss.BufferedIOWriter(writer, 1 << 20)
+            faiss.write_index(index, buffered)
+            del buffered  # its destructor writes the rest
+            if failure is not None:
+                raise failure
+            os.fsync(stream.fileno())
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if failure is not None and error is not failure:
+                raise failure from error
+            raise
+    temporary.replace(target)
+    return size, crc
+
+
+def _write_atomically(target: Path, content: bytes) -> None:
+    temporary = target.with_suffix(".json.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    temporary.replace(target)
+    if os.name == "posix":  # elsewhere a folder cannot be opened, nor need be
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

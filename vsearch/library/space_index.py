@@ -1,0 +1,143 @@
+"""One space of a library, ready to be searched: a base index, and what the catalog has changed since it was taken."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.library import snapshots, vectors
+from vsearch.library.reader import CatalogState, Reader
+from vsearch.library.snapshots import Snapshot
+from vsearch.library.vectors import Base, Ids, Recent, Recipe
+from vsearch.media import Space, Vectors
+
+_log = logging.getLogger(__name__)
+
+# Without a usable snapshot, more vectors than this are put into an index in memory (1 KB each instead of 2, at 512
+# dimensions); fewer are kept as a plain matrix.
+_MATRIX_LIMIT = 20_000
+_MERGE_AT = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """The space as of one change. Never changed in place, so threads search it while another brings it up to date."""
+
+    change: int
+    base: Base | None
+    recent: tuple[Recent, ...]
+
+
+class SpaceIndex:
+    """Follows the catalog: every search first replays what was committed since the last."""
+
+    def __init__(self, folder: Path, space_id: int, space: Space, reader: Reader) -> None:
+        self._folder = folder
+        self._space_id = space_id
+        self._space = space
+        self._reader = reader
+        self._guard = threading.Lock()
+        self._view: _View | None = None
+
+    def search(
+        self, queries: Vectors, k: int, allowed: Ids | None, exact_below: int
+    ) -> tuple[NDArray[np.float32], Ids]:
+        """Scores [Q, k'] and ids [Q, k'], best first. `allowed`: ascending ids; at most `exact_below`: all compared."""
+        if allowed is None or len(allowed) > exact_below:
+            self._bring_up_to_date()
+        with self._reader.transaction():
+            if allowed is not None and len(allowed) <= exact_below:
+                proposed = allowed
+            else:
+                view = self._bring_up_to_date()
+                parts = [recent.propose(queries, k, allowed) for recent in view.recent]
+                if view.base is not None:
+                    parts.append(view.base.propose(queries, k, allowed))
+                proposed = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+            held = self._reader.vectors(self._space_id, self._space.dim, proposed.tolist())
+        if not held:
+            return np.empty((len(queries), 0), dtype=np.float32), np.empty((len(queries), 0), dtype=np.int64)
+        ids = np.fromiter(held, dtype=np.int64, count=len(held))
+        return vectors.best(queries, ids, np.stack(list(held.values())).astype(np.float32), k)
+
+    def _bring_up_to_date(self) -> _View:
+        with self._guard:
+            view = self._view
+            state = self._reader.state()
+            # Ahead: another thread has seen a later commit than this one's transaction. The catalog decides anyway.
+            if view is not None and view.change >= state.change:
+                return view
+            if view is None or view.change < state.pruned_through:
+                view = self._load()
+            with self._reader.transaction():
+                state = self._reader.state()
+                if view.change < state.change:
+                    view = self._replay(view, state)
+            self._view = view
+            return view
+
+    def _load(self) -> _View:
+        """The newest usable snapshot, else everything from the catalog."""
+        # Looked up before the transaction begins: a snapshot that is younger than it would seem ahead.
+        library_id = self._reader.state().library_id
+        found = list(snapshots.find(self._folder, self._space_id, self._space, library_id))
+        with self._reader.transaction():
+            state = self._reader.state()
+            for snapshot in found:
+                base = usable(snapshot, state)
+                if base is not None:
+                    return _View(snapshot.header.change, base, ())
+            count = self._reader.count_vectors(self._space_id)
+            if count <= _MATRIX_LIMIT:
+                return _View(-1, None, ())
+            _log.info("no usable snapshot of space %d: reading %d vectors from the catalog", self._space_id, count)
+            recipe = Recipe("flat")
+            index = vectors.build(recipe, self._space.dim, count, self.chunks)
+            return _View(state.change, Base(index, recipe, np.empty(0, dtype=np.int64)), ())
+
+    def _replay(self, view: _View, state: CatalogState) -> _View:
+        added = list(self._reader.vectors_since(self._space_id, self._space.dim, view.change))
+        gone = [self._reader.removed_since(self._space_id, view.change), *(ids for ids, _ in added)]
+        base, recent = view.base, view.recent
+        touched = np.unique(np.concatenate(gone))
+        if len(touched):
+            if base is not None:
+                base = replace(base, hidden=np.union1d(base.hidden, touched))
+            recent = tuple(part for part in (old.without(touched) for old in recent) if len(part.ids))
+        if added:
+            ids = np.concatenate([ids for ids, _ in added])
+            recent = (*recent, Recent(ids, np.concatenate([halves for _, halves in added]).astype(np.float32)))
+        if len(recent) > _MERGE_AT:
+            ids = np.concatenate([part.ids for part in recent])
+            recent = (Recent(ids, np.concatenate([part.vectors for part in recent])),)
+        return _View(state.change, base, recent)
+
+    def chunks(self) -> Iterator[tuple[Ids, vectors.Halves]]:
+        """All vectors of the space. Inside a transaction."""
+        return self._reader.vectors_since(self._space_id, self._space.dim, -1)
+
+
+def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
+    """A snapshot opened as a base, if the catalog can bring it up to date."""
+    header = snapshot.header
+    if header.change > state.change:
+        _log.warning("passing over the snapshot %s: it is ahead of the catalog", snapshot.file.name)
+        return None
+    if header.change < state.pruned_through:
+        _log.info("passing over the snapshot %s: it is too old to be brought up to date", snapshot.file.name)
+        return None
+    kinds: dict[str, vectors.Kind] = {"flat": "flat", "ivf": "ivf", "ivf-sq8": "ivf-sq8"}
+    if header.kind not in kinds:
+        return None
+    try:
+        index = vectors.open_snapshot(snapshot)
+    except (RuntimeError, OSError) as error:
+        _log.warning("passing over the snapshot %s: %s", snapshot.file.name, str(error).splitlines()[0])
+        return None
+    return Base(index, Recipe(kinds[header.kind], header.lists), np.empty(0, dtype=np.int64))

@@ -1,0 +1,213 @@
+"""Nearest vectors: FAISS proposes, the catalog decides.
+
+An index only finds candidates; their scores are computed from the catalog's own fp16 vectors. So a score is the same
+whether a vector came from a snapshot, from what was added since, or through a filter, and however the index rounds.
+
+Index types by the number of scenes (chosen by benchmarks/query_latency.py, 512 dimensions, 2 cores):
+  flat       up to 100,000: every vector is compared, as fp16, exactly what the catalog holds. IDMap2 over SQfp16
+  ivf        up to 2,000,000: k-means lists of fp16 vectors, the nearest `_PROBES` are compared
+  ivf-sq8    beyond: the same with 8 bits a component, half the file
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.library.snapshots import Snapshot
+from vsearch.library.untyped import load_faiss
+from vsearch.media import Vectors
+
+Kind = Literal["flat", "ivf", "ivf-sq8"]
+Ids = NDArray[np.int64]
+Halves = NDArray[np.float16]
+Chunks = Callable[[], Iterator[tuple[Ids, Halves]]]
+"""Starts a pass over all vectors: (ids [N], fp16 [N, D]) at a time."""
+
+FLAT_LIMIT = 100_000
+IVF_LIMIT = 2_000_000
+_PROBES = 32
+_POINTS_PER_LIST = 40  # k-means training; FAISS warns below 39
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """An index type and its size."""
+
+    kind: Kind
+    lists: int = 0
+
+    @staticmethod
+    def for_count(count: int) -> Recipe:
+        """The type for a number of vectors: about 2 sqrt(N) lists, a power of two."""
+        if count <= FLAT_LIMIT:
+            return Recipe("flat")
+        lists = 2 ** round(math.log2(2 * math.sqrt(count)))
+        return Recipe("ivf" if count <= IVF_LIMIT else "ivf-sq8", lists)
+
+    def code_bytes(self, dim: int) -> int:
+        return dim if self.kind == "ivf-sq8" else 2 * dim
+
+
+def build(recipe: Recipe, dim: int, count: int, chunks: Chunks) -> Any:
+    """A FAISS index over all vectors. Memory: the index, a chunk, and while lists are trained the sample."""
+    faiss = load_faiss()
+
+    metric = faiss.METRIC_INNER_PRODUCT
+    if recipe.kind == "flat":
+        # No training: fp16 codes are the catalog's bytes, and comparing them is exact.
+        index: Any = faiss.IndexIDMap2(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, metric))
+    else:
+        quantizer = faiss.IndexFlatIP(dim)
+        codes = faiss.ScalarQuantizer.QT_8bit if recipe.kind == "ivf-sq8" else faiss.ScalarQuantizer.QT_fp16
+        # Not by residual: codes of fp16 then are the catalog's bytes here too.
+        index = faiss.IndexIVFScalarQuantizer(quantizer, dim, recipe.lists, codes, metric, False)
+        index.cp.spherical = True
+        index.train(_sample(recipe.lists * _POINTS_PER_LIST, count, chunks))
+    for ids, halves in chunks():
+        index.add_with_ids(halves.astype(np.float32), ids)
+    return index
+
+
+def _sample(wanted: int, count: int, chunks: Chunks) -> Vectors:
+    """About `wanted` vectors, evenly spread over the library."""
+    step = max(1, count // wanted)
+    parts = []
+    offset = 0
+    for _, halves in chunks():
+        parts.append(halves[(-offset) % step :: step].astype(np.float32))
+        offset += len(halves)
+    return np.concatenate(parts)
+
+
+def open_snapshot(snapshot: Snapshot, *, mapped: bool = True) -> Any:
+    """The FAISS index of a snapshot, memory-mapped. RuntimeError where FAISS cannot make sense of it."""
+    faiss = load_faiss()
+
+    try:
+        name = str(snapshot.file)
+        name.encode()
+    except UnicodeEncodeError:
+        # FAISS takes UTF-8 names only; a folder of another name is read instead of mapped.
+        return faiss.deserialize_index(np.fromfile(snapshot.file, dtype=np.uint8))
+    index = faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    if index.ntotal != snapshot.header.count or index.d != snapshot.header.dim:
+        raise RuntimeError(f"the index holds {index.ntotal} vectors of {index.d} dimensions")
+    return index
+
+
+def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
+    """All that an index holds, as (ids [N], float32 [N, D]) in chunks."""
+    faiss = load_faiss()
+
+    if recipe.kind == "flat":
+        ids = faiss.vector_to_array(index.id_map)
+        inner = faiss.downcast_index(index.index)
+        codes = faiss.vector_to_array(inner.codes).reshape(len(ids), -1)
+        for start in range(0, len(ids), 4096):
+            part = codes[start : start + 4096].view(np.float16).astype(np.float32)
+            yield ids[start : start + 4096].astype(np.int64), part
+        return
+    ivf = faiss.downcast_index(index)
+    for number in range(ivf.nlist):
+        size = ivf.invlists.list_size(number)
+        if size == 0:
+            continue
+        ids = faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size).copy()
+        codes = faiss.rev_swig_ptr(ivf.invlists.get_codes(number), size * ivf.code_size).copy().reshape(size, -1)
+        if recipe.kind == "ivf":
+            yield ids, codes.view(np.float16).astype(np.float32)
+        else:
+            yield ids, ivf.sq.decode(codes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """A FAISS index that stands still, and what of it no longer counts."""
+
+    index: Any
+    recipe: Recipe
+    hidden: Ids
+    """Ascending ids that were removed or encoded anew since; some may never have been in the index."""
+
+    def propose(self, queries: Vectors, k: int, allowed: Ids | None) -> Ids:
+        """Ids of about the k nearest of each query, in no order, without repetition."""
+        admitted = self.index.ntotal - len(self.hidden)
+        if allowed is not None:
+            allowed = np.setdiff1d(allowed, self.hidden, assume_unique=True)
+            admitted = len(allowed)
+            if admitted == 0:
+                return np.empty(0, dtype=np.int64)
+        wanted = min(k if self.recipe.kind != "ivf-sq8" else 2 * k + 16, self.index.ntotal)
+        if wanted == 0:
+            return np.empty(0, dtype=np.int64)
+        if self.recipe.kind == "flat":
+            return _ids(self._search(queries, wanted, allowed, 0))
+        # A filter that admits one scene in n leaves one in n of what each list offers: probe n times as many.
+        probes = min(self.recipe.lists, math.ceil(_PROBES * self.index.ntotal / max(1, admitted)))
+        found = self._search(queries, wanted, allowed, probes)
+        if probes < self.recipe.lists and (found < 0).any():
+            found = self._search(queries, wanted, allowed, self.recipe.lists)
+        return _ids(found)
+
+    def _search(self, queries: Vectors, k: int, allowed: Ids | None, probes: int) -> Ids:
+        faiss = load_faiss()
+        selector = None
+        if allowed is not None:
+            bits = np.zeros(8 * (int(allowed[-1]) // 8 + 1), dtype=np.bool_)
+            bits[allowed] = True
+            selector = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+        elif len(self.hidden):
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden))
+        if probes:
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
+        else:
+            parameters = faiss.SearchParameters(sel=selector)
+        # FAISS divides work by query. For a single one a second thread has nothing to do, but is waited for: on a busy
+        # machine that costs more than the search. The setting is the calling thread's own.
+        before = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(min(before, len(queries)))
+        try:
+            found: Ids = self.index.search(queries, k, params=parameters)[1]
+        finally:
+            faiss.omp_set_num_threads(before)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recent:
+    """Vectors that no snapshot holds yet, in memory."""
+
+    ids: Ids
+    vectors: Vectors
+    """[N, D]"""
+
+    def without(self, gone: Ids) -> Recent:
+        keep = ~np.isin(self.ids, gone)
+        return self if keep.all() else Recent(self.ids[keep], self.vectors[keep])
+
+    def propose(self, queries: Vectors, k: int, allowed: Ids | None) -> Ids:
+        """Ids of the k nearest of each query, in no order, without repetition."""
+        part = self if allowed is None else self.without(np.setdiff1d(self.ids, allowed))
+        if len(part.ids) <= k:
+            return part.ids
+        scores = queries @ part.vectors.T
+        return np.unique(part.ids[np.argpartition(-scores, k - 1, axis=1)[:, :k]])
+
+
+def best(queries: Vectors, ids: Ids, vectors: Vectors, k: int) -> tuple[NDArray[np.float32], Ids]:
+    """The k best of `ids` for each query by inner product: scores [Q, k'], ids [Q, k'], equal scores by id."""
+    order = np.argsort(ids)
+    ids, vectors = ids[order], vectors[order]
+    scores = queries @ vectors.T
+    ranked = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, ranked, axis=1), ids[ranked]
+
+
+def _ids(found: Ids) -> Ids:
+    return np.unique(found[found >= 0])

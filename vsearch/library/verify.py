@@ -1,0 +1,243 @@
+"""Checking a library against its own promises, and putting right what can be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vsearch.library import codec, snapshots, vectors
+from vsearch.library.reader import CatalogState, Reader
+from vsearch.library.rows import SpaceRow, VerifyReport
+from vsearch.library.space_index import usable
+
+if TYPE_CHECKING:
+    from vsearch.library.writer import Writer
+
+_NORM_TOLERANCE = 2e-2
+_SQ8_TOLERANCE = 0.1
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong, sorted by what puts it right."""
+
+    pages: list[str] = field(default_factory=list)
+    """SQLite's own integrity check: only a new catalog helps."""
+    dangling: list[tuple[str, int]] = field(default_factory=list)
+    """(table, rowid) of rows whose parent is gone."""
+    loose: list[str] = field(default_factory=list)
+    """Rows that belong to nothing: problems, a line each."""
+    encodings: dict[tuple[int, int], str] = field(default_factory=dict)
+    """(video, space) whose vectors or frames are missing or broken, and how."""
+    videos: dict[int, str] = field(default_factory=dict)
+    """Videos that cannot be searched or played, and why."""
+    snapshots: dict[int, list[str]] = field(default_factory=dict)
+    """Space ids whose snapshots are not what the catalog says."""
+    lost: tuple[Path, ...] = ()
+    """Files of the videos concerned."""
+
+    def problems(self) -> list[str]:
+        lines = [f"catalog: {line}" for line in self.pages]
+        lines += _grouped(f"a row of {table} belongs to nothing" for table, _ in self.dangling)
+        lines += self.loose
+        lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
+        lines += [f"video {video}: {why}" for video, why in self.videos.items()]
+        lines += [line for found in self.snapshots.values() for line in found]
+        return lines
+
+    def report(self, repaired: Iterable[str] = (), lost: tuple[Path, ...] = ()) -> VerifyReport:
+        return VerifyReport(tuple(self.problems()), tuple(repaired), lost, bool(self.pages))
+
+
+def check(reader: Reader, folder: Path) -> Findings:
+    """Look at everything. Reads the whole catalog and every snapshot; memory: the ids of a space and a chunk."""
+    found = Findings()
+    with reader.transaction() as connection:
+        try:
+            found.pages = _integrity(connection)
+            if found.pages:
+                return found
+            found.dangling = [
+                (str(table), int(rowid))
+                for table, rowid, *_ in connection.execute("PRAGMA foreign_key_check")
+                if rowid is not None
+            ]
+            _check_rows(connection, found)
+            state = reader.state()
+            for row in reader.spaces():
+                _check_vectors(connection, row, found)
+                _check_snapshots(reader, folder, row, state, found)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+                found.pages.append(str(error))
+                return found
+            raise
+        concerned = {video for video, _ in found.encodings} | set(found.videos)
+        found.lost = tuple(row.path for row in reader.files(None) if row.video_id in concerned)
+    return found
+
+
+def _integrity(connection: sqlite3.Connection) -> list[str]:
+    lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(20)")]
+    return [] if lines == ["ok"] else lines
+
+
+def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
+    for table, where in _LOOSE.items():
+        (count,) = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()
+        if count:
+            found.loose.append(f"{count} rows of {table} belong to no encoding")
+    for why, query in _BROKEN_VIDEOS.items():
+        found.videos |= {video: why for (video,) in connection.execute(query)}
+    for video, space, scenes, held, framed in connection.execute(
+        "SELECT e.video_id, e.space_id, COUNT(*), COUNT(v.id), COUNT(f.id) "
+        "FROM encodings e JOIN scenes s ON s.video_id = e.video_id "
+        "LEFT JOIN vectors v ON v.scene_id = s.id AND v.space_id = e.space_id "
+        "LEFT JOIN frames f ON f.scene_id = s.id AND f.space_id = e.space_id "
+        "GROUP BY e.video_id, e.space_id HAVING COUNT(v.id) < COUNT(*) OR COUNT(f.id) < COUNT(*)"
+    ):
+        found.encodings[video, space] = f"{scenes - held} of {scenes} vectors and {scenes - framed} frames are missing"
+
+
+_NO_ENCODING = (
+    "NOT EXISTS (SELECT 1 FROM scenes s JOIN encodings e ON e.video_id = s.video_id "
+    "WHERE s.id = {0}.scene_id AND e.space_id = {0}.space_id)"
+)
+_LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames")}
+_BROKEN_VIDEOS = {
+    "no file holds it": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM files)",
+    "it has no scenes": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM scenes)",
+    "it is encoded in no space": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM encodings)",
+    "a scene is not a span": "SELECT video_id FROM scenes WHERE start_seconds < 0 OR start_seconds >= end_seconds",
+}
+
+
+def _check_vectors(connection: sqlite3.Connection, row: SpaceRow, found: Findings) -> None:
+    """Every vector of a space has its length and is of unit length; every scene's frames fit together."""
+    cursor = connection.execute(
+        "SELECT v.scene_id, s.video_id, v.vector FROM vectors v JOIN scenes s ON s.id = v.scene_id "
+        "WHERE v.space_id = ?",
+        (row.id,),
+    )
+    while rows := cursor.fetchmany(4096):
+        sound = [(video, blob) for _, video, blob in rows if len(blob) == 2 * row.space.dim]
+        for _, video, blob in rows:
+            if len(blob) != 2 * row.space.dim:
+                found.encodings.setdefault((video, row.id), f"a vector has {len(blob)} bytes")
+        if not sound:
+            continue
+        norms = np.linalg.norm(codec.vectors_from_bytes([blob for _, blob in sound], row.space.dim), axis=1)
+        for i in np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE)):
+            found.encodings.setdefault((sound[i][0], row.id), f"a vector has the length {norms[i]:.3g} instead of 1")
+    for video, times, size in connection.execute(
+        "SELECT s.video_id, LENGTH(f.times), LENGTH(f.vectors) FROM frames f JOIN scenes s ON s.id = f.scene_id "
+        "WHERE f.space_id = ?",
+        (row.id,),
+    ):
+        count = times // 8
+        if times % 8 or count == 0 or size <= 4 * count or (size - 4 * count) % count:
+            found.encodings.setdefault((video, row.id), "a scene's frames do not fit together")
+
+
+def _check_snapshots(reader: Reader, folder: Path, row: SpaceRow, state: CatalogState, found: Findings) -> None:
+    problems: list[str] = []
+    for name in sorted(folder.glob(f"space-{row.id}-*.json")):
+        snapshot, reason = snapshots.inspect(name, row.space, state.library_id)
+        if snapshot is None:
+            problems.append(f"snapshot {name.name}: {reason}")
+            continue
+        if not snapshot.whole():
+            problems.append(f"snapshot {name.name}: its checksum is wrong")
+            continue
+        base = usable(snapshot, state)
+        if base is None:
+            problems.append(f"snapshot {name.name}: it does not fit the catalog at change {state.change}")
+            continue
+        problems += [
+            f"snapshot {name.name}: {line}" for line in _compare(reader, row, snapshot, base.recipe, state.change)
+        ]
+    if problems:
+        found.snapshots[row.id] = problems
+
+
+def _compare(
+    reader: Reader, row: SpaceRow, snapshot: snapshots.Snapshot, recipe: vectors.Recipe, change: int
+) -> Iterator[str]:
+    """Ids and values of a snapshot against the catalog as it was then, as far as it still knows."""
+    since = snapshot.header.change
+    gone = reader.removed_since(row.id, since)
+    later = [ids for ids, _ in reader.vectors_since(row.id, row.space.dim, since)]
+    newer = np.concatenate([*later, gone])
+    expected = np.concatenate(
+        [np.empty(0, dtype=np.int64), *(ids for ids, _ in reader.vectors_since(row.id, row.space.dim, -1))]
+    )
+    expected = np.setdiff1d(expected, newer)
+    seen: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.empty(0, dtype=np.int64)]
+    wrong = 0
+    tolerance = _SQ8_TOLERANCE if recipe.kind == "ivf-sq8" else 0.0
+    # Not mapped: FAISS hands out a mapped index's codes only by copying.
+    for ids, rows in vectors.entries(vectors.open_snapshot(snapshot, mapped=False), recipe):
+        seen.append(ids)
+        held = reader.vectors(row.id, row.space.dim, np.setdiff1d(ids, newer).tolist())
+        for position, scene_id in enumerate(ids.tolist()):
+            truth = held.get(scene_id)
+            if truth is not None and not np.abs(rows[position] - truth.astype(np.float32)).max() <= tolerance:
+                wrong += 1
+    stored = np.setdiff1d(np.concatenate(seen), newer)
+    missing, extra = len(np.setdiff1d(expected, stored)), len(np.setdiff1d(stored, expected))
+    if missing or extra:
+        yield f"{missing} vectors are missing and {extra} are too many"
+    if wrong:
+        yield f"{wrong} vectors differ from the catalog's"
+
+
+def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
+    """Repair everything but broken pages, which must not be there. Returns what was done, a line each."""
+    done: list[str] = []
+    statements: list[tuple[str, dict[str, Any]]] = []
+    for table, rowid in found.dangling:
+        statements.append((f"DELETE FROM {table} WHERE rowid = :rowid", {"rowid": rowid}))
+    statements += [(f"DELETE FROM {table} WHERE {where}", {}) for table, where in _LOOSE.items()]
+    if found.dangling or found.loose:
+        writer.run(statements)
+        done.append("removed rows that belonged to nothing")
+    for (video, space), how in found.encodings.items():
+        writer.run(_drop_encoding(video, space))
+        done.append(f"video {video}, space {space}: removed its vectors, for {how}")
+    broken = set(found.videos)
+    if found.encodings:
+        broken |= writer.unencoded_videos()
+    if broken:
+        writer.remove_videos(sorted(broken))
+        done += [f"video {video}: removed, to be indexed again" for video in sorted(broken)]
+    for space, problems in found.snapshots.items():
+        snapshots.sweep(folder, space, None)
+        done += [f"{problem}: taken anew" for problem in problems]
+    return done
+
+
+def _drop_encoding(video: int, space: int) -> list[tuple[str, dict[str, Any]]]:
+    values = {"video": video, "space": space}
+    of_both = "space_id = :space AND scene_id IN (SELECT id FROM scenes WHERE video_id = :video)"
+    return [
+        (
+            "INSERT INTO removals (space_id, scene_id, change) "
+            f"SELECT space_id, scene_id, :change FROM vectors WHERE {of_both}",
+            values,
+        ),
+        (f"DELETE FROM vectors WHERE {of_both}", values),
+        (f"DELETE FROM frames WHERE {of_both}", values),
+        ("DELETE FROM encodings WHERE video_id = :video AND space_id = :space", values),
+    ]
+
+
+def _grouped(lines: Iterable[str]) -> list[str]:
+    counts: dict[str, int] = {}
+    for line in lines:
+        counts[line] = counts.get(line, 0) + 1
+    return [line if count == 1 else f"{line} ({count} times)" for line, count in counts.items()]

@@ -1,0 +1,316 @@
+"""Writing the catalog: each function body is one transaction, which raises the change number by one.
+
+journal_mode WAL with synchronous FULL: a commit is on the disk before it returns, so neither SIGKILL nor a power cut
+loses a committed video (short of a disk that lies about flushing). A video takes seconds to encode; the flush of its
+commit takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import create_engine, delete, event, func, insert, literal, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+from vsearch.errors import LibraryError
+from vsearch.library import catalog, codec
+from vsearch.library.faults import translated
+from vsearch.library.rows import Failure, RemovalReport, VideoRecord
+from vsearch.media import EncodedScene, FileStamp, Space
+
+_SCENE_TOLERANCE = 1e-3  # seconds
+
+
+class Writer:
+    """The catalog's one writing connection. The caller holds the writer's lock."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        self._folder = folder
+        self._engine = create_engine(
+            "sqlite://",
+            creator=lambda: _connect(database),
+            poolclass=StaticPool,  # one connection, whatever thread holds the lock
+        )
+        # Python's sqlite3 would begin transactions late and by itself; we begin them, and as writers.
+        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[Session, int]]:
+        """A session and the number of the change that it makes. All of it is committed, or none."""
+        with translated(self._folder), Session(self._engine) as session, session.begin():
+            change = session.scalars(
+                update(catalog.Meta).values(change=catalog.Meta.change + 1).returning(catalog.Meta.change)
+            ).one()
+            yield session, change
+
+    def add_video(self, record: VideoRecord) -> int:
+        """Write a video, in the place of what its file held and of what its content key had before."""
+        _check(record.space, record.scenes)
+        info = record.info
+        with self._transaction() as (session, change):
+            previous = session.scalars(select(catalog.Video.id).where(catalog.Video.key == record.key)).one_or_none()
+            values = {
+                "duration": info.duration,
+                "width": info.width,
+                "height": info.height,
+                "codec": info.codec,
+                "container": info.container,
+                "rotation": info.rotation,
+                "has_audio": int(info.has_audio),
+                "recorded_at": info.recorded_at,
+            }
+            if previous is None:
+                video_id = session.scalars(
+                    insert(catalog.Video).values(key=record.key, **values).returning(catalog.Video.id)
+                ).one()
+            else:
+                # The same content again: other paths go on pointing at it, what was encoded of it starts over.
+                video_id = previous
+                session.execute(update(catalog.Video).where(catalog.Video.id == video_id).values(**values))
+                _remove_scenes(session, [video_id], change)
+                session.execute(delete(catalog.Encoding).where(catalog.Encoding.video_id == video_id))
+                session.execute(delete(catalog.Line).where(catalog.Line.video_id == video_id))
+            _set_file(session, record.stamp, video_id, change)
+            scene_ids = session.scalars(
+                insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
+                [
+                    {"video_id": video_id, "ordinal": i, "start_seconds": s.scene.start, "end_seconds": s.scene.end}
+                    for i, s in enumerate(record.scenes)
+                ],
+            ).all()
+            _add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
+            if record.lines:
+                session.execute(
+                    insert(catalog.Line),
+                    [
+                        {
+                            "video_id": video_id,
+                            "channel": line.channel,
+                            "start_seconds": line.start,
+                            "end_seconds": line.end,
+                            "text": _storable(line.text),
+                        }
+                        for line in record.lines
+                    ],
+                )
+        return video_id
+
+    def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
+        """Vectors of a known video in one more space, or anew in one that it has."""
+        _check(space, scenes)
+        with self._transaction() as (session, change):
+            video_id = _video_id(session, key)
+            known = session.execute(
+                select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds)
+                .where(catalog.Scene.video_id == video_id)
+                .order_by(catalog.Scene.ordinal)
+            ).all()
+            if len(known) != len(scenes) or any(
+                abs(row.start_seconds - new.scene.start) > _SCENE_TOLERANCE
+                or abs(row.end_seconds - new.scene.end) > _SCENE_TOLERANCE
+                for row, new in zip(known, scenes, strict=True)
+            ):
+                raise LibraryError(f"the scenes of video {key} are not those that the library holds: index it anew")
+            scene_ids = [row.id for row in known]
+            space_id = _space_id(session, space)
+            # An index row is never changed in place: scene ids stay, so a snapshot must be told that the old is gone.
+            for table in (catalog.Vector, catalog.Frames):
+                session.execute(delete(table).where(table.space_id == space_id, table.scene_id.in_(scene_ids)))
+            session.execute(
+                delete(catalog.Encoding).where(
+                    catalog.Encoding.video_id == video_id, catalog.Encoding.space_id == space_id
+                )
+            )
+            _add_vectors(session, video_id, space, scene_ids, scenes, change)
+
+    def touch_file(self, stamp: FileStamp, key: str) -> None:
+        """A path now holds a known content."""
+        with self._transaction() as (session, change):
+            _set_file(session, stamp, _video_id(session, key), change)
+
+    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
+        """Take paths away, their failures too, and the videos that no path holds any more."""
+        with self._transaction() as (session, change):
+            files = 0
+            videos: set[int] = set()
+            for path in paths:
+                blob = codec.path_to_bytes(path)
+                gone = session.scalars(
+                    delete(catalog.File).where(catalog.File.path == blob).returning(catalog.File.video_id)
+                ).all()
+                files += len(gone)
+                videos.update(gone)
+                session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
+            removed, scenes = _remove_orphans(session, videos, change)
+        return RemovalReport(files, removed, scenes)
+
+    def record_failure(self, failure: Failure) -> None:
+        stamp = failure.stamp
+        values = {
+            "size": stamp.size,
+            "mtime_ns": stamp.mtime_ns,
+            "cause": _storable(failure.cause),
+            "at": time.time(),
+        }
+        with self._transaction() as (session, _):
+            session.execute(
+                upsert(catalog.Failure)
+                .values(path=codec.path_to_bytes(stamp.path), **values)
+                .on_conflict_do_update(index_elements=["path"], set_=values)
+            )
+
+    def prune_removals(self, through: int) -> None:
+        """Forget removals up to a change that every snapshot has seen."""
+        with self._transaction() as (session, _):
+            session.execute(delete(catalog.Removal).where(catalog.Removal.change <= through))
+            session.execute(update(catalog.Meta).values(pruned_through=through))
+
+    def unencoded_videos(self) -> set[int]:
+        """Videos that no space knows."""
+        with translated(self._folder), Session(self._engine) as session:
+            encoded = select(catalog.Encoding.video_id)
+            return set(session.scalars(select(catalog.Video.id).where(catalog.Video.id.not_in(encoded))))
+
+    def remove_videos(self, video_ids: Iterable[int]) -> None:
+        """Drop videos with their files: the next index run finds them new."""
+        with self._transaction() as (session, change):
+            ids = list(video_ids)
+            session.execute(delete(catalog.File).where(catalog.File.video_id.in_(ids)))
+            _remove_orphans(session, ids, change)
+
+    def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Plain SQL in one transaction: what verify's repairs need."""
+        with self._transaction() as (session, change):
+            for statement, values in statements:
+                session.execute(text(statement), {**values, "change": change} if ":change" in statement else values)
+
+
+def _connect(database: Path) -> Any:
+    import sqlite3
+
+    connection = sqlite3.connect(database, isolation_level=None, timeout=5.0, check_same_thread=False)
+    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _storable(words: str) -> str:
+    """SQLite takes UTF-8 alone; a file name in a cause, or a broken subtitle, may hold something else."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _check(space: Space, scenes: Sequence[EncodedScene]) -> None:
+    if not scenes:
+        raise ValueError("a video has at least one scene")
+    for scene in scenes:
+        if scene.vector.shape != (space.dim,):
+            raise ValueError(f"a vector of this space has {space.dim} dimensions: {scene.vector.shape = }")
+        norm = float(np.linalg.norm(scene.vector))
+        if not abs(norm - 1.0) < 1e-2:
+            raise ValueError(f"a vector has unit length: {norm = }")
+        if not np.isfinite(scene.frame_vectors).all():
+            raise ValueError("a frame vector is finite")
+
+
+def _video_id(session: Session, key: str) -> int:
+    video_id = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
+    if video_id is None:
+        raise LibraryError(f"the library holds no video with the key {key}")
+    return video_id
+
+
+def _space_id(session: Session, space: Space) -> int:
+    identity = {
+        "fingerprint": space.fingerprint,
+        "channel": space.channel,
+        "dim": space.dim,
+        "metric": space.metric,
+    }
+    found = session.scalars(select(catalog.Space.id).filter_by(**identity)).one_or_none()
+    if found is not None:
+        return found
+    return session.scalars(
+        insert(catalog.Space).values(model=space.model, **identity).returning(catalog.Space.id)
+    ).one()
+
+
+def _set_file(session: Session, stamp: FileStamp, video_id: int, change: int) -> None:
+    """A path holds a video; the video that it held before goes if no other path holds it."""
+    blob = codec.path_to_bytes(stamp.path)
+    before = session.scalars(select(catalog.File.video_id).where(catalog.File.path == blob)).one_or_none()
+    values = {"size": stamp.size, "mtime_ns": stamp.mtime_ns, "video_id": video_id}
+    session.execute(
+        upsert(catalog.File).values(path=blob, **values).on_conflict_do_update(index_elements=["path"], set_=values)
+    )
+    session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
+    if before is not None and before != video_id:
+        _remove_orphans(session, [before], change)
+
+
+def _remove_orphans(session: Session, video_ids: Iterable[int], change: int) -> tuple[int, int]:
+    """Of these videos, remove those that no file holds: (videos, scenes)."""
+    removed = scenes = 0
+    for video_id in video_ids:
+        if session.scalars(select(catalog.File.id).where(catalog.File.video_id == video_id).limit(1)).first():
+            continue
+        scenes += _remove_scenes(session, [video_id], change)
+        session.execute(delete(catalog.Video).where(catalog.Video.id == video_id))
+        removed += 1
+    return removed, scenes
+
+
+def _remove_scenes(session: Session, video_ids: Sequence[int], change: int) -> int:
+    """Remove the scenes of videos, and list their vectors as removed for the snapshots' sake."""
+    of_videos = catalog.Scene.video_id.in_(video_ids)
+    session.execute(
+        insert(catalog.Removal).from_select(
+            ["space_id", "scene_id", "change"],
+            select(catalog.Vector.space_id, catalog.Vector.scene_id, literal(change))
+            .join(catalog.Scene, catalog.Scene.id == catalog.Vector.scene_id)
+            .where(of_videos),
+        )
+    )
+    count = session.scalars(select(func.count()).select_from(catalog.Scene).where(of_videos)).one()
+    session.execute(delete(catalog.Scene).where(of_videos))
+    return count
+
+
+def _add_vectors(
+    session: Session,
+    video_id: int,
+    space: Space,
+    scene_ids: Sequence[int],
+    scenes: Sequence[EncodedScene],
+    change: int,
+) -> None:
+    space_id = _space_id(session, space)
+    session.execute(insert(catalog.Encoding).values(video_id=video_id, space_id=space_id))
+    session.execute(
+        insert(catalog.Vector),
+        [
+            {"space_id": space_id, "scene_id": i, "change": change, "vector": codec.vector_to_bytes(s.vector)}
+            for i, s in zip(scene_ids, scenes, strict=True)
+        ],
+    )
+    session.execute(
+        insert(catalog.Frames),
+        [
+            {
+                "space_id": space_id,
+                "scene_id": i,
+                "times": codec.times_to_bytes(s.frame_times),
+                "vectors": codec.frames_to_bytes(s.frame_vectors),
+            }
+            for i, s in zip(scene_ids, scenes, strict=True)
+        ],
+    )
