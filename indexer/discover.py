@@ -166,6 +166,8 @@ def _is_video(head: bytes) -> bool:
 
 def _is_other(head: bytes) -> bool:
     """Kinds that FFmpeg would open, but that are no videos."""
+    if head[4:8] == b"ftyp":
+        return True  # a photograph or sound: _is_video was asked first
     return head.startswith(
         (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"8BPS", b"%PDF", b"PK\x03\x04", b"ID3")
     )

@@ -82,7 +82,7 @@ def probe_video(path: Path) -> Probed | Rejected:
         with open_video(path) as container:
             return _probe(container)
     except (av.error.FFmpegError, ValueError) as error:
-        return Rejected(f"not a video that can be opened ({explain(error)})", is_video=False)
+        return Rejected(f"not a video, or too damaged: it cannot be opened ({explain(error)})", is_video=False)
 
 
 def _probe(container: InputContainer) -> Probed | Rejected:
