@@ -27,7 +27,8 @@ from indexer.process import Inbox
 from indexer.prune import prune
 from indexer.tally import RunClock, Tally
 from indexer.wire import Message
-from vsearch.library.rows import VideoRecord
+from vsearch.library.rows import SceneRow, VideoRecord
+from vsearch.media import EncodedScene
 from vsearch.models.base import VideoEncoder
 
 log = logging.getLogger(__name__)
@@ -260,7 +261,8 @@ class _Run:
     def _write(self, job: Job, assembler: SceneAssembler, end: float) -> None:
         assert job.probed is not None
         space, scenes = self._encoder.space, tuple(assembler.scenes)
-        if self._store.find_key(job.key) is not None:  # known, but not in this space
+        video = self._store.find_key(job.key)
+        if video is not None and _same_scenes(self._store.scenes_of(video.id), scenes):  # known in another space
             self._store.add_encoding(job.key, space, scenes)
             self._store.touch_file(job.stamp, job.key)
             return
@@ -270,6 +272,13 @@ class _Run:
 
 def _length(job: Job) -> float:
     return job.probed.info.duration if job.probed else 0.0
+
+
+def _same_scenes(known: Sequence[SceneRow], new: Sequence[EncodedScene]) -> bool:
+    """Another decoder or another version may see other cuts; then the video starts over, in this space alone."""
+    return len(known) == len(new) and all(
+        abs(a.start - b.scene.start) < 1e-3 and abs(a.end - b.scene.end) < 1e-3 for a, b in zip(known, new, strict=True)
+    )
 
 
 def _warning(job: Job, end: float) -> str | None:

@@ -10,20 +10,25 @@ from indexer.plan import Store, is_gone
 
 
 def prune(store: Store, roots: Sequence[Path], *, act: bool = True) -> Iterator[Pruned | Skipped]:
-    """Forget the files under `roots` that are not there any more, in one transaction a root.
+    """Forget the files and failures under `roots` that are not there any more, in one transaction a root.
 
     A root that is missing, or a folder that is empty as a mount point without its disk is, is refused with a Skipped.
     """
     for root in roots:
         gone = [row.path for row in store.files(under=root) if is_gone(row.path)]
-        if not gone:
+        failed = [failure.stamp.path for failure in store.status().failures]
+        lost = [path for path in failed if (path == root or root in path.parents) and is_gone(path)]
+        if not gone and not lost:
             continue
         doubt = _doubt(root)
         if doubt:
-            yield Skipped(root, f"{doubt}: its {len(gone)} known files are kept; use `vsearch remove` to forget them")
+            if gone:
+                yield Skipped(
+                    root, f"{doubt}: its {len(gone)} known files are kept; use `vsearch remove` to forget them"
+                )
             continue
         if act:
-            store.forget_files(gone)
+            store.forget_files(gone + lost)
         for path in gone:
             yield Pruned(path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsearch.library.rows import Failure, FileRow, RemovalReport, VideoRecord, VideoRow
+from vsearch.library.rows import Failure, FileRow, LibraryStatus, RemovalReport, SceneRow, VideoRecord, VideoRow
 from vsearch.media import EncodedScene, FileStamp, Pixels, Space, Vectors
 from vsearch.models.base import FrameSize
 
@@ -89,9 +89,12 @@ class DictLibrary:
 
     def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
         self._note("forget_files")
-        gone = [self.stamps.pop(path) for path in list(paths)]
+        gone = 0
+        for path in list(paths):
+            gone += self.stamps.pop(path, None) is not None
+            self.failures.pop(path, None)
         self._sweep()
-        return RemovalReport(files=len(gone))
+        return RemovalReport(files=gone)
 
     def find_key(self, key: str) -> VideoRow | None:
         if key not in self.records:
@@ -118,6 +121,15 @@ class DictLibrary:
 
     def find_failure(self, path: Path) -> Failure | None:
         return self.failures.get(path)
+
+    def scenes_of(self, video_id: int) -> list[SceneRow]:
+        record = list(self.records.values())[video_id]
+        return [
+            SceneRow(i, video_id, record.stamp.path, s.scene.start, s.scene.end) for i, s in enumerate(record.scenes)
+        ]
+
+    def status(self) -> LibraryStatus:
+        return LibraryStatus(Path(), 0, 0, 0, 0, 0.0, (), 0, 0, tuple(self.failures.values()))
 
     def save_snapshots(self) -> None:
         self._note("save_snapshots")
