@@ -1,0 +1,24 @@
+"""Video files to rows of the library: `Indexer(library, encoder).index(paths)` yields what happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from indexer.options import IndexOptions
+    from indexer.pipeline import Indexer
+
+__all__ = ["IndexOptions", "Indexer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when asked for: the decoding processes need none of the library."""
+    if name == "Indexer":
+        from indexer.pipeline import Indexer
+
+        return Indexer
+    if name == "IndexOptions":
+        from indexer.options import IndexOptions
+
+        return IndexOptions
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,66 @@
+"""From samples as they arrive to encoded scenes: batches for the encoder, vectors to the scene that they lie in."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import numpy as np
+
+from vsearch.media import EncodedScene, Pixels, Scene, Vectors
+from vsearch.models.base import VideoEncoder
+
+
+class SceneAssembler:
+    """One video's. Pixels live until their batch is full, vectors until their scene is complete."""
+
+    def __init__(self, encoder: VideoEncoder, batch: int) -> None:
+        self._encoder, self._batch = encoder, batch
+        self._pending: list[tuple[float, Pixels | None]] = []
+        self._encoded: deque[tuple[float, Vectors]] = deque()
+        self._spans: deque[Scene] = deque()
+        self._last: Vectors | None = None
+        self.scenes: list[EncodedScene] = []
+        """Complete ones, in time order."""
+        self.seconds = 0.0
+        """Time spent in the encoder."""
+
+    @property
+    def full(self) -> bool:
+        """A batch is there to be encoded."""
+        return len(self._pending) >= self._batch
+
+    def add_sample(self, moment: float, pixels: Pixels | None) -> None:
+        """`pixels` [H, W, 3]; None: the picture of the sample before."""
+        self._pending.append((moment, pixels))
+
+    def add_scene(self, scene: Scene) -> None:
+        """All samples that lie in it have been added."""
+        self._spans.append(scene)
+
+    def encode(self) -> None:
+        """Encode what is pending, and complete every scene that this makes complete."""
+        begun = time.perf_counter()
+        pictures = [pixels for _, pixels in self._pending if pixels is not None]
+        fresh = iter(self._encoder.encode_frames(np.stack(pictures)) if pictures else ())
+        for moment, pixels in self._pending:
+            if pixels is not None:
+                self._last = next(fresh)
+            assert self._last is not None  # the first sample of a video has pixels
+            self._encoded.append((moment, self._last))
+        self._pending = []
+        self._complete()
+        self.seconds += time.perf_counter() - begun
+
+    def _complete(self) -> None:
+        groups: list[tuple[Scene, Vectors, list[float]]] = []
+        while self._spans:
+            scene = self._spans.popleft()
+            inside = []
+            while self._encoded and self._encoded[0][0] < scene.end:
+                inside.append(self._encoded.popleft())
+            groups.append((scene, np.stack([vector for _, vector in inside]), [moment for moment, _ in inside]))
+        if groups:
+            whole = self._encoder.aggregate([vectors for _, vectors, _ in groups])
+            for (scene, vectors, moments), vector in zip(groups, whole, strict=True):
+                self.scenes.append(EncodedScene(scene, np.array(vector), vectors, np.array(moments)))

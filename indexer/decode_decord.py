@@ -1,0 +1,96 @@
+"""Decoding with decord (the decord2 build of it).
+
+decord gives what it can and says little: it rebases timestamps to 0, invents them where the container has none, counts
+frames that a player drops, and repeats the last good frame over damage. Each of these is looked for, and ends in a
+MediaError, so that another backend is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, fit_frame
+from vsearch.errors import MediaError
+from vsearch.media import Pixels, Seconds
+
+TOLERATED_REPEATS = 2
+"""Frames that decord may silently replace before it is not believed any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    time: float
+    end: float
+    picture: Pixels
+    """[H, W, 3] RGB, already of the model's size."""
+
+    def small(self) -> Pixels:
+        import cv2
+
+        shrunk = cv2.resize(self.picture, DETECT_SIZE, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2BGR), np.uint8)
+
+    def pixels(self) -> Pixels:
+        return self.picture
+
+
+def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
+    """Every frame, or MediaError where decord cannot be believed."""
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    probed = request.probed
+    if "gif" in probed.info.container:
+        raise MediaError("decord does not read GIF")
+    size = request.frame_size
+    fitting = fit_frame(probed.info.width, probed.info.height, size)
+    try:
+        # decord turns the picture itself: width and height are those of the picture as shown
+        reader = decord.VideoReader(
+            str(request.path),
+            width=fitting.width,
+            height=fitting.height,
+            num_threads=request.threads,
+            fault_tol=TOLERATED_REPEATS,
+        )
+        times = reader.get_frame_timestamp(range(len(reader))).astype(np.float64)
+    except (decord.DECORDError, AssertionError, RuntimeError, UnicodeError) as error:
+        raise MediaError(f"decord cannot open it ({str(error).splitlines()[0][:200]})") from error
+    _check(times, probed.declared_end - probed.first)
+    times += probed.first - times[0, 0]
+    for start, end in times:
+        picture = _next(reader)
+        if picture.shape != (fitting.height, fitting.width, 3):  # seen with pictures narrower than 64
+            raise MediaError(f"decord gave a picture of another shape ({picture.shape})")
+        left, top = fitting.left, fitting.top
+        cut = np.ascontiguousarray(picture[top : top + size.height, left : left + size.width])
+        yield _Frame(float(start), float(end), cut)
+
+
+def _next(reader: Any) -> Pixels:
+    import decord
+
+    try:
+        return np.asarray(reader.next().asnumpy(), np.uint8)
+    except StopIteration as error:
+        raise MediaError("decord counted more frames than there are") from error
+    except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError) as error:
+        raise MediaError(f"decord failed on a frame ({str(error).splitlines()[0][:200]})") from error
+
+
+def _check(times: Seconds, declared: float) -> None:
+    """[T, 2] starts and ends: are these a stream's own times?"""
+    starts = times[:, 0]
+    if not np.isfinite(times).all() or abs(starts[0]) > 1e6:
+        raise MediaError("decord knows no timestamps for it")
+    if starts[0] < -1e-3:
+        raise MediaError("decord counts frames that a player drops")
+    if (np.diff(starts) <= 0).any():
+        raise MediaError("decord gives timestamps that do not increase")
+    step = float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
+    if declared > 0 and starts[-1] - starts[0] > declared + step:
+        raise MediaError("decord counts more frames than the stream has")

@@ -1,0 +1,130 @@
+"""Decoding with PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, Fitting, fit_frame
+from indexer.probe import explain, open_video, pick_stream
+from vsearch.errors import MediaError
+from vsearch.media import Pixels
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
+LONGEST_GAP = 3600.0
+"""Seconds between two frames beyond which it is a broken clock (joined recordings), not a still picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaler:
+    """Converts frames of one video. Each target size keeps a reformatter, which caches its tables."""
+
+    fitting: Fitting
+    size: tuple[int, int]
+    quarter_turns: int
+    """Counterclockwise, as np.rot90 counts."""
+    for_model: VideoReformatter
+    for_cuts: VideoReformatter
+
+    def pixels(self, frame: VideoFrame) -> Pixels:
+        width, height = self.fitting.width, self.fitting.height
+        if self.quarter_turns % 2:
+            width, height = height, width
+        picture = self._convert(self.for_model, frame, width, height, "rgb24")
+        if self.quarter_turns:
+            picture = np.rot90(picture, self.quarter_turns)
+        left, top = self.fitting.left, self.fitting.top
+        return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
+
+    def small(self, frame: VideoFrame) -> Pixels:
+        return self._convert(self.for_cuts, frame, *DETECT_SIZE, "bgr24")
+
+    @staticmethod
+    def _convert(
+        reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int, pixel_format: str
+    ) -> Pixels:
+        # AREA averages every source pixel: no aliasing, and the cheapest filter of those that do not alias
+        scaled = reformatter.reformat(frame, width, height, pixel_format, interpolation="AREA", threads=1)
+        return cast(Pixels, scaled.to_ndarray())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    time: float
+    end: float
+    frame: VideoFrame
+    scaler: _Scaler
+
+    def small(self) -> Pixels:
+        return self.scaler.small(self.frame)
+
+    def pixels(self) -> Pixels:
+        return self.scaler.pixels(self.frame)
+
+
+def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
+    """Every frame that decodes; damaged packets are passed over. MediaError where there is none."""
+    import av
+    from av.video.reformatter import VideoReformatter
+
+    probed = request.probed
+    scaler = _Scaler(
+        fitting=fit_frame(probed.info.width, probed.info.height, request.frame_size),
+        size=(request.frame_size.width, request.frame_size.height),
+        quarter_turns=-probed.info.rotation // 90 % 4,
+        for_model=VideoReformatter(),
+        for_cuts=VideoReformatter(),
+    )
+    try:
+        container = open_video(request.path)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MediaError(f"it cannot be opened ({explain(error)})") from error
+    with container:
+        stream = pick_stream(container)
+        if stream is None:
+            raise MediaError("no video track")
+        context = stream.codec_context
+        context.thread_type = "AUTO"
+        context.thread_count = request.threads
+        # Frames that no other frame is built on skip deblocking: a tenth of the decoding time, invisible once scaled.
+        context.options = {"skip_loop_filter": "noref"}
+        base = float(stream.time_base or 0)
+        last, origin = -1.0, probed.origin
+        for frame in _frames(container, stream):
+            time = frame.pts * base - origin if frame.pts is not None else -1.0
+            if last < 0:
+                time = max(0.0, time)
+            elif time - last > LONGEST_GAP:
+                origin += time - last - probed.step
+                time = last + probed.step
+            elif time <= last:  # AVI has no display times, and its B-frames come with guessed ones
+                time = last + probed.step
+            yield _Frame(time, time + (frame.duration * base or probed.step), frame, scaler)
+            last = time
+        if last < 0:
+            raise MediaError("no frame can be decoded")
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return  # a container that breaks off: what came before stands
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            continue

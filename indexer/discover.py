@@ -1,0 +1,186 @@
+"""Walk files and folders, and tell by their first bytes which files may be videos.
+
+walk(paths) -> Found | Unreadable, one at a time, names sorted within a folder
+sniff(path) -> "video", "unknown" or "other"
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vsearch.media import FileStamp
+
+_ENDINGS = """
+3g2 3gp asf avi divx dv f4v flv h264 h265 hevc ivf m1v m2t m2ts m2v m4v mjpg mjpeg mkv mov mp4 mpe mpeg mpg mpv mts mxf
+nut ogm ogv qt rm rmvb tod ts vob webm wmv y4m
+"""
+VIDEO_ENDINGS = frozenset("." + ending for ending in _ENDINGS.split())
+"""A file with one of these that is no video is reported; another is passed over."""
+
+AUDIO_ENDINGS = frozenset({".m4a", ".m4b", ".m4p", ".mka", ".oga", ".opus", ".spx", ".wma"})
+"""Containers that also hold video, in the dress that says that this one does not."""
+
+SNIFFED = 4096
+"""Bytes that are looked at."""
+
+Kind = Literal["video", "unknown", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file."""
+
+    stamp: FileStamp
+    root: Path
+    """The path, of those given, under which it was found."""
+
+    @property
+    def named(self) -> bool:
+        """It was given itself, not found in a folder."""
+        return self.root == self.stamp.path
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A path that cannot be looked at."""
+
+    path: Path
+    cause: str
+    missing: bool = False
+
+
+def absolute(path: Path) -> Path:
+    """Absolute and without "..", but with symbolic links as they are: the name that a person knows."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the links
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Found | Unreadable]:
+    """Every regular file under `paths`, once, whatever links lead to it. Hidden files and folders are left out unless
+    they are given themselves."""
+    seen: set[tuple[int, int]] = set()
+    for given in paths:
+        root = absolute(given)
+        try:
+            status = os.stat(root)  # noqa: PTH116
+        except FileNotFoundError:
+            yield Unreadable(root, "there is no such file or folder", missing=True)
+            continue
+        except OSError as error:
+            yield Unreadable(root, _explain(error))
+            continue
+        yield from _walk(root, status, root, seen)
+
+
+def _walk(path: Path, status: os.stat_result, root: Path, seen: set[tuple[int, int]]) -> Iterator[Found | Unreadable]:
+    """Depth first with a stack of its own: folders may nest deeper than Python recurses."""
+    stack: list[Iterator[tuple[Path, os.stat_result | Unreadable]]] = [iter([(path, status)])]
+    while stack:
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+            continue
+        path, found = entry
+        if isinstance(found, Unreadable):
+            yield found
+            continue
+        identity = (found.st_dev, found.st_ino)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        if stat.S_ISDIR(found.st_mode):
+            stack.append(_entries(path))
+        elif stat.S_ISREG(found.st_mode):
+            yield Found(FileStamp(path, found.st_size, found.st_mtime_ns), root)
+        elif path == root:
+            yield Unreadable(path, "neither a file nor a folder")
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result | Unreadable]]:
+    try:
+        with os.scandir(folder) as scan:
+            names = sorted(entry.name for entry in scan if not entry.name.startswith("."))
+    except OSError as error:
+        yield folder, Unreadable(folder, _explain(error))
+        return
+    for name in names:
+        path = folder / name
+        try:
+            yield path, os.stat(path)  # noqa: PTH116 - follows links; DirEntry.stat has no inode on Windows
+        except FileNotFoundError:
+            continue  # a dangling link, or gone since
+        except OSError as error:
+            yield path, Unreadable(path, _explain(error))
+
+
+def sniff(path: Path) -> Kind:
+    """What the first bytes say. "unknown": only opening it could tell. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(SNIFFED)
+    if path.suffix.lower() in AUDIO_ENDINGS or _is_playlist(head):
+        return "other"
+    if _is_video(head):
+        return "video"
+    if _is_other(head):
+        return "other"
+    return "unknown"
+
+
+def has_video_ending(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def _is_video(head: bytes) -> bool:
+    box = head[4:8]
+    if box == b"ftyp":
+        return head[8:12] not in (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"avif", b"M4A ", b"M4B ", b"M4P ")
+    if box in (b"moov", b"mdat", b"wide", b"pnot") or (box in (b"free", b"skip") and head[:2] == b"\0\0"):
+        return True
+    if head[:4] == b"RIFF":
+        return head[8:12] in (b"AVI ", b"AVIX")
+    if head[:4] == b"OggS":
+        return any(mark in head for mark in (b"theora", b"OVP80", b"BBCD", b"Skeleton", b"fishead"))
+    if len(head) > 388 and (head[0] == head[188] == head[376] == 0x47 or head[4] == head[196] == head[388] == 0x47):
+        return True  # MPEG transport stream, bare or with the 4 bytes more of a camera or a disc
+    starts = (
+        b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+        b"GIF87a",
+        b"GIF89a",
+        b"FLV\x01",
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+        b"\x00\x00\x01\xba",  # MPEG program stream
+        b"\x00\x00\x01\xb3",  # MPEG-1 and 2 video
+        b"\x06\x0e\x2b\x34",  # MXF
+        b".RMF",
+        b"YUV4MPEG2",
+        b"DKIF",
+        b"nut/multimedia",
+        b"\x1f\x07\x00",  # DV
+    )
+    return head.startswith(starts)
+
+
+def _is_other(head: bytes) -> bool:
+    """Kinds that FFmpeg would open, but that are no videos."""
+    if head[4:8] == b"ftyp":
+        return True  # a photograph or sound: _is_video was asked first
+    return head.startswith(
+        (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"8BPS", b"%PDF", b"PK\x03\x04", b"ID3")
+    )
+
+
+def _is_playlist(head: bytes) -> bool:
+    """Text that leads a demuxer to other files."""
+    return (
+        head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        .lower()
+        .startswith((b"#extm3u", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd"))
+    )
+
+
+def _explain(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

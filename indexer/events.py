@@ -1,0 +1,159 @@
+"""What a run of the indexer tells as it goes: one frozen object at a time, paths absolute, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A video that this run will index."""
+
+    path: Path
+    seconds: float
+    """Length by its header; 0.0: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Decoding begins."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """So much of a video is encoded."""
+
+    path: Path
+    done: float
+    """Seconds of this video."""
+    total: float
+    run_done: float
+    """Seconds of all videos of this run."""
+    run_total: float
+    """Seconds of all that was discovered so far."""
+    all_discovered: bool
+    """Whether run_total will not grow any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A video is in the library."""
+
+    path: Path
+    scenes: int
+    seconds: float
+    """Footage that was decoded."""
+    replaced: bool = False
+    """The path held something else before."""
+    warning: str | None = None
+    """One line, where only a part of the video could be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The library knows this file as it is."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A known video at a new path, or with a new date: recognised by its content, not encoded again."""
+
+    path: Path
+    previous: Path | None
+    """Where it was, if it is not there any more. None: it is a copy, or only its date changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or folder that could not be used."""
+
+    path: Path
+    cause: str
+    """One line."""
+    remembered: bool = False
+    """It failed in an earlier run and has not changed since; it was not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A file that is gone, and so is forgotten."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Time spent inside each stage. Stages overlap: the sum may exceed the wall time."""
+
+    decode: float = 0.0
+    scenes: float = 0.0
+    encode: float = 0.0
+    write: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did, or with dry_run what it would do."""
+
+    indexed: int
+    replaced: int
+    """Of those indexed: files that held something else before."""
+    unchanged: int
+    moved: int
+    pruned: int
+    skipped: tuple[Skipped, ...]
+    scenes: int
+    footage: float
+    """Seconds of video that were indexed."""
+    wall: float
+    """Seconds that the run took."""
+    stages: StageSeconds = field(default_factory=StageSeconds)
+    dry_run: bool = False
+
+    @property
+    def speed(self) -> float:
+        """Seconds of footage a second."""
+        return self.footage / self.wall if self.wall > 0 else 0.0
+
+    @property
+    def useful(self) -> bool:
+        """False where nothing that was named could be used: a command should exit non-zero then."""
+        return bool(self.indexed or self.unchanged or self.moved or self.pruned) or not self.skipped
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `vsearch index --json`."""
+        return {
+            "indexed": self.indexed,
+            "replaced": self.replaced,
+            "unchanged": self.unchanged,
+            "moved": self.moved,
+            "pruned": self.pruned,
+            "skipped": [{"path": str(s.path), "cause": s.cause, "remembered": s.remembered} for s in self.skipped],
+            "scenes": self.scenes,
+            "footage_seconds": round(self.footage, 3),
+            "wall_seconds": round(self.wall, 3),
+            "speed": round(self.speed, 2),
+            "stage_seconds": {
+                "decode": round(self.stages.decode, 3),
+                "scenes": round(self.stages.scenes, 3),
+                "encode": round(self.stages.encode, 3),
+                "write": round(self.stages.write, 3),
+            },
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event."""
+
+    summary: Summary
+
+
+Event = Discovered | Started | Progress | Indexed | Unchanged | Moved | Skipped | Pruned | Finished

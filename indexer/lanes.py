@@ -1,0 +1,127 @@
+"""A lane is a place for one file at a time: a process, started when it is first needed, and what it is busy with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from indexer.assemble import SceneAssembler
+from indexer.options import IndexOptions
+from indexer.plan import Job
+from indexer.process import DecodingProcess, Inbox
+from indexer.wire import Message
+from vsearch.media import Scene
+from vsearch.models.base import VideoEncoder
+
+SLOWEST_DISK = 20_000_000
+"""Bytes a second: some backends read a whole file before they say a word."""
+
+PROCESS_JOBS = 256
+"""Files after which a process is replaced: decoders leak."""
+
+
+class Lane:
+    """Asks its process one thing at a time."""
+
+    def __init__(self, inbox: Inbox, options: IndexOptions) -> None:
+        self._inbox, self._options = inbox, options
+        self._served = 0
+        self._patience = 0.0
+        self._silent = 0.0
+        self.process: DecodingProcess | None = None
+        self.job: Job | None = None
+
+    def probe(self, job: Job) -> None:
+        self._ask(job, {"do": "probe", "path": str(job.stamp.path)})
+
+    def hear(self) -> None:
+        """It has spoken: from now on only the plain limit holds."""
+        self._silent, self._patience = 0.0, self._options.hang_seconds
+
+    def wait(self, seconds: float) -> str | None:
+        """Add to its silence. What to say of it once that is too long."""
+        self._silent += seconds
+        if self.job is None or self._silent <= self._patience:
+            return None
+        return f"the decoder hung (no sign of life for {self._patience:.0f} s)"
+
+    def kill(self) -> None:
+        """End its process. The job stays: the caller decides what becomes of it."""
+        if self.process is not None:
+            self.process.kill()
+        self.process = None
+
+    def _ask(self, job: Job, request: dict[str, Any]) -> None:
+        if self._served >= PROCESS_JOBS:
+            self.kill()
+        if self.process is not None and not self.process.alive:
+            self.kill()
+        if self.process is None:
+            self.process, self._served = DecodingProcess(self._inbox), 0
+        self._served += 1
+        self.job, self._silent = job, 0.0
+        self._patience = self._options.hang_seconds + job.stamp.size / SLOWEST_DISK
+        self.process.ask(request)
+
+
+class DecodingLane(Lane):
+    """A lane that decodes, with what has come of its video so far."""
+
+    def __init__(self, inbox: Inbox, options: IndexOptions, encoder: VideoEncoder) -> None:
+        super().__init__(inbox, options)
+        self._encoder = encoder
+        self._attempt = 0
+        self.assembler = SceneAssembler(encoder, options.batch_size)
+        self.cause: str | None = None
+        """Why the first decoder that was asked could not do it."""
+
+    def decode(self, job: Job) -> None:
+        """Begin a video with the first decoder."""
+        self._attempt, self.cause = 0, None
+        self._begin(job)
+
+    def try_next(self, cause: str) -> bool:
+        """This decoder could not: begin again with the next. False where there is none."""
+        self.cause = self.cause or cause
+        self._attempt += 1
+        if self.job is None or self._attempt >= len(self._options.decoders):
+            return False
+        self._begin(self.job)
+        return True
+
+    def take(self, message: Message) -> float | None:
+        """A sample, a scene or a sign of life. Seconds of the video that are done, where that is worth telling.
+
+        Raises KeyError, TypeError or ValueError on a message that no sound worker sends.
+        """
+        fields = message.fields
+        if fields["is"] == "scene":
+            self.assembler.add_scene(Scene(fields["start"], fields["end"]))
+            return None
+        if fields["is"] == "sample":
+            size = self._encoder.frame_size
+            pixels = None
+            if message.payload:
+                pixels = np.frombuffer(message.payload, np.uint8).reshape(size.height, size.width, 3)
+            self.assembler.add_sample(fields["time"], pixels)
+            if not self.assembler.full:
+                return None
+        return float(fields["time"])
+
+    def _begin(self, job: Job) -> None:
+        assert job.probed is not None  # only probed jobs are decoded
+        self.assembler = SceneAssembler(self._encoder, self._options.batch_size)
+        size = self._encoder.frame_size
+        request = {
+            "do": "decode",
+            "path": str(job.stamp.path),
+            "probed": job.probed.as_json(),
+            "decoder": self._options.decoders[self._attempt],
+            "width": size.width,
+            "height": size.height,
+            "fit": size.fit,
+            "interval": self._options.frame_interval,
+            "threads": self._options.decoding_threads,
+        }
+        self._ask(job, request)

@@ -1,0 +1,289 @@
+"""Video files into a library: discover, probe, decode, find scenes, encode, write.
+
+Three kinds of process work at once: one that only probes runs ahead, so that the length of the run is known; one or
+more decode, find cuts and choose frames; this one encodes and writes. What lies between them is bounded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from indexer.assemble import SceneAssembler
+from indexer.discover import Unreadable, absolute, walk
+from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
+from indexer.lanes import DecodingLane, Lane
+from indexer.options import IndexOptions
+from indexer.plan import Job, Planner, Store, stamp_now
+from indexer.probe import Probed
+from indexer.process import Inbox
+from indexer.prune import prune
+from indexer.tally import RunClock, Tally
+from indexer.wire import Message
+from vsearch.library.rows import SceneRow, VideoRecord
+from vsearch.media import EncodedScene
+from vsearch.models.base import VideoEncoder
+
+log = logging.getLogger(__name__)
+
+LOOKAHEAD = 1000
+"""Files that discovery may be ahead of encoding."""
+
+INBOX = 48
+"""Messages in flight, mostly frames: three batches."""
+
+TICK = 0.25
+"""Seconds between looks at processes that say nothing."""
+
+_DONE = object()
+
+
+class Indexer:
+    """`Indexer(library, encoder).index(paths)` brings the library up to date with those files and folders."""
+
+    def __init__(self, library: Store, encoder: VideoEncoder, options: IndexOptions | None = None) -> None:
+        self._library, self._encoder, self._options = library, encoder, options or IndexOptions()
+
+    def index(self, paths: Sequence[Path]) -> Iterator[Event]:
+        """Events as things happen; the last is Finished. The work is done as they are drawn.
+
+        A file that cannot be used is a Skipped, never an exception. Errors of the library end the run, and so does
+        closing the generator: what was written stays, a video in flight is lost. Raises LibraryError, ModelError.
+        """
+        lock = contextlib.nullcontext() if self._options.dry_run else self._library.writing()
+        with lock:
+            run = _Run(self._library, self._encoder, self._options, [absolute(path) for path in paths])
+            try:
+                yield from run.events()
+            finally:
+                run.close()
+
+
+class _Run:
+    """One call of Indexer.index."""
+
+    def __init__(self, store: Store, encoder: VideoEncoder, options: IndexOptions, roots: list[Path]) -> None:
+        self._store, self._encoder, self._options = store, encoder, options
+        self._roots = list(dict.fromkeys(roots))
+        self._planner = Planner(store, encoder.space, act=not options.dry_run, retry_failed=options.retry_failed)
+        self._inbox: Inbox = queue.Queue(INBOX)
+        self._prober = Lane(self._inbox, options)
+        self._lanes = [DecodingLane(self._inbox, options, encoder) for _ in range(options.workers)]
+        self._to_probe: deque[Job] = deque()
+        self._to_decode: deque[Job] = deque()
+        self._discovered_all = False
+        self._tally, self._clock = Tally(options.dry_run), RunClock()
+
+    def close(self) -> None:
+        """End every process."""
+        for lane in (self._prober, *self._lanes):
+            lane.kill()
+
+    def events(self) -> Iterator[Event]:
+        for event in self._work():
+            self._tally.count(event)
+            yield event
+        if self._tally.changes:
+            self._store.save_snapshots()
+        yield Finished(self._tally.summary())
+
+    def _work(self) -> Iterator[Event]:
+        discovery = self._discover()
+        while True:
+            far = len(self._to_probe) + len(self._to_decode) >= LOOKAHEAD
+            if not self._discovered_all and not far:
+                found = next(discovery, _DONE)
+                if found is _DONE:
+                    self._discovered_all = True
+                elif isinstance(found, Job):
+                    self._to_probe.append(found)
+                elif isinstance(found, Unchanged | Moved | Skipped):
+                    yield found
+            yield from self._hand_out()
+            busy = [lane for lane in (self._prober, *self._lanes) if lane.job]
+            if busy:
+                yield from self._listen(busy, wait=self._discovered_all or far)
+            elif self._discovered_all and not self._to_probe and not self._to_decode:
+                break
+        if self._options.prune:
+            yield from prune(self._store, self._roots, act=not self._options.dry_run)
+
+    def _discover(self) -> Iterator[Job | Unchanged | Moved | Skipped | None]:
+        """One step a file; None for a file of no interest."""
+        told: set[Path] = set()
+        for found in walk(self._roots):
+            if isinstance(found, Unreadable):
+                told.add(found.path)
+                yield Skipped(found.path, found.cause)
+                continue
+            decision = self._planner.decide(found)
+            if decision is not None:
+                told.add(found.root)
+            yield decision
+        for root in self._roots:
+            covered = any(other in root.parents for other in self._roots)
+            if root not in told and not covered and root.is_dir():
+                yield Skipped(root, "there are no videos in this folder")
+
+    def _hand_out(self) -> Iterator[Event]:
+        """Give idle lanes something to do."""
+        if self._prober.job is None and self._to_probe:
+            self._prober.probe(self._to_probe.popleft())
+        for lane in self._lanes:
+            while lane.job is None and self._to_decode:
+                job = self._to_decode.popleft()
+                twin = self._planner.recognise(job.stamp, job.key)  # the same content, encoded a moment ago
+                if twin is not None:
+                    self._clock.settle(job.stamp.path, _length(job))
+                    yield twin
+                    continue
+                lane.decode(job)
+                yield Started(job.stamp.path)
+
+    def _listen(self, busy: Sequence[Lane], wait: bool) -> Iterator[Event]:
+        """Take one message, if there is one, and see who has been silent for too long."""
+        begun = time.monotonic()
+        sender, message = None, None
+        with contextlib.suppress(queue.Empty):
+            sender, message = self._inbox.get(timeout=TICK) if wait else self._inbox.get_nowait()
+        # a computer that slept, or a caller that stopped us, is not a decoder that hangs
+        waited = min(time.monotonic() - begun, 2 * TICK)
+        for lane in busy:
+            if sender is not None and lane.process is sender:
+                lane.hear()
+                yield from self._lost(lane) if message is None else self._hear(lane, message)
+            elif (complaint := lane.wait(waited)) is not None:
+                yield from self._give_up(lane, complaint)
+
+    def _lost(self, lane: Lane) -> Iterator[Event]:
+        yield from self._give_up(lane, lane.process.death() if lane.process else "the decoder ended early")
+
+    def _give_up(self, lane: Lane, cause: str) -> Iterator[Event]:
+        """The process of this lane is of no more use."""
+        lane.kill()
+        if isinstance(lane, DecodingLane):
+            yield from self._try_next(lane, cause)
+        elif lane.job is not None:
+            job, lane.job = lane.job, None
+            yield self._fail(job, cause)
+
+    def _hear(self, lane: Lane, message: Message) -> Iterator[Event]:
+        job, kind = lane.job, message.fields.get("is")
+        assert job is not None  # busy lanes only
+        if kind == "unreadable":
+            lane.job = None
+            self._clock.settle(job.stamp.path, _length(job))
+            yield Skipped(job.stamp.path, f"it cannot be read: {str(message.fields['cause']).lower()}")
+        elif not isinstance(lane, DecodingLane):
+            lane.job = None
+            yield from self._probed(job, message.fields)
+        elif kind == "failed":
+            yield from self._try_next(lane, message.fields["cause"])
+        elif kind == "done":
+            assembler, lane.job = lane.assembler, None
+            yield from self._hand_out()  # the next video decodes while this one is written
+            yield from self._finish(job, assembler, message.fields)
+        else:
+            yield from self._take(lane, job, message)
+
+    def _take(self, lane: DecodingLane, job: Job, message: Message) -> Iterator[Event]:
+        try:
+            reached = lane.take(message)
+        except (KeyError, TypeError, ValueError):
+            yield from self._give_up(lane, "the decoder sent nonsense")
+            return
+        if lane.assembler.full:
+            lane.assembler.encode()
+        if reached is not None:
+            self._clock.reach(job.stamp.path, reached, _length(job))
+            yield Progress(
+                job.stamp.path, reached, _length(job), self._clock.done, self._clock.total, self._discovered_all
+            )
+
+    def _probed(self, job: Job, answer: dict[str, Any]) -> Iterator[Event]:
+        if answer["is"] == "probed":
+            job = replace(job, probed=Probed.from_json(answer["probed"]))
+            self._clock.discover(_length(job))
+            if not self._options.dry_run:
+                self._to_decode.append(job)
+            yield Discovered(job.stamp.path, _length(job))
+        elif job.reported or answer.get("is_video", True):
+            yield self._fail(job, answer["cause"])
+        else:
+            self._planner.forget(job.stamp.path)
+
+    def _try_next(self, lane: DecodingLane, cause: str) -> Iterator[Event]:
+        job = lane.job
+        assert job is not None
+        log.info("%s: %s", job.stamp.path, cause)
+        if not lane.try_next(cause):
+            lane.job = None
+            yield self._fail(job, lane.cause or cause)
+
+    def _fail(self, job: Job, cause: str) -> Skipped:
+        self._clock.settle(job.stamp.path, _length(job))
+        if stamp_now(job.stamp.path) == job.stamp:
+            self._planner.fail(job.stamp, cause)
+        return Skipped(job.stamp.path, cause)
+
+    def _finish(self, job: Job, assembler: SceneAssembler, answer: dict[str, Any]) -> Iterator[Event]:
+        """All frames are here: encode the rest and write."""
+        assembler.encode()
+        self._tally.decode += answer["decode_seconds"]
+        self._tally.scenes += answer["scene_seconds"]
+        self._tally.encode += assembler.seconds
+        if stamp_now(job.stamp.path) != job.stamp:
+            self._clock.settle(job.stamp.path, _length(job))
+            yield Skipped(job.stamp.path, "it changed while it was read; the next run tries it again")
+            return
+        twin = self._planner.recognise(job.stamp, job.key)
+        if twin is None:
+            begun = time.perf_counter()
+            self._write(job, assembler, answer["end"])
+            self._tally.write += time.perf_counter() - begun
+        self._clock.settle(job.stamp.path, _length(job))
+        start = assembler.scenes[0].scene.start
+        yield twin or Indexed(
+            job.stamp.path,
+            scenes=len(assembler.scenes),
+            seconds=answer["end"] - start,
+            replaced=job.replaces,
+            warning=_warning(job, answer["end"]),
+        )
+
+    def _write(self, job: Job, assembler: SceneAssembler, end: float) -> None:
+        assert job.probed is not None
+        space, scenes = self._encoder.space, tuple(assembler.scenes)
+        video = self._store.find_key(job.key)
+        if video is not None and _same_scenes(self._store.scenes_of(video.id), scenes):  # known in another space
+            self._store.add_encoding(job.key, space, scenes)
+            self._store.touch_file(job.stamp, job.key)
+            return
+        info = replace(job.probed.info, duration=end)  # headers guess, and sound may go on for longer
+        self._store.add_video(VideoRecord(job.stamp, job.key, info, space, scenes))
+
+
+def _length(job: Job) -> float:
+    return job.probed.info.duration if job.probed else 0.0
+
+
+def _same_scenes(known: Sequence[SceneRow], new: Sequence[EncodedScene]) -> bool:
+    """Another decoder or another version may see other cuts; then the video starts over, in this space alone."""
+    return len(known) == len(new) and all(
+        abs(a.start - b.scene.start) < 1e-3 and abs(a.end - b.scene.end) < 1e-3 for a, b in zip(known, new, strict=True)
+    )
+
+
+def _warning(job: Job, end: float) -> str | None:
+    """Containers and their streams disagree by fractions; a second and a fiftieth are damage."""
+    declared = job.probed.declared_end if job.probed else 0.0
+    if end >= declared - max(1.0, declared / 50):
+        return None
+    return f"only the first {end:.0f} of {declared:.0f} s can be decoded: it is damaged or cut off"

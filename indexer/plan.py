@@ -1,0 +1,125 @@
+"""What is to be done with each file that is found: nothing, a note, or the work of encoding it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from indexer.content_key import content_key
+from indexer.discover import Found, has_video_ending, sniff
+from indexer.events import Moved, Skipped, Unchanged
+from indexer.probe import Probed
+from vsearch.library.rows import Failure, FileRow, LibraryStatus, SceneRow, VideoRecord, VideoRow
+from vsearch.media import EncodedScene, FileStamp, Space
+
+
+class Store(Protocol):
+    """What the indexer asks of a library."""
+
+    def writing(self) -> AbstractContextManager[None]: ...
+    def add_video(self, record: VideoRecord) -> int: ...
+    def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None: ...
+    def find_key(self, key: str) -> VideoRow | None: ...
+    def find_file(self, path: Path) -> FileRow | None: ...
+    def touch_file(self, stamp: FileStamp, key: str) -> None: ...
+    def forget_files(self, paths: Iterable[Path]) -> Any: ...
+    def files(self, under: Path | None = None) -> list[FileRow]: ...
+    def scenes_of(self, video_id: int) -> list[SceneRow]: ...
+    def has_space(self, video_id: int, space: Space) -> bool: ...
+    def record_failure(self, failure: Failure) -> None: ...
+    def find_failure(self, path: Path) -> Failure | None: ...
+    def save_snapshots(self) -> None: ...
+    def status(self) -> LibraryStatus: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to encode."""
+
+    stamp: FileStamp
+    key: str
+    reported: bool
+    """Whether it is told if it turns out to be no video: it was named, or its ending promised one."""
+    replaces: bool
+    """The path held other content before."""
+    probed: Probed | None = None
+
+
+class Planner:
+    """Decides a file at a time. `act=False`: writes nothing."""
+
+    def __init__(self, store: Store, space: Space, *, act: bool = True, retry_failed: bool = False) -> None:
+        self._store, self._space, self._act, self._retry = store, space, act, retry_failed
+
+    def decide(self, found: Found) -> Job | Unchanged | Moved | Skipped | None:
+        """None: an ordinary file of another kind, found in a folder."""
+        stamp = found.stamp
+        row = self._store.find_file(stamp.path)
+        if row is not None and (row.size, row.mtime_ns) == (stamp.size, stamp.mtime_ns):
+            if self._store.has_space(row.video_id, self._space):
+                return Unchanged(stamp.path)
+            return Job(stamp, row.key, reported=True, replaces=False)
+        failure = self._store.find_failure(stamp.path)
+        if failure is not None and failure.stamp == stamp and not self._retry:
+            return Skipped(stamp.path, failure.cause, remembered=True)
+        reported = found.named or has_video_ending(stamp.path)
+        try:
+            kind = sniff(stamp.path)
+            if kind == "other" or (kind == "unknown" and not reported):
+                self.forget(stamp.path)
+                return Skipped(stamp.path, "not a video") if reported else None
+            key = content_key(stamp.path, stamp.size)
+        except OSError as error:
+            return Skipped(stamp.path, f"it cannot be read: {(error.strerror or str(error)).lower()}")
+        known = self.recognise(stamp, key)
+        if known is not None:
+            return known
+        return Job(stamp, key, reported, replaces=row is not None and row.key != key)
+
+    def recognise(self, stamp: FileStamp, key: str) -> Moved | Unchanged | None:
+        """Content that is known already needs a note of its path only. None: it must be encoded."""
+        video = self._store.find_key(key)
+        if video is None or not self._store.has_space(video.id, self._space):
+            return None
+        gone = [path for path in video.paths if path != stamp.path and is_gone(path)]
+        if self._act:
+            self._store.touch_file(stamp, key)
+            if gone:
+                self._store.forget_files(gone)
+        if stamp.path in video.paths:
+            return Unchanged(stamp.path)
+        return Moved(stamp.path, gone[0] if gone else None)
+
+    def fail(self, stamp: FileStamp, cause: str) -> None:
+        """Remember that this file cannot be used, so that the next run does not try it again."""
+        if self._act:
+            self.forget(stamp.path)
+            self._store.record_failure(Failure(stamp, cause))
+
+    def forget(self, path: Path) -> None:
+        """What the path held before is not there any more, whatever is there now."""
+        if self._act and self._store.find_file(path) is not None:
+            self._store.forget_files([path])
+
+
+def is_gone(path: Path) -> bool:
+    """True only where the system says that there is nothing; a folder that may not be read proves nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def stamp_now(path: Path) -> FileStamp | None:
+    """The file's stamp at this moment; None where it cannot be had."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return FileStamp(path, status.st_size, status.st_mtime_ns)

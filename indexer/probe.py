@@ -1,0 +1,175 @@
+"""What a file says of itself, and whether a first frame can be had from it. Runs in the worker: it trusts no byte."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsearch.media import VideoInfo
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+FALLBACK_STEP = 0.04
+"""Seconds a frame, where a container knows no rate."""
+
+NOT_VIDEO_FORMATS = ("image2", "hls", "dash", "concat", "lavfi", "tty", "ansi", "bin", "sbg", "subviewer")
+"""Demuxers that open pictures, play lists that lead to other files, or text as if it were a film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A video that gives at least one frame."""
+
+    info: VideoInfo
+    origin: float
+    """Seconds: the container's start time, which a player shows as 0."""
+    first: float
+    """Seconds on the player's timeline: the first frame."""
+    step: float
+    """Seconds between frames on average, for frames without a timestamp of their own."""
+    declared_end: float
+    """Seconds on the player's timeline where the container says that the pictures end; 0.0: it does not say."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Probed:
+        return cls(**{**fields, "info": VideoInfo(**fields["info"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why a file is not indexed."""
+
+    cause: str
+    is_video: bool
+    """False: an ordinary file of another kind. True: a video, but not one that can be used."""
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open for reading. Only local files are followed, whatever a hostile play list asks for."""
+    import av
+
+    av.logging.set_level(av.logging.PANIC)
+    return av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+
+
+def pick_stream(container: InputContainer) -> VideoStream | None:
+    """The pictures that a player shows: the first video stream that is not cover art."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    return None
+
+
+def probe_video(path: Path) -> Probed | Rejected:
+    """Open the file, read its header, decode one frame. An OSError (missing, not permitted) passes through."""
+    import av
+
+    if path.stat().st_size == 0:
+        return Rejected("the file is empty (zero bytes)", is_video=True)
+    with path.open("rb"):  # a permission problem is the system's to tell, not the demuxer's
+        pass
+    try:
+        with open_video(path) as container:
+            return _probe(container)
+    except (av.error.FFmpegError, ValueError) as error:
+        return Rejected(f"not a video, or too damaged: it cannot be opened ({explain(error)})", is_video=False)
+
+
+def _probe(container: InputContainer) -> Probed | Rejected:
+    name = container.format.name
+    if name.endswith("_pipe") or any(part in NOT_VIDEO_FORMATS for part in name.split(",")):
+        return Rejected("a picture, a play list or text, not a video", is_video=False)
+    stream = pick_stream(container)
+    if stream is None:
+        kind = "audio only" if container.streams.audio else "no streams"
+        return Rejected(f"no video track ({kind})", is_video=bool(container.streams.audio))
+    first = _first_frame(container, stream)
+    if first is None:
+        return Rejected("it has a header but no frame can be decoded", is_video=True)
+    if name == "gif" and _is_still(container, stream):
+        return Rejected("a still picture, not a video", is_video=False)
+
+    pts, width, height, rotation = first
+    base = float(stream.time_base or 0)
+    origin = (container.start_time or 0) / 1_000_000
+    if name == "avi" and pts is not None:
+        origin = pts * base  # AVI stores no display times: the demuxer's guess begins late by the reordering delay
+    rate = stream.average_rate or stream.guessed_rate
+    declared = 0.0
+    if stream.duration is not None and base:
+        declared = (stream.duration + (stream.start_time or 0)) * base - origin
+    duration = container.duration / 1_000_000 if container.duration is not None else declared
+    if name.startswith("matroska"):
+        duration -= origin  # it counts from 0, not from its first packet
+    if not declared and not container.streams.audio:
+        declared = duration
+    if rotation in (90, 270):
+        width, height = height, width
+    info = VideoInfo(
+        duration=max(0.0, duration),
+        width=width,
+        height=height,
+        codec=stream.codec_context.name,
+        container=name,
+        rotation=rotation,
+        has_audio=bool(container.streams.audio),
+        recorded_at=_recorded_at(container.metadata.get("creation_time")),
+    )
+    return Probed(
+        info=info,
+        origin=origin,
+        first=max(0.0, pts * base - origin) if pts is not None else 0.0,
+        step=1 / float(rate) if rate else FALLBACK_STEP,
+        declared_end=max(0.0, declared),
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | None, int, int, int] | None:
+    """pts, width, height, clockwise rotation of the first frame that decodes; None where none does."""
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    # FFmpeg counts counterclockwise
+                    return frame.pts, frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
+            except av.error.InvalidDataError:
+                continue
+    except av.error.FFmpegError:
+        return None
+    return None
+
+
+def _is_still(container: InputContainer, stream: VideoStream) -> bool:
+    container.seek(0)
+    packets = (packet for packet in container.demux(stream) if packet.size)
+    return len(list(islice(packets, 2))) < 2
+
+
+def _recorded_at(text: str | None) -> float | None:
+    """Unix seconds of a container's creation_time; cameras that never had their clock set write 1904 or 1970."""
+    if not text:
+        return None
+    try:
+        when = dt.datetime.fromisoformat(text)
+        seconds = when.replace(tzinfo=when.tzinfo or dt.UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds > 86_400 else None
+
+
+def explain(error: BaseException) -> str:
+    """One line of what went wrong, without the file's name, which the caller knows."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

@@ -1,0 +1,83 @@
+"""Starting, hearing and killing a decoding process.
+
+A plain subprocess with two pipes, not multiprocessing: that would run the caller's main module again in the child, so
+that ten lines of Python without an `if __name__ == "__main__"` could not use the indexer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, BinaryIO, cast
+
+from indexer.wire import Message, receive, send
+
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexer.worker import main; main()"
+
+Inbox = queue.Queue[tuple["DecodingProcess", Message | None]]
+"""What all processes say, in the order of arrival; None: the process has ended. Bounded, so that a decoder that is
+faster than the encoder waits instead of filling memory."""
+
+
+class DecodingProcess:
+    """One process. Not reusable once it has ended."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        path = [entry for entry in sys.path if entry]  # never the current folder: it may hold what someone downloaded
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, json.dumps(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._inbox = inbox
+        self._closing = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="vsearch-decoder", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, request: Mapping[str, Any]) -> None:
+        """Send a request. A process that is gone says so in the inbox, not here."""
+        with contextlib.suppress(OSError):
+            send(cast(BinaryIO, self._process.stdin), dict(request))
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it now, whatever it does, and take its place in the process table away. Calling again is harmless."""
+        self._closing.set()
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def death(self) -> str:
+        """How it ended, in words."""
+        code = self._process.wait()
+        return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder ended early (exit status {code})"
+
+    def _read(self) -> None:
+        stream = cast(BinaryIO, self._process.stdout)
+        while not self._closing.is_set():
+            message = receive(stream)
+            while not self._closing.is_set():
+                try:
+                    self._inbox.put((self, message), timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+            if message is None:
+                return

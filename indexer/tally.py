@@ -1,0 +1,86 @@
+"""Counts what a run does, from its own events."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from indexer.events import Discovered, Event, Indexed, Moved, Pruned, Skipped, StageSeconds, Summary, Unchanged
+
+
+class Tally:
+    """Mutable; `summary` is what has been counted so far."""
+
+    def __init__(self, dry_run: bool) -> None:
+        self._dry_run = dry_run
+        self._begun = time.perf_counter()
+        self._indexed = self._replaced = self._unchanged = self._moved = self._pruned = 0
+        self._scenes, self._footage = 0, 0.0
+        self._skipped: list[Skipped] = []
+        self.decode = self.scenes = self.encode = self.write = 0.0
+        """Seconds inside the stages."""
+
+    def count(self, event: Event) -> None:
+        match event:
+            case Indexed():
+                self._indexed += 1
+                self._replaced += event.replaced
+                self._scenes += event.scenes
+                self._footage += event.seconds
+            case Discovered() if self._dry_run:
+                self._indexed += 1
+                self._footage += event.seconds
+            case Unchanged():
+                self._unchanged += 1
+            case Moved():
+                self._moved += 1
+            case Pruned():
+                self._pruned += 1
+            case Skipped():
+                self._skipped.append(event)
+            case _:
+                pass
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything was written that a snapshot should hold."""
+        return not self._dry_run and bool(self._indexed or self._moved or self._pruned)
+
+    def summary(self) -> Summary:
+        return Summary(
+            indexed=self._indexed,
+            replaced=self._replaced,
+            unchanged=self._unchanged,
+            moved=self._moved,
+            pruned=self._pruned,
+            skipped=tuple(self._skipped),
+            scenes=self._scenes,
+            footage=self._footage,
+            wall=time.perf_counter() - self._begun,
+            stages=StageSeconds(self.decode, self.scenes, self.encode, self.write),
+            dry_run=self._dry_run,
+        )
+
+
+class RunClock:
+    """How far the run is, in seconds of footage: what was discovered, what is behind it."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._settled = 0.0
+        self._open: dict[Path, tuple[float, float]] = {}
+
+    def discover(self, seconds: float) -> None:
+        self.total += seconds
+
+    def reach(self, path: Path, done: float, total: float) -> None:
+        self._open[path] = (done, total)
+
+    def settle(self, path: Path, total: float) -> None:
+        """A video is behind us, indexed or not."""
+        self._open.pop(path, None)
+        self._settled += total
+
+    @property
+    def done(self) -> float:
+        return self._settled + sum(min(done, total) for done, total in self._open.values())

@@ -1,0 +1,137 @@
+"""The program of a decoding process: requests on standard input, frames and scenes on standard output.
+
+It is started by process.py and may be killed at any moment: it holds nothing that is not sent.
+
+Requests   {"do": "probe", "path"} and
+           {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
+Answers    {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
+           {"is": "sample", "time"} + RGB bytes (none: the same picture as before)  {"is": "scene", "start", "end"}
+           {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from indexer.wire import Message, receive, send
+
+HEARTBEAT = 0.5
+"""Seconds between signs of life."""
+
+LAST_RESORT = 3600
+"""Seconds without a step after which the process ends itself, should nobody be left to kill it. A thread in C counts
+them: it works while a decoder holds the interpreter."""
+
+REARM = 60.0
+"""Seconds between two settings of that clock."""
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
+    # Native libraries print to descriptor 1 and read from 0 as they please: give them nothing that matters.
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    try:
+        while (request := receive(requests)) is not None:
+            _serve(request, answers)
+    except BrokenPipeError:
+        pass
+    # Decoders keep threads and locks of their own: leave without their exit handlers.
+    os._exit(0)
+
+
+def _serve(request: Message, answers: BinaryIO) -> None:
+    from vsearch.errors import MediaError
+
+    fields = request.fields
+    with open(os.devnull, "w") as silence:  # noqa: PTH123
+        faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
+        try:
+            if fields["do"] == "probe":
+                _probe(fields, answers)
+            else:
+                _decode(fields, answers, silence)
+        except BrokenPipeError:
+            raise
+        except MediaError as error:
+            send(answers, {"is": "failed", "cause": str(error)})
+        except OSError as error:
+            send(answers, {"is": "unreadable", "cause": error.strerror or str(error)})
+        except Exception as error:  # whatever a backend throws at a broken file costs this file only
+            send(answers, {"is": "failed", "cause": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"})
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
+    from indexer.probe import Rejected, probe_video
+
+    found = probe_video(Path(fields["path"]))
+    if isinstance(found, Rejected):
+        send(answers, {"is": "rejected", "cause": found.cause, "is_video": found.is_video})
+    else:
+        send(answers, {"is": "probed", "probed": found.as_json()})
+
+
+def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
+    from indexer.decode import DecodeRequest, find_decoder
+    from indexer.probe import Probed
+    from indexer.sample import Sample, Sampler
+    from indexer.scenes import CutDetector
+    from vsearch.models.base import FrameSize
+
+    decode = find_decoder(fields["decoder"])
+    size = FrameSize(fields["width"], fields["height"], fields["fit"])
+    request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"])
+    detector = CutDetector()
+    sampler = Sampler(fields["interval"], detector.latency)
+    decoding = detecting = 0.0
+    end = 0.0
+
+    def tell(items: Any) -> int:
+        sent = 0
+        for item in items:
+            sent += 1
+            if isinstance(item, Sample):
+                payload = b"" if item.pixels is None else item.pixels.tobytes()
+                send(answers, {"is": "sample", "time": item.time}, payload)
+            else:
+                send(answers, {"is": "scene", "start": item.start, "end": item.end})
+        return sent
+
+    frames = decode(request)
+    begun = spoke = armed = time.perf_counter()
+    for frame in frames:
+        picture = frame.small()
+        decoded = time.perf_counter()
+        cut = detector.push(picture)
+        detected = time.perf_counter()
+        decoding += decoded - begun
+        detecting += detected - decoded
+        end = frame.end
+        if tell(sampler.push(frame, cut)):
+            spoke = time.perf_counter()
+        begun = time.perf_counter()
+        if begun - spoke > HEARTBEAT:
+            send(answers, {"is": "alive", "time": frame.time})
+            spoke = begun
+        if begun - armed > REARM:
+            faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
+            armed = begun
+    tell(sampler.finish())
+    send(answers, {"is": "done", "end": end, "decode_seconds": decoding, "scene_seconds": detecting})
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
