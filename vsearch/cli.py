@@ -59,7 +59,7 @@ def index(
     paths: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
     library: LibraryOption = None,
     model: ModelOption = None,
-    workers: Annotated[int, typer.Option(min=0, help="Videos decoded at once; 0 chooses.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
     prune: Annotated[bool, typer.Option("--prune", help="Forget files below PATHS that are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
@@ -89,9 +89,7 @@ def index(
         _print_json(summary.as_json())
     elif not quiet:
         _console().print(closing(summary, Path.cwd()))
-    if not (summary.indexed or summary.unchanged or summary.moved or summary.pruned):
-        if not summary.skipped:
-            raise PathError(f"No video was found in {', '.join(str(path) for path in paths)}.")
+    if not summary.useful:
         raise typer.Exit(1)
 
 
@@ -260,7 +258,11 @@ def _open(settings: Settings) -> Library:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        # Nobody's window is too narrow here: keep a file's name on one line, so that it can be searched and cut.
+        console.width = max(console.width, 1000)
+    return console
 
 
 def _print_json(value: Any) -> None:
