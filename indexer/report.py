@@ -28,7 +28,8 @@ class _SpeedColumn(ProgressColumn):
 class IndexReporter:
     """Shows events as they come. Everything goes to the given console (standard error), so results can be piped.
 
-    quiet: no bar, and lines only for files that were skipped or could be used in part only.
+    quiet: no bar, and lines only for files that were skipped or could be used in part only. Where nobody watches (a
+    pipe, a log) there is no bar either.
     """
 
     def __init__(self, console: Console, base: Path, *, quiet: bool = False, dry_run: bool = False) -> None:
@@ -44,7 +45,7 @@ class IndexReporter:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task("looking for videos", total=None)
         self.summary: Summary | None = None

@@ -81,8 +81,12 @@ def index(
         missing = dry_run and not settings.library.exists()
         where = Path(scratch) / "library" if missing else settings.library
         with Library.open(where, create=True) as opened, reporter:
-            for event in Indexer(opened, encoder, options).index(paths):
-                reporter.show(event)
+            try:
+                for event in Indexer(opened, encoder, options).index(paths):
+                    reporter.show(event)
+            except KeyboardInterrupt:
+                typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+                raise typer.Exit(130) from None
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -237,9 +241,6 @@ def main() -> NoReturn:
         from vsearch.report import readable
 
         print(f"vsearch: {readable(str(error))}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("vsearch: stopped; what was indexed is kept, and the same command goes on.", file=sys.stderr)
-        sys.exit(130)
     sys.exit(1)
 
 

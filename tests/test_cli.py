@@ -1,0 +1,404 @@
+"""The commands as a person uses them: what they print, how they exit, and what is said of input that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media import Shot, make_video
+from vsearch.cli import main
+from vsearch.library import Library
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Vsearch = Callable[..., Ran]
+
+
+@pytest.fixture
+def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Vsearch:
+    """Runs a command inside this process, on a library of its own, with the model whose vectors are colours."""
+    monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("VSEARCH_MODEL", "fake")
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = capfd.readouterr()
+        code = exited.value.code
+        return Ran(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("footage")
+    make_video(folder / "flags.mp4", [Shot("red", 2), Shot("blue", 2)])
+    (folder / "holiday").mkdir()
+    make_video(folder / "holiday" / "sea.mkv", [Shot("blue", 3)])
+    make_video(folder / "holiday" / "lawn.mp4", [Shot("green", 1)])
+    return folder
+
+
+@pytest.fixture
+def indexed(vsearch: Vsearch, footage: Path) -> Path:
+    assert vsearch("index", footage, "--quiet").code == 0
+    return footage
+
+
+def one_line(text: str) -> str:
+    assert text.endswith("\n") and text.count("\n") == 1, text
+    return text
+
+
+def test_index_says_what_it_did(vsearch: Vsearch, footage: Path) -> None:
+    ran = vsearch("index", footage)
+    assert ran.code == 0
+    assert "Indexed 3 videos (4 scenes, 8.0 seconds)." in ran.out
+    assert "times real time" in ran.out
+    again = vsearch("index", footage)
+    assert "Indexed 0 videos (0 scenes, 0.0 seconds), 3 unchanged." in again.out
+
+
+def test_index_as_json_leaves_nothing_else_on_standard_output(vsearch: Vsearch, footage: Path) -> None:
+    summary = vsearch("index", footage, "--json").json
+    assert (summary["indexed"], summary["scenes"], summary["skipped"]) == (3, 4, [])
+    assert summary["footage_seconds"] == pytest.approx(8.0, abs=0.1)
+
+
+def test_dry_run_makes_no_library(vsearch: Vsearch, footage: Path, tmp_path: Path) -> None:
+    ran = vsearch("index", footage, "--dry-run")
+    assert ran.code == 0 and "Would index 3 videos." in ran.out and "flags.mp4" in ran.err
+    assert not (tmp_path / "library").exists()
+
+
+def test_a_query_finds_the_scene_and_its_time(vsearch: Vsearch, indexed: Path) -> None:
+    hits = vsearch("query", "something red", "--json").json
+    assert hits[0] == {
+        "rank": 1,
+        "score": pytest.approx(1.0, abs=1e-3),
+        "video": str(indexed / "flags.mp4"),
+        "start": 0.0,
+        "end": pytest.approx(2.0, abs=0.05),
+        "channels": {"visual": pytest.approx(1.0, abs=1e-3)},
+        "best_time": pytest.approx(1.0, abs=1.0),
+        "words": [],
+    }
+    assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
+
+
+def test_the_table_can_be_cut_and_searched(vsearch: Vsearch, indexed: Path) -> None:
+    lines = vsearch("query", "blue", "-k", 2).out.splitlines()
+    assert lines[0].split() == ["rank", "score", "file", "start", "end", "best"]
+    assert len(lines) == 3
+    assert any(str(indexed / "holiday" / "sea.mkv") in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("-k", 1), {"sea.mkv", "flags.mp4"}),
+        (("--path", "*.mkv"), {"sea.mkv"}),
+        (("--path", "*/holiday/*"), {"sea.mkv", "lawn.mp4"}),
+        (("--min-duration", "2.5"), {"sea.mkv"}),
+        (("--since", "2001-01-01", "--until", "2100-01-01T12:00"), {"sea.mkv", "flags.mp4", "lawn.mp4"}),
+        (("--until", "2001-01-01"), set()),
+        (("--since", "2100-01-01"), set()),
+    ],
+)
+def test_filters(vsearch: Vsearch, indexed: Path, options: tuple[object, ...], names: set[str]) -> None:
+    hits = vsearch("query", "blue", "--json", *options).json
+    found = {Path(hit["video"]).name for hit in hits}
+    assert found <= names
+    assert bool(found) == bool(names)
+
+
+def test_at_most_so_many_scenes_of_one_file(vsearch: Vsearch, indexed: Path) -> None:
+    videos = [hit["video"] for hit in vsearch("query", "blue", "--per-video", 1, "--json").json]
+    assert len(videos) == len(set(videos)) == 3
+
+
+def test_status(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    (tmp_path / "torn.mp4").write_bytes(b"")
+    assert vsearch("index", tmp_path / "torn.mp4").code == 1
+    state = vsearch("status", "--json").json
+    assert (state["videos"], state["scenes"]) == (3, 4)
+    assert [Path(failure["path"]).name for failure in state["failures"]] == ["torn.mp4"]
+    shown = vsearch("status").out
+    assert "3 in 3 files, 8.0 seconds" in shown and "fake, visual: 4 vectors of 8 dimensions" in shown
+    assert "torn.mp4" in shown
+
+
+def test_remove_forgets_a_folder_and_nothing_else(vsearch: Vsearch, indexed: Path) -> None:
+    assert vsearch("remove", indexed / "holiday", "--json").json == {"files": 2, "videos": 2, "scenes": 2}
+    assert {hit["video"] for hit in vsearch("query", "blue", "--json").json} == {str(indexed / "flags.mp4")}
+    assert (indexed / "holiday" / "sea.mkv").exists()
+    again = vsearch("remove", indexed / "holiday")
+    assert again.code == 1 and "is in the library" in one_line(again.err)
+
+
+def test_verify_finds_and_repairs(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    assert vsearch("verify").out == "The library is sound.\n"
+    with sqlite3.connect(tmp_path / "library" / "catalog.db") as catalog:
+        catalog.execute("DELETE FROM vectors WHERE scene_id = (SELECT min(scene_id) FROM vectors)")
+    catalog.close()
+    ran = vsearch("verify", "--json")
+    assert ran.code == 1 and not ran.json["clean"]
+    assert vsearch("verify", "--repair").code == 0
+    assert vsearch("verify").code == 0
+    assert vsearch("index", indexed, "--json").json["indexed"] == 1
+
+
+def test_models(vsearch: Vsearch) -> None:
+    rows = vsearch("models", "--json").json
+    assert [row["name"] for row in rows] == ["mini", "fake"]
+    assert "--model" in vsearch("models").out
+
+
+def test_open_plays_the_first_hit(vsearch: Vsearch, indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[tuple[Path, float]] = []
+    monkeypatch.setattr("vsearch.player.play", lambda video, start: played.append((video, start)))
+    vsearch("query", "red", "--open")
+    assert played == [(indexed / "flags.mp4", 0.0)]
+
+
+# Input that is wrong: one line, the right exit code, nothing lost.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("query", ""), "The query is empty"),
+        (("query", "red", "-k", "0"), "number of hits"),
+        (("query", "red", "--since", "yesterday"), "--since takes a date"),
+        (("query", "red", "--since", "2025-01-02", "--until", "2025-01-01"), "Nothing can lie between"),
+        (("query", "red", "--min-duration", "nan"), "shortest duration"),
+        (("query", "red", "--model", "fakee"), "did you mean fake"),
+        (("query", "red", "--library", "nowhere"), "nowhere"),
+        (("status", "--library", "nowhere"), "nowhere"),
+        (("verify", "--library", "nowhere"), "nowhere"),
+        (("remove", "x", "--library", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_command_that_makes_no_sense(vsearch: Vsearch, indexed: Path, arguments: tuple[str, ...], says: str) -> None:
+    ran = vsearch(*arguments)
+    assert ran.code == 1 and ran.out == ""
+    assert says in one_line(ran.err)
+    assert not Path("nowhere").exists()
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "zero bytes", "not a video", "sound only"])
+def test_nothing_to_index_is_said_and_fails(vsearch: Vsearch, tmp_path: Path, what: str) -> None:
+    given = tmp_path / f"{what}.mp4"
+    if what == "empty":
+        given.mkdir()
+    elif what == "zero bytes":
+        given.touch()
+    elif what == "not a video":
+        given.write_text("shopping list\n" * 100)
+    elif what == "sound only":
+        make_video(given, [Shot("red", 0.5)], audio=True)
+        only_sound(given)
+    ran = vsearch("index", given, "--quiet")
+    assert ran.code == 1
+    assert given.name in one_line(ran.err)
+
+
+def only_sound(path: Path) -> None:
+    """Leave the sound of a file and drop its pictures."""
+    import av
+
+    whole = path.with_suffix(".whole.mp4")
+    path.rename(whole)
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    whole.unlink()
+
+
+@pytest.mark.parametrize("name", ["with space.mp4", "two\nlines.mp4", "émoji 🎬.mp4", "-k.mp4", "[red]x.mp4"])
+def test_strange_names_are_indexed_and_shown_on_one_line(vsearch: Vsearch, tmp_path: Path, name: str) -> None:
+    make_video(tmp_path / "plain.mp4", [Shot("red", 1)])
+    (tmp_path / "in").mkdir()
+    (tmp_path / "plain.mp4").rename(tmp_path / "in" / name)
+    assert vsearch("index", tmp_path / "in").code == 0
+    lines = vsearch("query", "red").out.splitlines()
+    assert len(lines) == 2
+    assert name.replace("\n", "\\n") in lines[1]
+    assert vsearch("query", "red", "--json").json[0]["video"] == str(tmp_path / "in" / name)
+
+
+def test_a_name_with_a_leading_dash_after_two_dashes(
+    vsearch: Vsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_video(tmp_path / "-k.mp4", [Shot("red", 1)])
+    assert vsearch("index", "--json", "--", "-k.mp4").json["indexed"] == 1
+
+
+def test_one_bad_file_costs_one_line(vsearch: Vsearch, footage: Path, tmp_path: Path) -> None:
+    shutil.copytree(footage, tmp_path / "in")
+    (tmp_path / "in" / "torn.mp4").write_bytes((footage / "flags.mp4").read_bytes()[:100])
+    ran = vsearch("index", tmp_path / "in")
+    assert ran.code == 0
+    assert "Indexed 3 videos" in ran.out and "1 skipped" in ran.out and "torn.mp4" in ran.out
+    again = vsearch("index", tmp_path / "in", "--json").json
+    assert again["skipped"][0]["remembered"]
+
+
+def test_a_library_of_another_model_says_which(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "library" / "catalog.db") as catalog:
+        catalog.execute("UPDATE spaces SET model = 'other', fingerprint = 'f'")
+    catalog.close()
+    ran = vsearch("query", "red")
+    assert ran.code == 1 and "--model other" in one_line(ran.err)
+
+
+def test_a_newer_library_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    catalog = sqlite3.connect(tmp_path / "library" / "catalog.db")
+    catalog.execute("PRAGMA user_version = 1000")
+    catalog.close()
+    for arguments in (("query", "red"), ("status",), ("index", indexed)):
+        ran = vsearch(*arguments)
+        assert ran.code == 1 and "newer" in one_line(ran.err)
+
+
+def test_a_library_that_somebody_writes_to_can_be_searched_but_not_indexed(
+    vsearch: Vsearch, indexed: Path, tmp_path: Path
+) -> None:
+    program = "import sys; from pathlib import Path; from vsearch.library import Library\n"
+    program += "with Library.open(Path(sys.argv[1])) as l, l.writing(): print('locked', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "library"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        holder.stdout.readline()
+        ran = vsearch("index", indexed)
+        assert ran.code == 1 and "another" in one_line(ran.err)
+        assert vsearch("query", "red").code == 0
+        holder.stdin.close()
+
+
+def test_a_damaged_catalog_is_one_line(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    catalog = tmp_path / "library" / "catalog.db"
+    for extra in ("-wal", "-shm"):
+        catalog.with_name(catalog.name + extra).unlink(missing_ok=True)
+    catalog.write_bytes(b"not a database at all" * 1000)
+    ran = vsearch("query", "red")
+    assert ran.code == 1 and "damaged" in one_line(ran.err)
+
+
+COMMAND = (sys.executable, "-c", "from vsearch.cli import main; main()")
+
+
+def environment(library: Path) -> dict[str, str]:
+    return os.environ | {"VSEARCH_LIBRARY": str(library), "VSEARCH_MODEL": "fake"}
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    make_video(tmp_path / "more.mp4", [Shot("white", 1), Shot("red", 1), Shot("green", 1)])
+    largest = max(file.stat().st_size for file in (tmp_path / "library").rglob("*") if file.is_file())
+
+    def little_space() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+
+    ran = subprocess.run(
+        [*COMMAND, "index", tmp_path / "more.mp4", "--quiet"],
+        env=environment(tmp_path / "library"),
+        preexec_fn=little_space,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1, ran
+    assert "space" in one_line(ran.stderr)
+    assert vsearch("verify").code == 0
+    assert len(vsearch("query", "red", "--json").json) == 4
+    assert vsearch("index", tmp_path / "more.mp4", "--json").json["indexed"] == 1
+
+
+def test_ctrl_c_keeps_what_was_indexed_and_the_same_command_goes_on(vsearch: Vsearch, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    first = make_video(folder / "00.mp4", [Shot("red", 1)]).path
+    for number in range(1, 40):
+        # Other bytes behind the end are other content, and no decoder minds.
+        (folder / f"{number:02d}.mp4").write_bytes(first.read_bytes() + b"\0" * number)
+    running = subprocess.Popen(
+        [*COMMAND, "index", folder],
+        env=environment(tmp_path / "library"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with running:
+        deadline = time.monotonic() + 60
+        while videos_in(tmp_path / "library") < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate()
+    assert running.returncode == 130, said
+    assert b"Traceback" not in said and b"goes on" in said
+    kept = videos_in(tmp_path / "library")
+    assert 3 <= kept < 40
+    assert vsearch("verify").code == 0
+    summary = vsearch("index", folder, "--json").json
+    assert summary["unchanged"] >= kept and summary["indexed"] + summary["unchanged"] == 40
+
+
+def videos_in(path: Path) -> int:
+    from vsearch.errors import VsearchError
+
+    try:
+        with Library.open(path) as library:
+            return library.status().videos
+    except VsearchError:  # it is only being made
+        return 0
+
+
+def test_help_is_light_and_a_query_imports_nothing_that_decodes_or_trains(indexed: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom vsearch.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+
+    def modules(*arguments: str) -> set[str]:
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env=environment(tmp_path / "library"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {name.partition(".")[0] for name in ran.stderr.split()}
+
+    decoders = {"torch", "decord", "av", "cv2", "scenedetect", "streamlit", "indexer"}
+    assert not modules("--help") & (decoders | {"numpy", "sqlalchemy", "faiss", "onnxruntime", "pydantic"})
+    assert not modules("query", "red") & decoders
