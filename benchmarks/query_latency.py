@@ -1,7 +1,7 @@
 """Query latency, cold and warm, over a synthetic library: `python -m benchmarks.query_latency --scenes 1000 100000`.
 
-cold    a fresh process: Python starts, the library is opened and searched, the hits are looked up. With --command it is
-        the whole `vsearch query` instead (the space is then that of the model the command loads).
+cold    a fresh process: Python starts, the library is opened and searched, the hits are looked up. With --model it is
+        the whole command, `vsearch query --model ...`, over a library in that model's space
 warm    one process asks on: median and 95th percentile of search, scenes and frames of 10 hits
 recall  of the 10 nearest, against comparing everything
 
@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from vsearch.library import Library, VideoRecord, codec
 from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
 
-DIM = 512
 K = 10
 SCENES_A_VIDEO = 5
-SPACE = Space(model="synthetic", fingerprint="benchmark", dim=DIM)
+SYNTHETIC = Space(model="synthetic", fingerprint="benchmark", dim=512)
 INFO = VideoInfo(duration=25.0, width=1280, height=720, codec="h264", container="mp4")
 
 COLD = """
@@ -68,26 +67,27 @@ class Result:
 class Synthetic:
     """Clustered unit vectors, the same for a seed."""
 
-    def __init__(self, scenes: int, seed: int = 0) -> None:
+    def __init__(self, scenes: int, dim: int, seed: int = 0) -> None:
+        self._dim = dim
         self._rng = np.random.default_rng(seed)
         topics = max(20, scenes // 200)
-        self._common = _unit(self._rng.standard_normal((1, DIM)))
-        self._topics = _unit(self._common + _unit(self._rng.standard_normal((topics, DIM))))
+        self._common = _unit(self._rng.standard_normal((1, dim)))
+        self._topics = _unit(self._common + _unit(self._rng.standard_normal((topics, dim))))
         weights = 1 / np.arange(1, topics + 1) ** 0.5
         self._weights = weights / weights.sum()
 
     def draw(self, count: int, spread: float = 0.7) -> Vectors:
-        """float32 [count, DIM]."""
+        """float32 [count, dim]."""
         topics = self._rng.choice(len(self._topics), size=count, p=self._weights)
-        noise = self._rng.standard_normal((count, DIM), dtype=np.float32) * np.float32(spread / np.sqrt(DIM))
-        return _unit(self._topics[topics] + noise)
+        noise = self._rng.standard_normal((count, self._dim), dtype=np.float32)
+        return _unit(self._topics[topics] + noise * np.float32(spread / np.sqrt(self._dim)))
 
 
 def _unit(rows: NDArray[np.float64] | NDArray[np.float32]) -> Vectors:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def build(folder: Path, scenes: int) -> Library:
+def build(folder: Path, scenes: int, space: Space) -> Library:
     """A library of that many scenes; kept in `folder` for the next time. Rows are written in bulk, not a video each."""
     if folder.exists():
         return Library.open(folder)
@@ -96,21 +96,21 @@ def build(folder: Path, scenes: int) -> Library:
         import shutil
 
         shutil.rmtree(partial)
-    source = Synthetic(scenes)
+    source = Synthetic(scenes, space.dim)
     with Library.open(partial, create=True) as library:
         # One video by the front door makes the space; the others follow in bulk, rows exactly alike.
-        library.add_video(_record(0, source.draw(SCENES_A_VIDEO)))
+        library.add_video(_record(0, space, source.draw(SCENES_A_VIDEO)))
     _fill(partial / "catalog.db", source, scenes)
     partial.rename(folder)
     return Library.open(folder)
 
 
-def _record(number: int, vectors: Vectors) -> VideoRecord:
+def _record(number: int, space: Space, vectors: Vectors) -> VideoRecord:
     scenes = tuple(
         EncodedScene(Scene(5.0 * i, 5.0 * i + 5.0), vector, np.stack([vector, vector]), 5.0 * i + np.array([1.0, 3.0]))
         for i, vector in enumerate(vectors)
     )
-    return VideoRecord(_stamp(number), f"key-{number}", INFO, SPACE, scenes)
+    return VideoRecord(_stamp(number), f"key-{number}", INFO, space, scenes)
 
 
 def _stamp(number: int) -> FileStamp:
@@ -166,11 +166,11 @@ def _fill(database: Path, source: Synthetic, scenes: int) -> None:
     connection.close()
 
 
-def exact(library: Library, queries: Vectors, allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
+def exact(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """The K nearest by comparing everything that the catalog holds: ids [Q, K]."""
     scores: list[Vectors] = []
     ids: list[NDArray[np.int64]] = []
-    for part, halves in _all_vectors(library):
+    for part, halves in _all_vectors(library, space):
         keep = slice(None) if allowed is None else np.isin(part, allowed)
         if len(part[keep]) == 0:
             continue
@@ -182,12 +182,12 @@ def exact(library: Library, queries: Vectors, allowed: NDArray[np.int64] | None)
     return np.take_along_axis(np.concatenate(ids, axis=1), order, axis=1)
 
 
-def _all_vectors(library: Library) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+def _all_vectors(library: Library, space: Space) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
     from vsearch.library.reader import Reader
 
     reader = Reader(library.path, library.path / "catalog.db")
     try:
-        yield from reader.vectors_since(1, DIM, -1)
+        yield from reader.vectors_since(1, space.dim, -1)
     finally:
         reader.close()
 
@@ -197,33 +197,33 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]))
 
 
-def measure(folder: Path, scenes: int, queries: int, command: list[str] | None) -> Result:
+def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | None) -> Result:
     """Build or open the library of a size, and measure it."""
-    with build(folder, scenes) as library:
+    with build(folder, scenes, space) as library:
         started = time.perf_counter()
         fresh = not any((folder / "snapshots").glob("*.json"))
         library.save_snapshots()
         snapshot_seconds = time.perf_counter() - started if fresh else None
         header = json.loads(next((folder / "snapshots").glob("*.json")).read_text())
-        asked = Synthetic(scenes).draw(queries, spread=1.2)
+        asked = Synthetic(scenes, space.dim).draw(queries, spread=1.2)
         allowed = np.flatnonzero(np.arange(scenes + 1) % 10 == 3).astype(np.int64)
         question = folder.with_suffix(".npy")
         np.save(question, asked[:1])
 
-        warm = _times(library, asked, None)
-        filtered = _times(library, asked, allowed)
-        found = np.concatenate([library.search_vectors(SPACE, q[None], K)[1] for q in asked])
-        among = np.concatenate([library.search_vectors(SPACE, q[None], K, allowed=allowed)[1] for q in asked])
+        warm = _times(library, space, asked, None)
+        filtered = _times(library, space, asked, allowed)
+        found = np.concatenate([library.search_vectors(space, q[None], K)[1] for q in asked])
+        among = np.concatenate([library.search_vectors(space, q[None], K, allowed=allowed)[1] for q in asked])
         status = library.status()
         result = Result(
             scenes=scenes,
             index=f"{header['kind']} {header['lists'] or ''}".strip(),
-            cold_ms=_cold(folder, question, command),
+            cold_ms=_cold(folder, question, space, model),
             warm_median_ms=float(np.median(warm)),
             warm_p95_ms=float(np.percentile(warm, 95)),
             filtered_median_ms=float(np.median(filtered)),
-            recall_at_10=recall(found, exact(library, asked, None)),
-            filtered_recall_at_10=recall(among, exact(library, asked, allowed)),
+            recall_at_10=recall(found, exact(library, space, asked, None)),
+            filtered_recall_at_10=recall(among, exact(library, space, asked, allowed)),
             snapshot_seconds=snapshot_seconds,
             catalog_mb=status.catalog_bytes / 2**20,
             snapshot_mb=status.snapshot_bytes / 2**20,
@@ -231,21 +231,24 @@ def measure(folder: Path, scenes: int, queries: int, command: list[str] | None) 
     return result
 
 
-def _times(library: Library, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
+def _times(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
     """Milliseconds a query, after one that is not counted."""
     times = []
     for query in (queries[0], *queries):
         started = time.perf_counter()
-        _, ids = library.search_vectors(SPACE, query[None], K, allowed=allowed)
+        _, ids = library.search_vectors(space, query[None], K, allowed=allowed)
         library.scenes(ids[0].tolist())
-        library.frame_vectors(SPACE, ids[0].tolist())
+        library.frame_vectors(space, ids[0].tolist())
         times.append(1000 * (time.perf_counter() - started))
     return times[1:]
 
 
-def _cold(folder: Path, question: Path, command: list[str] | None) -> float:
+def _cold(folder: Path, question: Path, space: Space, model: str | None) -> float:
     """Milliseconds, median of five fresh processes (the files are in the system's cache)."""
-    line = command or [sys.executable, "-c", COLD, str(folder), str(question), SPACE.fingerprint]
+    line = [sys.executable, "-c", COLD, str(folder), str(question), space.fingerprint]
+    if model is not None:
+        program = str(Path(sys.executable).with_name("vsearch"))
+        line = [program, "query", "a person playing basketball", "--library", str(folder), "--model", model, "--json"]
     times = []
     for _ in range(5):
         started = time.perf_counter()
@@ -281,7 +284,7 @@ def show(results: list[Result]) -> None:
 
 def log(results: list[Result], path: Path) -> None:
     """Append a dated section to the log of experiments."""
-    lines = [f"\n## {datetime.date.today()} query latency (synthetic, {DIM} dimensions)\n"]
+    lines = [f"\n## {datetime.date.today()} query latency (synthetic libraries)\n"]
     lines += [f"- {json.dumps(asdict(result))}" for result in results]
     with path.open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
@@ -292,13 +295,18 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--cache", type=Path, default=Path(".cache/query_latency"), help="where libraries are kept")
-    parser.add_argument("--command", nargs=argparse.REMAINDER, help="what to time as the cold query instead")
+    parser.add_argument("--model", help="build the libraries in this model's space, and time the whole command")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--log", type=Path, help="append the results to this file")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
+    space = SYNTHETIC
+    if arguments.model:
+        from vsearch.models.registry import load_model
+
+        space = load_model(arguments.model).space
     results = [
-        measure(arguments.cache / f"scenes-{scenes}", scenes, arguments.queries, arguments.command)
+        measure(arguments.cache / f"{space.model}-{scenes}", scenes, arguments.queries, space, arguments.model)
         for scenes in arguments.scenes
     ]
     if arguments.json:

@@ -12,6 +12,7 @@ from vsearch.library.rows import (
     VideoRecord,
     VideoRow,
 )
+from vsearch.library.salvage import repair_library
 
 __all__ = [
     "Failure",
@@ -24,4 +25,5 @@ __all__ = [
     "VerifyReport",
     "VideoRecord",
     "VideoRow",
+    "repair_library",
 ]

@@ -133,8 +133,9 @@ class Reader:
         if under is None:
             return self._files("", ())
         exact = codec.path_to_bytes(under)
-        folder = exact.rstrip(b"/") + b"/"
-        beyond = folder[:-1] + b"0"  # "0" follows "/" in ASCII
+        separator = os.sep.encode()
+        folder = exact.rstrip(separator) + separator
+        beyond = folder[:-1] + bytes([folder[-1] + 1])
         return self._files("WHERE path = ? OR (path >= ? AND path < ?)", (exact, folder, beyond))
 
     def _files(self, where: str, values: tuple[bytes, ...]) -> list[FileRow]:
@@ -281,6 +282,14 @@ class Reader:
         with self.transaction() as connection:
             row = connection.execute("SELECT 1 FROM removals WHERE change <= ? LIMIT 1", (through,)).fetchone()
         return row is not None
+
+    def scene_ids(self, space_id: int, since: int) -> NDArray[np.int64]:
+        """Ids, without their vectors, of what was added to a space after a change (-1: all)."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT scene_id FROM vectors WHERE space_id = ? AND change > ?", (space_id, since)
+            )
+            return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
 
     def removed_since(self, space_id: int, change: int) -> NDArray[np.int64]:
         """Ids of what was removed after `change`."""

@@ -132,7 +132,7 @@ def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
     if header.change < state.pruned_through:
         _log.info("passing over the snapshot %s: it is too old to be brought up to date", snapshot.file.name)
         return None
-    kinds: dict[str, vectors.Kind] = {"flat": "flat", "ivf": "ivf", "ivf-sq8": "ivf-sq8"}
+    kinds: dict[str, vectors.Kind] = {"flat": "flat", "ivf": "ivf"}
     if header.kind not in kinds:
         return None
     try:

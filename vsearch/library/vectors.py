@@ -4,9 +4,9 @@ An index only finds candidates; their scores are computed from the catalog's own
 whether a vector came from a snapshot, from what was added since, or through a filter, and however the index rounds.
 
 Index types by the number of scenes (chosen by benchmarks/query_latency.py, 512 dimensions, 2 cores):
-  flat       up to 100,000: every vector is compared, as fp16, exactly what the catalog holds. IDMap2 over SQfp16
-  ivf        up to 2,000,000: k-means lists of fp16 vectors, the nearest `_PROBES` are compared
-  ivf-sq8    beyond: the same with 8 bits a component, half the file
+  flat   up to 100,000: every vector is compared, as fp16, exactly what the catalog holds. IDMap2 over SQfp16
+  ivf    beyond: about 4 sqrt(N) k-means lists, of which the nearest `_PROBES` are compared; 8 bits a component (SQ8).
+         Lists of fp16 found no more (the catalog scores anyway), were slower and twice as large
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from vsearch.library.snapshots import Snapshot
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Vectors
 
-Kind = Literal["flat", "ivf", "ivf-sq8"]
+Kind = Literal["flat", "ivf"]
 Ids = NDArray[np.int64]
 Halves = NDArray[np.float16]
 Chunks = Callable[[], Iterator[tuple[Ids, Halves]]]
 """Starts a pass over all vectors: (ids [N], fp16 [N, D]) at a time."""
 
 FLAT_LIMIT = 100_000
-IVF_LIMIT = 2_000_000
-_PROBES = 32
+_PROBES = 24
+_SPARE = 16  # more candidates than wanted where codes are rounded
 _POINTS_PER_LIST = 40  # k-means training; FAISS warns below 39
 
 
@@ -44,14 +44,13 @@ class Recipe:
 
     @staticmethod
     def for_count(count: int) -> Recipe:
-        """The type for a number of vectors: about 2 sqrt(N) lists, a power of two."""
+        """The type for a number of vectors; lists come in powers of two, so that they seldom change."""
         if count <= FLAT_LIMIT:
             return Recipe("flat")
-        lists = 2 ** round(math.log2(2 * math.sqrt(count)))
-        return Recipe("ivf" if count <= IVF_LIMIT else "ivf-sq8", lists)
+        return Recipe("ivf", 2 ** round(math.log2(4 * math.sqrt(count))))
 
     def code_bytes(self, dim: int) -> int:
-        return dim if self.kind == "ivf-sq8" else 2 * dim
+        return 2 * dim if self.kind == "flat" else dim
 
 
 def build(recipe: Recipe, dim: int, count: int, chunks: Chunks) -> Any:
@@ -64,8 +63,8 @@ def build(recipe: Recipe, dim: int, count: int, chunks: Chunks) -> Any:
         index: Any = faiss.IndexIDMap2(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, metric))
     else:
         quantizer = faiss.IndexFlatIP(dim)
-        codes = faiss.ScalarQuantizer.QT_8bit if recipe.kind == "ivf-sq8" else faiss.ScalarQuantizer.QT_fp16
-        # Not by residual: codes of fp16 then are the catalog's bytes here too.
+        # The vectors themselves, not their residuals: then a code can be read without its list.
+        codes = faiss.ScalarQuantizer.QT_8bit
         index = faiss.IndexIVFScalarQuantizer(quantizer, dim, recipe.lists, codes, metric, False)
         index.cp.spherical = True
         index.train(_sample(recipe.lists * _POINTS_PER_LIST, count, chunks))
@@ -104,7 +103,6 @@ def open_snapshot(snapshot: Snapshot, *, mapped: bool = True) -> Any:
 def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
     """All that an index holds, as (ids [N], float32 [N, D]) in chunks."""
     faiss = load_faiss()
-
     if recipe.kind == "flat":
         ids = faiss.vector_to_array(index.id_map)
         inner = faiss.downcast_index(index.index)
@@ -120,10 +118,7 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
             continue
         ids = faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size).copy()
         codes = faiss.rev_swig_ptr(ivf.invlists.get_codes(number), size * ivf.code_size).copy().reshape(size, -1)
-        if recipe.kind == "ivf":
-            yield ids, codes.view(np.float16).astype(np.float32)
-        else:
-            yield ids, ivf.sq.decode(codes)
+        yield ids, ivf.sq.decode(codes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +138,7 @@ class Base:
             admitted = len(allowed)
             if admitted == 0:
                 return np.empty(0, dtype=np.int64)
-        wanted = min(k if self.recipe.kind != "ivf-sq8" else 2 * k + 16, self.index.ntotal)
+        wanted = min(k if self.recipe.kind == "flat" else k + k // 2 + _SPARE, self.index.ntotal)
         if wanted == 0:
             return np.empty(0, dtype=np.int64)
         if self.recipe.kind == "flat":

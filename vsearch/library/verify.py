@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vsearch.errors import LibraryDamaged
 from vsearch.library import codec, snapshots, vectors
 from vsearch.library.reader import CatalogState, Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
+from vsearch.media import Vectors
 
 if TYPE_CHECKING:
     from vsearch.library.writer import Writer
 
 _NORM_TOLERANCE = 2e-2
-_SQ8_TOLERANCE = 0.1
+_SQ8_COSINE = 0.9  # what 8 bits a component leave at the very least; two scenes of one shot may be as near
 
 
 @dataclass(slots=True)
@@ -73,10 +75,12 @@ def check(reader: Reader, folder: Path) -> Findings:
                 _check_vectors(connection, row, found)
                 _check_snapshots(reader, folder, row, state, found)
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-                found.pages.append(str(error))
-                return found
-            raise
+            # Without a name: Python's own complaint of text that is not UTF-8, which only a broken page can hold.
+            name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+            if not name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+                raise
+            found.pages.append(str(error))
+            return found
         concerned = {video for video, _ in found.encodings} | set(found.videos)
         found.lost = tuple(row.path for row in reader.files(None) if row.video_id in concerned)
     return found
@@ -170,23 +174,20 @@ def _compare(
 ) -> Iterator[str]:
     """Ids and values of a snapshot against the catalog as it was then, as far as it still knows."""
     since = snapshot.header.change
-    gone = reader.removed_since(row.id, since)
-    later = [ids for ids, _ in reader.vectors_since(row.id, row.space.dim, since)]
-    newer = np.concatenate([*later, gone])
-    expected = np.concatenate(
-        [np.empty(0, dtype=np.int64), *(ids for ids, _ in reader.vectors_since(row.id, row.space.dim, -1))]
-    )
-    expected = np.setdiff1d(expected, newer)
+    newer = np.union1d(reader.removed_since(row.id, since), reader.scene_ids(row.id, since))
+    expected = np.setdiff1d(reader.scene_ids(row.id, -1), newer)
     seen: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.empty(0, dtype=np.int64)]
     wrong = 0
-    tolerance = _SQ8_TOLERANCE if recipe.kind == "ivf-sq8" else 0.0
     # Not mapped: FAISS hands out a mapped index's codes only by copying.
     for ids, rows in vectors.entries(vectors.open_snapshot(snapshot, mapped=False), recipe):
         seen.append(ids)
-        held = reader.vectors(row.id, row.space.dim, np.setdiff1d(ids, newer).tolist())
+        try:
+            held = reader.vectors(row.id, row.space.dim, np.setdiff1d(ids, newer).tolist())
+        except LibraryDamaged:
+            continue  # vectors of a wrong length: said already
         for position, scene_id in enumerate(ids.tolist()):
             truth = held.get(scene_id)
-            if truth is not None and not np.abs(rows[position] - truth.astype(np.float32)).max() <= tolerance:
+            if truth is not None and not _same(rows[position], truth.astype(np.float32), recipe):
                 wrong += 1
     stored = np.setdiff1d(np.concatenate(seen), newer)
     missing, extra = len(np.setdiff1d(expected, stored)), len(np.setdiff1d(stored, expected))
@@ -196,13 +197,26 @@ def _compare(
         yield f"{wrong} vectors differ from the catalog's"
 
 
+def _same(held: Vectors, truth: Vectors, recipe: vectors.Recipe) -> bool:
+    if recipe.kind == "flat":
+        return bool((held == truth).all())
+    return bool(held @ truth >= _SQ8_COSINE * np.linalg.norm(held) * np.linalg.norm(truth))
+
+
 def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     """Repair everything but broken pages, which must not be there. Returns what was done, a line each."""
     done: list[str] = []
     statements: list[tuple[str, dict[str, Any]]] = []
-    for table, rowid in found.dangling:
-        statements.append((f"DELETE FROM {table} WHERE rowid = :rowid", {"rowid": rowid}))
+    # Snapshots and other processes must hear of vectors that go.
+    statements.append(
+        (
+            "INSERT INTO removals (space_id, scene_id, change) "
+            f"SELECT space_id, scene_id, :change FROM vectors WHERE {_LOOSE['vectors']}",
+            {},
+        )
+    )
     statements += [(f"DELETE FROM {table} WHERE {where}", {}) for table, where in _LOOSE.items()]
+    statements += [(f"DELETE FROM {table} WHERE rowid = :rowid", {"rowid": rowid}) for table, rowid in found.dangling]
     if found.dangling or found.loose:
         writer.run(statements)
         done.append("removed rows that belonged to nothing")

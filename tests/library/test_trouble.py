@@ -1,0 +1,357 @@
+"""A full disk, a folder that cannot be written to, a catalog that is damaged: one clear error, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.library.made import SPACE, record, stamp, unit
+from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryReadOnly
+from vsearch.library import Failure, Library, repair_library
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def found(library: Library) -> int:
+    return int(library.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1])
+
+
+def run(code: str, folder: Path) -> str:
+    """What a fresh process prints."""
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# -- a full disk
+
+
+def test_a_full_catalog_is_a_full_library_and_keeps_what_it_had(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    with library._writing() as writer, writer._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(LibraryFull, match="no space left"):
+        library.add_video(record("/v/b.mp4", "B", count=200))
+    assert [row.key for row in library.files()] == ["A"]
+    assert library.verify().clean
+    with library._writing() as writer, writer._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    library.add_video(record("/v/b.mp4", "B", count=200))
+    assert found(library) == 203
+
+
+FILL_UP = """
+import resource, sys
+from pathlib import Path
+from tests.library.made import record
+from vsearch.errors import LibraryFull
+from vsearch.library import Library
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+with Library.open(Path(sys.argv[1]), create=True) as library:
+    number = 0
+    try:
+        while True:
+            library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
+            number += 1
+    except LibraryFull as error:
+        assert library.status().videos == number > 3
+        print(number)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="resource limits")
+def test_a_disk_that_takes_no_more_stops_with_one_error(tmp_path: Path) -> None:
+    kept = int(run(FILL_UP, tmp_path / "library"))
+    with Library.open(tmp_path / "library") as library:
+        assert library.status().videos == kept
+        assert library.verify().clean
+        library.add_video(record("/v/more.mp4", "more"))
+        assert found(library) == 3 * kept + 3
+
+
+SNAPSHOT = """
+import resource, sys
+from pathlib import Path
+from vsearch.errors import LibraryFull
+from vsearch.library import Library
+
+with Library.open(Path(sys.argv[1])) as library:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+    try:
+        library.save_snapshots()
+    except LibraryFull as error:
+        print("full")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="resource limits")
+def test_no_room_for_a_snapshot_leaves_the_last_one(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    library.save_snapshots()
+    before = sorted((library.path / "snapshots").iterdir())
+    library.add_video(record("/v/b.mp4", "B", count=1000))
+    assert run(SNAPSHOT, library.path) == "full\n"
+    assert sorted((library.path / "snapshots").iterdir()) == before
+    assert found(library) == 1000
+    assert library.verify().clean
+
+
+# -- a library that cannot be written to
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+import numpy as np
+import faiss, filelock, sqlalchemy, vsearch.library.salvage, vsearch.library.space_index, vsearch.library.writer
+from tests.library.made import SPACE, record, unit
+from vsearch.errors import LibraryReadOnly
+from vsearch.library import Library
+
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)  # root may write anywhere
+folder = Path(sys.argv[1])
+with Library.open(folder, create=True) as library:
+    print(library.search_vectors(SPACE, unit(1, 1), 10)[1].shape[1], library.status().videos, library.verify().clean)
+    for write in (lambda: library.add_video(record("/v/b.mp4", "B")), library.save_snapshots):
+        try:
+            write()
+        except LibraryReadOnly as error:
+            print("read-only")
+try:
+    Library.open(folder / "new", create=True)
+except LibraryReadOnly:
+    print("read-only")
+"""
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that any user may look into: pytest's own are their owner's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="vsearch-public-"))
+    folder.chmod(0o755)
+    yield folder
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+@pytest.mark.parametrize("what", ["folder", "files", "both"])
+def test_a_read_only_library_is_searched_but_not_changed(public: Path, what: str) -> None:
+    with Library.open(public / "library", create=True) as library:
+        library.add_video(record("/v/a.mp4", "A"))
+        library.save_snapshots()
+        library.add_video(record("/v/c.mp4", "C"))
+    for path in (public / "library").rglob("*"):
+        if path.is_dir():
+            path.chmod(0o555)
+        elif what != "folder":
+            path.chmod(0o444)
+    (public / "library").chmod(0o555 if what != "files" else 0o755)
+    assert run(READ_ONLY, public / "library") == "6 2 True\n" + 3 * "read-only\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_read_only_library_whose_writer_was_killed_still_opens(public: Path) -> None:
+    with Library.open(public / "live", create=True) as library:
+        library.add_video(record("/v/a.mp4", "A"))
+        library.save_snapshots()
+        # as a kill leaves it: what was committed lies in the WAL
+        shutil.copytree(public / "live", public / "library")
+        assert (public / "library" / "catalog.db-wal").stat().st_size
+    for path in ((public / "library"), *(public / "library").rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    assert run(READ_ONLY, public / "library") == "3 1 True\n" + 3 * "read-only\n"
+
+
+# -- a damaged catalog
+
+
+def harm(database: Path, start: int, length: int) -> None:
+    content = bytearray(database.read_bytes())
+    assert len(content) >= start + length
+    content[start : start + length] = b"\x5a" * length
+    database.write_bytes(content)
+
+
+def made(folder: Path, videos: int = 30) -> Path:
+    """A library of 7 scenes a video, closed, all of it in the one file."""
+    with Library.open(folder, create=True) as library:
+        for number in range(videos):
+            library.add_video(record(f"/v/{number}.mp4", str(number), seed=number, count=7))
+        library.record_failure(Failure(stamp("/v/bad.mp4"), "no video track"))
+        library.save_snapshots()
+    assert not (folder / "catalog.db-wal").exists()
+    return folder / "catalog.db"
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not a database, whatever its name says" * 500, b"SQLite format 3\0" + bytes(8000)]
+)
+def test_something_else_in_the_catalogs_place(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "library"
+    database = made(folder)
+    database.write_bytes(content)
+    for create in (False, True):
+        with pytest.raises(LibraryDamaged, match="vsearch verify --repair"):
+            Library.open(folder, create=create)
+    report = repair_library(folder)
+    assert report.clean and report.repaired
+    (aside,) = folder.glob("damaged-*")
+    assert (aside / "catalog.db").read_bytes() == content
+    with Library.open(folder) as library:
+        assert library.status().videos == 0
+        library.add_video(record("/v/a.mp4", "A"))
+        assert found(library) == 3
+
+
+def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    database = made(folder)
+    pages = database.stat().st_size // 8192
+    harmed = 0
+    for page in range(2, pages):
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        shutil.copytree(folder, tmp_path / "copy")
+        harm(tmp_path / "copy" / "catalog.db", page * 8192, 8192)
+        try:
+            with Library.open(tmp_path / "copy") as library:
+                report = library.verify()
+                assert report.broken_pages == any(line.startswith("catalog:") for line in report.problems)
+                if report.clean:  # a page that nothing uses
+                    continue
+                if report.broken_pages:
+                    with pytest.raises(LibraryError, match="vsearch verify --repair"):
+                        library.verify(repair=True)
+        except LibraryDamaged:
+            pass
+        harmed += 1
+        report = repair_library(tmp_path / "copy")
+        assert report.clean, report
+        with Library.open(tmp_path / "copy") as library:
+            kept = library.status().videos
+            assert found(library) == 7 * kept
+            assert {str(path) for path in report.lost} <= {f"/v/{n}.mp4" for n in range(30)}
+            library.add_video(record("/v/a.mp4", "A"))
+            assert library.verify().clean
+    assert harmed >= 5
+
+
+def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    database = made(folder, videos=200)
+    connection = sqlite3.connect(database)
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'vectors'").fetchone()
+    connection.close()
+    children = leaf_pages(database, root)
+    assert len(children) > 5
+    harm(database, (children[3] - 1) * 8192, 8192)
+    report = repair_library(folder)
+    assert report.clean and report.lost
+    with Library.open(folder) as library:
+        assert 200 - len(report.lost) == library.status().videos > 100
+        assert library.find_file(report.lost[0]) is None
+        assert library.find_failure(Path("/v/bad.mp4")) is not None
+        library.add_video(record(report.lost[0], "again", seed=1, count=7))
+        assert library.verify().clean
+
+
+def leaf_pages(database: Path, root: int) -> list[int]:
+    """The children of a table's interior root page: https://www.sqlite.org/fileformat2.html#b_tree_pages"""
+    page = database.read_bytes()[(root - 1) * 8192 : root * 8192]
+    assert page[0] == 5, "an interior page of a table"
+    cells = int.from_bytes(page[3:5], "big")
+    starts = [int.from_bytes(page[12 + 2 * i : 14 + 2 * i], "big") for i in range(cells)]
+    return [int.from_bytes(page[start : start + 4], "big") for start in starts]
+
+
+def test_a_truncated_catalog_is_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    database = made(folder)
+    database.write_bytes(database.read_bytes()[: 8192 * 3 + 100])
+    with pytest.raises(LibraryDamaged), Library.open(folder) as library:
+        if library.verify().broken_pages:
+            raise LibraryDamaged
+    assert repair_library(folder).clean
+
+
+# -- rows that contradict each other: each by hand, past the front door
+
+WRONG = {
+    "a vector is missing": ("DELETE FROM vectors WHERE scene_id = 2", True),
+    "frames are missing": ("DELETE FROM frames WHERE scene_id = 2", True),
+    "a vector is too short": ("UPDATE vectors SET vector = x'0000' WHERE scene_id = 2", True),
+    "a vector is zero": ("UPDATE vectors SET vector = zeroblob(32) WHERE scene_id = 2", True),
+    "a vector is not a number": (
+        "UPDATE vectors SET vector = CAST(x'007e' || substr(vector, 3) AS BLOB) WHERE scene_id = 2",
+        True,
+    ),
+    "frames do not fit": ("UPDATE frames SET vectors = x'00' WHERE scene_id = 2", True),
+    "no encoding": ("DELETE FROM encodings WHERE video_id = 1", True),
+    "a scene without vectors": ("INSERT INTO scenes VALUES (99, 1, 9, 50.0, 51.0)", True),
+    "no scenes": ("DELETE FROM scenes WHERE video_id = 1", True),
+    "an empty scene": ("UPDATE scenes SET end_seconds = start_seconds WHERE id = 2", True),
+    "no file": ("DELETE FROM files WHERE video_id = 1", False),
+    "a file of nothing": ("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)", False),
+    "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x')", False),
+    "a vector of nothing": ("INSERT INTO vectors VALUES (99, 1, 77, 1, zeroblob(32))", False),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_rows_that_contradict_each_other_are_found_and_put_right(library: Library, what: str) -> None:
+    statement, lost = WRONG[what]
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.add_video(record("/v/b.mp4", "B", seed=2))
+    library.save_snapshots()
+    connection = sqlite3.connect(library.path / "catalog.db")
+    connection.execute("PRAGMA foreign_keys = ON" if what == "no scenes" else "PRAGMA foreign_keys = OFF")
+    assert connection.execute(statement).rowcount == (3 if what == "no scenes" else 1)
+    connection.commit()
+    connection.close()
+    report = library.verify()
+    assert not report.clean and not report.broken_pages
+    again = library.verify(repair=True)
+    assert again.clean, again
+    assert again.repaired
+    assert list(again.lost) == ([Path("/v/a.mp4")] if lost else [])
+    assert library.verify().clean
+    assert library.find_key("B") is not None
+    # the next index run makes it whole
+    assert (library.find_file(Path("/v/a.mp4")) is None) == (lost or what == "no file")
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    assert found(library) == 6
+    assert library.verify().clean
+
+
+def test_a_broken_encoding_costs_that_space_alone(library: Library) -> None:
+    from tests.library.made import OTHER, scenes
+
+    video = library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.add_encoding("A", OTHER, scenes(2, space=OTHER))
+    connection = sqlite3.connect(library.path / "catalog.db")
+    connection.execute("DELETE FROM vectors WHERE space_id = 2 AND scene_id = 1")
+    connection.commit()
+    connection.close()
+    assert library.verify(repair=True).lost == (Path("/v/a.mp4"),)
+    assert library.has_space(video, SPACE) and not library.has_space(video, OTHER)
+    assert found(library) == 3
+    library.add_encoding("A", OTHER, scenes(2, space=OTHER))
+    assert library.verify().clean
+
+
+def test_errors_of_use_stay_what_they_are(library: Library) -> None:
+    assert not isinstance(LibraryError(), LibraryReadOnly)
+    library.close()
+    library.close()
