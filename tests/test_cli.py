@@ -314,7 +314,9 @@ def test_a_damaged_catalog_is_one_line(vsearch: Vsearch, indexed: Path, tmp_path
         catalog.with_name(catalog.name + extra).unlink(missing_ok=True)
     catalog.write_bytes(b"not a database at all" * 1000)
     ran = vsearch("query", "red")
-    assert ran.code == 1 and "damaged" in one_line(ran.err)
+    assert ran.code == 1 and "vsearch verify --repair" in one_line(ran.err)
+    assert vsearch("verify", "--repair").code == 0
+    assert vsearch("index", indexed, "--json").json["indexed"] == 3
 
 
 COMMAND = (sys.executable, "-c", "from vsearch.cli import main; main()")

@@ -199,9 +199,15 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the catalog, every vector and the snapshots against each other. Exits with 1 where something is wrong."""
-    with _open(_settings(library, None)) as opened:
-        report = opened.verify(repair=repair)
+    """Check catalog, vectors and snapshots. Exits with 1 where something is (still) wrong."""
+    settings = _settings(library, None)
+    if repair:
+        from vsearch.library import repair_library
+
+        report = repair_library(settings.library)
+    else:
+        with _open(settings) as opened:
+            report = opened.verify()
     if as_json:
         _print_json(report.as_json())
     else:
@@ -209,7 +215,7 @@ def verify(
 
         for line in verify_lines(report):
             _console().print(line, markup=False, soft_wrap=True)
-    if not (report.clean or repair):
+    if not report.clean:
         raise typer.Exit(1)
 
 
