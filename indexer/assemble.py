@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from typing import cast
 
 import numpy as np
 
@@ -63,4 +64,6 @@ class SceneAssembler:
         if groups:
             whole = self._encoder.aggregate([vectors for _, vectors, _ in groups])
             for (scene, vectors, moments), vector in zip(groups, whole, strict=True):
-                self.scenes.append(EncodedScene(scene, np.array(vector), vectors, np.array(moments)))
+                # Half precision, as the library stores them: these are all that grows with the length of a video.
+                kept = cast(Vectors, vectors.astype(np.float16))
+                self.scenes.append(EncodedScene(scene, np.array(vector), kept, np.array(moments)))

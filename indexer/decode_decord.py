@@ -20,6 +20,9 @@ from vsearch.media import Pixels, Seconds
 TOLERATED_REPEATS = 2
 """Frames that decord may silently replace before it is not believed any more."""
 
+NARROWEST = 64
+"""Pixels: of narrower pictures it takes the padding of a row for further colours."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
@@ -29,10 +32,7 @@ class _Frame:
     """[H, W, 3] RGB, already of the model's size."""
 
     def small(self) -> Pixels:
-        import cv2
-
-        shrunk = cv2.resize(self.picture, DETECT_SIZE, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_RGB2BGR), np.uint8)
+        return np.ascontiguousarray(_resize(self.picture, *DETECT_SIZE)[..., ::-1])
 
     def pixels(self) -> Pixels:
         return self.picture
@@ -52,7 +52,7 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         # decord turns the picture itself: width and height are those of the picture as shown
         reader = decord.VideoReader(
             str(request.path),
-            width=fitting.width,
+            width=max(NARROWEST, fitting.width),
             height=fitting.height,
             num_threads=request.threads,
             fault_tol=TOLERATED_REPEATS,
@@ -64,11 +64,19 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
     times += probed.first - times[0, 0]
     for start, end in times:
         picture = _next(reader)
-        if picture.shape != (fitting.height, fitting.width, 3):  # seen with pictures narrower than 64
-            raise MediaError(f"decord gave a picture of another shape ({picture.shape})")
+        if picture.shape != (fitting.height, max(NARROWEST, fitting.width), 3):
+            raise MediaError(f"decord gave a picture of another shape {picture.shape}")
+        if fitting.width < NARROWEST:
+            picture = _resize(picture, fitting.width, fitting.height)
         left, top = fitting.left, fitting.top
         cut = np.ascontiguousarray(picture[top : top + size.height, left : left + size.width])
         yield _Frame(float(start), float(end), cut)
+
+
+def _resize(picture: Pixels, width: int, height: int) -> Pixels:
+    import cv2
+
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _next(reader: Any) -> Pixels:

@@ -117,10 +117,10 @@ class _Run:
 
     def _discover(self) -> Iterator[Job | Unchanged | Moved | Skipped | None]:
         """One step a file; None for a file of no interest."""
-        told: set[Path] = set()
+        told: set[Path] = set()  # of the roots, those of which something was said
         for found in walk(self._roots):
             if isinstance(found, Unreadable):
-                told.add(found.path)
+                told.update(root for root in self._roots if root == found.path or root in found.path.parents)
                 yield Skipped(found.path, found.cause)
                 continue
             decision = self._planner.decide(found)
@@ -203,9 +203,8 @@ class _Run:
             lane.assembler.encode()
         if reached is not None:
             self._clock.reach(job.stamp.path, reached, _length(job))
-            yield Progress(
-                job.stamp.path, reached, _length(job), self._clock.done, self._clock.total, self._discovered_all
-            )
+            settled = self._discovered_all and not self._to_probe and self._prober.job is None
+            yield Progress(job.stamp.path, reached, _length(job), self._clock.done, self._clock.total, settled)
 
     def _probed(self, job: Job, answer: dict[str, Any]) -> Iterator[Event]:
         if answer["is"] == "probed":

@@ -65,6 +65,9 @@ def _serve(request: Message, answers: BinaryIO) -> None:
             raise
         except MediaError as error:
             send(answers, {"is": "failed", "cause": str(error)})
+        except ImportError as error:  # the installation's fault: nothing to remember of this file
+            kind = "unreadable" if fields["do"] == "probe" else "failed"
+            send(answers, {"is": kind, "cause": f"the decoder cannot be loaded: {error}"})
         except OSError as error:
             send(answers, {"is": "unreadable", "cause": error.strerror or str(error)})
         except Exception as error:  # whatever a backend throws at a broken file costs this file only

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,7 +31,8 @@ COLOURS = {
 @dataclass(frozen=True)
 class Shot:
     """`look` is a colour's name, or "texture": still blocks that differ with `seed`; "moving": the same, panning;
-    "corner": a red picture with a white upper left quarter, to see rotation by."""
+    "grain": a soft picture, panning, under the noise of a camera; "corner": red with a white upper left quarter, to see
+    rotation by."""
 
     look: str
     seconds: float
@@ -64,6 +66,7 @@ def make_video(
     b_frames: int = 2,
     gop: int = 25,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Made:
     """Write a video.
 
@@ -93,6 +96,8 @@ def make_video(
         stream.time_base = ticks
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "bf": str(b_frames)}
+        if codec_options:
+            stream.options = codec_options
         if rotation:
             stream.set_display_rotation(-rotation)
         sound = container.add_stream("aac", rate=16000) if audio else None
@@ -125,9 +130,35 @@ def draw(shot: Shot, age: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     tint = rng.integers(40, 216, 3)
     coarse = rng.integers(-40, 40, (height // 12 + 1, width // 12 + 1, 3)).repeat(12, 0).repeat(12, 1)[:height, :width]
     picture = np.clip(coarse + tint, 0, 255).astype(np.uint8)
+    if shot.look == "grain":
+        return _grain(shot, age, size)
     if shot.look == "moving":
         picture = np.roll(picture, round(age * width / 6), axis=1)
     return picture
+
+
+def _grain(shot: Shot, age: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """What an encoder of real footage has to do: edges, detail that moves, and noise that is new in every frame."""
+    scenery, noise = _scenery(shot.seed, size)
+    width = size[0]
+    at = round(age * width / 20) % width
+    shifts = np.random.default_rng((shot.seed, round(age * 1000))).integers(0, width, 2)
+    picture = scenery[:, at : at + width] + np.roll(noise, tuple(shifts), (0, 1))[..., None]
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _scenery(seed: int, size: tuple[int, int]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """A picture twice as wide as the frame, [H, 2 W, 3], and noise [H, W]."""
+    from PIL import Image
+
+    width, height = size
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((height, width * 2, 3)) + rng.integers(60, 196, 3)
+    for cells in (6, 24, 96, 300):
+        layer = Image.fromarray(rng.integers(0, 256, (cells, cells * 2, 3), np.uint8))
+        picture += (np.asarray(layer.resize((width * 2, height), Image.Resampling.BICUBIC), np.float64) - 128) * 0.35
+    return picture.astype(np.int16), rng.normal(0, 5, (height, width)).astype(np.int16)
 
 
 def _write_audio(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float, start: float) -> None:

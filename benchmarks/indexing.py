@@ -1,0 +1,146 @@
+"""How fast videos are indexed, against real time, and how well decoding and encoding overlap.
+
+    python -m benchmarks.indexing                 a generated 720p H.264 video at 25 frames/s, two minutes
+    python -m benchmarks.indexing film.mp4 --model mini --json
+
+Needs the package and its dev extra; run it in the repository root, on a machine with nothing else to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer import Indexer, IndexOptions
+from indexer.decode import DecodeRequest, find_decoder
+from indexer.events import Finished
+from indexer.options import available_cores
+from indexer.probe import Probed, probe_video
+from tests.media import Shot, loop_video, make_video
+from vsearch.errors import MediaError
+from vsearch.library import Library
+from vsearch.models.base import VideoEncoder
+from vsearch.models.registry import load_model
+
+
+def film(folder: Path, seconds: float) -> Path:
+    """720p25: panning pictures of soft blocks and grain, at 2.5 Mbit/s, four shots in 10 s, repeated."""
+    lengths = (2.0, 4.0, 1.5, 2.5)
+    shots = [Shot("grain", length, seed) for seed, length in enumerate(lengths)]
+    options = {"preset": "veryfast", "b": "2500k"}
+    made = make_video(folder / "lap.mp4", shots, size=(1280, 720), gop=250, codec_options=options)
+    return loop_video(made.path, folder / "film.mp4", seconds)
+
+
+def measure(work: Callable[[], Any]) -> tuple[float, float]:
+    """Wall seconds and CPU seconds, those of ended child processes too."""
+    wall, cpu = time.perf_counter(), _cpu()
+    work()
+    return time.perf_counter() - wall, _cpu() - cpu
+
+
+def _cpu() -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
+def decode_alone(path: Path, probed: Probed, model: VideoEncoder, decoder: str, threads: int) -> int:
+    """Every frame, scaled for the cut detector, and one a second for the model. The number of frames."""
+    count, due = 0, 0.5
+    for frame in find_decoder(decoder)(DecodeRequest(path, probed, model.frame_size, threads)):
+        frame.small()
+        if frame.time >= due:
+            frame.pixels()
+            due += 1.0
+        count += 1
+    return count
+
+
+def encode_alone(model: VideoEncoder, frames: int, batch: int) -> None:
+    size = model.frame_size
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, size.height, size.width, 3), np.uint8)
+    for _ in range(max(1, frames // batch)):
+        model.encode_frames(pixels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("video", type=Path, nargs="?", help="a video of your own; default: one is generated")
+    parser.add_argument("--seconds", type=float, default=120.0, help="length of the generated video")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--decoder", default="pyav", help="pyav or decord")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(given, Path(folder))
+    print(json.dumps(report, indent=2) if given.json else _lines(report))
+
+
+def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    path = given.video or film(folder, given.seconds)
+    probed = probe_video(path)
+    if not isinstance(probed, Probed):
+        raise MediaError(f"{path}: {probed.cause}")
+    model = load_model(given.model)
+    encode_alone(model, 1, 1)  # loads the model
+    options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
+    with Library.open(folder / "library", create=True) as library:
+        wall, cpu = time.perf_counter(), _cpu()
+        *_, last = Indexer(library, model, options).index([path])
+        wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+    assert isinstance(last, Finished)
+    footage = last.summary.footage
+    if not footage:
+        raise MediaError(f"{path}: {last.summary.skipped[0].cause}")
+    decoding = measure(lambda: decode_alone(path, probed, model, given.decoder, options.decoding_threads))
+    encoding = measure(lambda: encode_alone(model, round(footage), options.batch_size))
+    slower = min(footage / decoding[0], footage / encoding[0])
+    cores = available_cores()
+    return {
+        "video": f"{probed.info.width}x{probed.info.height} {probed.info.codec}, {footage:.0f} s",
+        "model": given.model,
+        "decoder": given.decoder,
+        "cores": cores,
+        "speed": round(footage / wall, 1),
+        "decode_alone_speed": round(footage / decoding[0], 1),
+        "encode_alone_speed": round(footage / encoding[0], 1),
+        "of_the_slower": round(footage / wall / slower, 2),
+        "stage_seconds": last.summary.as_json()["stage_seconds"],
+        "wall_seconds": round(wall, 2),
+        "cpu_ms_a_second": {
+            "index": round(1000 * cpu / footage, 1),
+            "decode_alone": round(1000 * decoding[1] / footage, 1),
+            "encode_alone": round(1000 * encoding[1] / footage, 1),
+        },
+        # what these cores could do with the same work if none of it ever waited
+        "speed_limit_of_the_cores": round(cores * footage / (decoding[1] + encoding[1]), 1),
+    }
+
+
+def _lines(report: dict[str, Any]) -> str:
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stage_seconds"].items())
+    cpu = ", ".join(f"{name} {value} ms" for name, value in report["cpu_ms_a_second"].items())
+    return "\n".join(
+        (
+            f"{report['video']}; model {report['model']}, decoder {report['decoder']}, {report['cores']} cores",
+            f"indexing      {report['speed']:6.1f} x real time ({stages}; {report['wall_seconds']} s in all)",
+            f"decode alone  {report['decode_alone_speed']:6.1f} x",
+            f"encode alone  {report['encode_alone_speed']:6.1f} x",
+            f"of the slower {report['of_the_slower']:6.2f}",
+            f"CPU a second of footage: {cpu}",
+            f"what the cores could do without waiting: {report['speed_limit_of_the_cores']:.1f} x",
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The indexer with the library that people have."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer import Indexer, IndexOptions
+from indexer.events import Finished, Indexed, Summary
+from tests.indexer.doubles import MeanColour
+from tests.media import Made, Shot, make_video
+from vsearch.errors import LibraryError, LibraryLocked
+from vsearch.library import Library
+
+FOOTAGE = Path(__file__).parents[3] / "shared" / "data" / "videos"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library", create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, clip: Made) -> Path:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(clip.path, tmp_path / "videos" / "clip.mp4")
+    make_video(tmp_path / "videos" / "long.mkv", [Shot("green", 12.0), Shot("blue", 1.0)], fps=10)
+    return tmp_path / "videos"
+
+
+def index(library: Library, *paths: Path, encoder: MeanColour | None = None, **options: object) -> Summary:
+    *_, last = Indexer(library, encoder or MeanColour(), IndexOptions(**options)).index(paths)  # type: ignore[arg-type]
+    assert isinstance(last, Finished)
+    return last.summary
+
+
+def test_what_is_indexed_is_there(library: Library, folder: Path) -> None:
+    encoder = MeanColour()
+    summary = index(library, folder, encoder=encoder)
+    status = library.status()
+    assert (status.videos, status.scenes) == (summary.indexed, summary.scenes) == (2, 6)
+    assert status.seconds == pytest.approx(summary.footage, abs=0.01)
+    green = encoder.encode_frames(encoder_input((30, 180, 40)))
+    _, ids = library.search_vectors(encoder.space, green, 2)
+    found = library.scenes(ids[0].tolist())
+    assert [found[int(i)].path.name for i in ids[0]] == ["long.mkv", "long.mkv"]
+    assert library.verify().clean
+
+
+def encoder_input(colour: tuple[int, int, int]) -> object:
+    import numpy as np
+
+    return np.full((1, 48, 64, 3), colour, np.uint8)
+
+
+def test_again_moved_changed_gone(library: Library, folder: Path) -> None:
+    index(library, folder)
+    assert index(library, folder).unchanged == 2
+    (folder / "clip.mp4").rename(folder / "moved.mp4")
+    make_video(folder / "long.mkv", [Shot("red", 2.0)], fps=10)
+    summary = index(library, folder, prune=True)
+    assert (summary.moved, summary.replaced, summary.pruned) == (1, 1, 0)
+    (folder / "moved.mp4").unlink()
+    assert index(library, folder, prune=True).pruned == 1
+    assert library.status().videos == 1 and library.verify().clean
+
+
+def test_two_spaces(library: Library, folder: Path) -> None:
+    index(library, folder)
+    index(library, folder, encoder=MeanColour("other", size=(96, 96)))
+    assert [row.videos for row in library.spaces()] == [2, 2]
+    assert index(library, folder).unchanged == 2
+
+
+def test_failures_are_kept_and_go_with_their_file(library: Library, folder: Path) -> None:
+    (folder / "bad.mp4").write_text("text")
+    index(library, folder)
+    assert [failure.stamp.path.name for failure in library.status().failures] == ["bad.mp4"]
+    (folder / "bad.mp4").unlink()
+    index(library, folder, prune=True)
+    assert library.status().failures == ()
+
+
+def test_one_writer_at_a_time(library: Library, folder: Path) -> None:
+    events = Indexer(library, MeanColour()).index([folder])
+    while not isinstance(next(events), Indexed):
+        pass
+    with Library.open(library.path) as second, pytest.raises(LibraryLocked):
+        index(second, folder)
+    with Library.open(library.path) as reader:
+        assert reader.status().videos == 1
+        assert index(reader, folder, dry_run=True).unchanged == 1  # looks only
+    rest = list(events)
+    assert isinstance(rest[-1], Finished) and rest[-1].summary.indexed == 2
+
+
+def test_a_library_that_cannot_be_written_to(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index(library, folder / "clip.mp4")
+
+    def refuse(*_: object) -> int:
+        raise LibraryError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "add_video", refuse)
+        with pytest.raises(LibraryError, match="full"):
+            index(library, folder)
+    assert library.status().videos == 1 and library.verify().clean
+    assert index(library, folder).indexed == 1
+
+
+@pytest.mark.skipif(not FOOTAGE.is_dir(), reason="no real footage at hand")
+def test_real_footage(library: Library) -> None:
+    summary = index(library, FOOTAGE / "msvd", FOOTAGE / "misc" / "test.avi", FOOTAGE / "misc" / "nasa_13013.mp4")
+    assert summary.indexed == 7 and not summary.skipped
+    assert library.verify().clean
