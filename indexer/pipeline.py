@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 LOOKAHEAD = 1000
 """Files that discovery may be ahead of encoding."""
 
-INBOX = 48
-"""Messages in flight, mostly frames: three batches."""
+INBOX = 24
+"""Messages in flight, mostly frames: a batch and a half."""
 
 TICK = 0.25
 """Seconds between looks at processes that say nothing."""
