@@ -187,7 +187,7 @@ class _Run:
         elif kind == "failed":
             yield from self._try_next(lane, message.fields["cause"])
         elif kind == "done":
-            assembler, lane.job = lane.assembler, None
+            assembler = lane.release()
             yield from self._hand_out()  # the next video decodes while this one is written
             yield from self._finish(job, assembler, message.fields)
         else:
