@@ -1,6 +1,6 @@
 """Peak memory while a two-hour video is indexed, against a two-minute one of the same kind.
 
-    python -m benchmarks.memory [--hours 2] [--json]
+    python -m benchmarks.memory [--hours 2] [--model mini] [--json]
 
 Linux only: it adds up the resident memory of the program and its decoding processes, ten times a second.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.media import Shot, loop_video, make_video
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize
+from vsearch.models.base import FrameSize, VideoEncoder
 
 DIM = 512
 
@@ -45,12 +45,14 @@ def _unit(rows: Vectors) -> Vectors:
     return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
 
 
-def index(video: Path, library: Path) -> None:
+def index(video: Path, library: Path, model: str | None) -> None:
     from indexer import Indexer
     from vsearch.library import Library
+    from vsearch.models.registry import load_model
 
+    encoder: VideoEncoder = load_model(model) if model else Projection()
     with Library.open(library, create=True) as opened:
-        for _ in Indexer(opened, Projection()).index([video]):
+        for _ in Indexer(opened, encoder).index([video]):
             pass
 
 
@@ -65,10 +67,11 @@ def resident(pid: int) -> int:
     return own + sum(resident(child) for child in children)
 
 
-def peak(video: Path, library: Path) -> int:
+def peak(video: Path, library: Path, model: str | None) -> int:
     """Bytes, at the worst moment of a run in a process of its own."""
     worst = 0
     command = [sys.executable, "-m", "benchmarks.memory", "--index", str(video), str(library)]
+    command += ["--model", model] if model else []
     with subprocess.Popen(command) as program:
         while program.poll() is None:
             worst = max(worst, resident(program.pid))
@@ -81,19 +84,21 @@ def peak(video: Path, library: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--model", help="default: an encoder that costs nothing, so that only the rest is measured")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--index", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.index:
-        index(*given.index)
+        index(*given.index, given.model)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shots = [Shot("moving", 3.0 + seed % 4, seed) for seed in range(12)]
         lap = make_video(folder / "lap.mp4", shots, size=(320, 180), fps=10, gop=50)
-        short = peak(loop_video(lap.path, folder / "short.mp4", 120), folder / "a")
-        long = peak(loop_video(lap.path, folder / "long.mp4", given.hours * 3600), folder / "b")
+        short = peak(loop_video(lap.path, folder / "short.mp4", 120), folder / "a", given.model)
+        long = peak(loop_video(lap.path, folder / "long.mp4", given.hours * 3600), folder / "b", given.model)
     report = {
+        "model": given.model,
         "two_minutes_mb": round(short / 1e6, 1),
         "long_hours": given.hours,
         "long_mb": round(long / 1e6, 1),

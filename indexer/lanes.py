@@ -90,6 +90,12 @@ class DecodingLane(Lane):
         self._begin(self.job)
         return True
 
+    def release(self) -> SceneAssembler:
+        """The video is decoded: hand over what has come of it, so that nothing here keeps its vectors alive."""
+        assembler, self.assembler = self.assembler, SceneAssembler(self._encoder, self._options.batch_size)
+        self.job = None
+        return assembler
+
     def take(self, message: Message) -> float | None:
         """A sample, a scene or a sign of life. Seconds of the video that are done, where that is worth telling.
 

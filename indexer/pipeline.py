@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 LOOKAHEAD = 1000
 """Files that discovery may be ahead of encoding."""
 
-INBOX = 48
-"""Messages in flight, mostly frames: three batches."""
+INBOX = 24
+"""Messages in flight, mostly frames: a batch and a half."""
 
 TICK = 0.25
 """Seconds between looks at processes that say nothing."""
@@ -187,7 +187,7 @@ class _Run:
         elif kind == "failed":
             yield from self._try_next(lane, message.fields["cause"])
         elif kind == "done":
-            assembler, lane.job = lane.assembler, None
+            assembler = lane.release()
             yield from self._hand_out()  # the next video decodes while this one is written
             yield from self._finish(job, assembler, message.fields)
         else:
