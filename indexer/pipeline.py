@@ -42,6 +42,9 @@ INBOX = 24
 TICK = 0.25
 """Seconds between looks at processes that say nothing."""
 
+SNAPSHOT_EVERY = 200
+"""Videos after which a snapshot may be due: a run of days that is killed leaves little for queries to replay."""
+
 _DONE = object()
 
 
@@ -87,11 +90,16 @@ class _Run:
             lane.kill()
 
     def events(self) -> Iterator[Event]:
+        written = 0
         for event in self._work():
             self._tally.count(event)
             yield event
-        if self._tally.changes:
-            self._store.save_snapshots()
+            if isinstance(event, Indexed):
+                written += 1
+                if written % SNAPSHOT_EVERY == 0:
+                    self._store.save_snapshots()
+        if not self._options.dry_run:
+            self._store.save_snapshots()  # also what a run that was killed left behind
         yield Finished(self._tally.summary())
 
     def _work(self) -> Iterator[Event]:

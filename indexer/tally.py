@@ -41,11 +41,6 @@ class Tally:
             case _:
                 pass
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything was written that a snapshot should hold."""
-        return not self._dry_run and bool(self._indexed or self._moved or self._pruned)
-
     def summary(self) -> Summary:
         return Summary(
             indexed=self._indexed,
