@@ -17,6 +17,9 @@ from vsearch.models.base import VideoEncoder
 SLOWEST_DISK = 20_000_000
 """Bytes a second: some backends read a whole file before they say a word."""
 
+START_SECONDS = 60.0
+"""For a process to start and to import its decoders: on a busy machine with a cold disk that is not a hang."""
+
 PROCESS_JOBS = 256
 """Files after which a process is replaced: decoders leak."""
 
@@ -35,9 +38,11 @@ class Lane:
     def probe(self, job: Job) -> None:
         self._ask(job, {"do": "probe", "path": str(job.stamp.path)})
 
-    def hear(self) -> None:
-        """It has spoken: from now on only the plain limit holds."""
+    def hear(self, started: bool = False) -> None:
+        """It has spoken: from now on only the plain limit holds, and that for opening the file if it only started."""
         self._silent, self._patience = 0.0, self._options.hang_seconds
+        if started and self.job is not None:
+            self._patience += self.job.stamp.size / SLOWEST_DISK
 
     def wait(self, seconds: float) -> str | None:
         """Add to its silence. What to say of it once that is too long."""
@@ -61,7 +66,7 @@ class Lane:
             self.process, self._served = DecodingProcess(self._inbox), 0
         self._served += 1
         self.job, self._silent = job, 0.0
-        self._patience = self._options.hang_seconds + job.stamp.size / SLOWEST_DISK
+        self._patience = self._options.hang_seconds + START_SECONDS
         self.process.ask(request)
 
 

@@ -165,8 +165,10 @@ class _Run:
         waited = min(time.monotonic() - begun, 2 * TICK)
         for lane in busy:
             if sender is not None and lane.process is sender:
-                lane.hear()
-                yield from self._lost(lane) if message is None else self._hear(lane, message)
+                started = message is not None and message.fields.get("is") == "started"
+                lane.hear(started)
+                if not started:
+                    yield from self._lost(lane) if message is None else self._hear(lane, message)
             elif (complaint := lane.wait(waited)) is not None:
                 yield from self._give_up(lane, complaint)
 

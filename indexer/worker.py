@@ -4,7 +4,8 @@ It is started by process.py and may be killed at any moment: it holds nothing th
 
 Requests   {"do": "probe", "path"} and
            {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
-Answers    {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
+Answers    {"is": "started"}: all is imported, now the file is opened
+           {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
            {"is": "sample", "time"} + RGB bytes (none: the same picture as before)  {"is": "scene", "start", "end"}
            {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
 """
@@ -77,8 +78,11 @@ def _serve(request: Message, answers: BinaryIO) -> None:
 
 
 def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
+    import av  # noqa: F401 - imported before it says that it has started
+
     from indexer.probe import Rejected, probe_video
 
+    send(answers, {"is": "started"})
     found = probe_video(Path(fields["path"]))
     if isinstance(found, Rejected):
         send(answers, {"is": "rejected", "cause": found.cause, "is_video": found.is_video})
@@ -98,6 +102,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"])
     detector = CutDetector()
     sampler = Sampler(fields["interval"], detector.latency)
+    send(answers, {"is": "started"})
     decoding = detecting = 0.0
     end = 0.0
 
