@@ -94,7 +94,8 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         context = stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = request.threads
-        # Frames that no other frame is built on skip deblocking: a tenth of the decoding time, invisible once scaled.
+        # Frames that no other frame is built on skip deblocking: 5 to 10 % of the decoding time, while the model's
+        # vectors keep a cosine of 0.9998. (Skipped for all: 20 %, but errors add up, to 0.96 on some videos.)
         context.options = {"skip_loop_filter": "noref"}
         base = float(stream.time_base or 0)
         last, origin = -1.0, probed.origin

@@ -81,6 +81,8 @@ class _Run:
         self._lanes = [DecodingLane(self._inbox, options, encoder) for _ in range(options.workers)]
         self._to_probe: deque[Job] = deque()
         self._to_decode: deque[Job] = deque()
+        self._finishing: str | None = None
+        """Content key of the video that is decoded, but not written."""
         self._discovered_all = False
         self._tally, self._clock = Tally(options.dry_run), RunClock()
 
@@ -145,8 +147,8 @@ class _Run:
         if self._prober.job is None and self._to_probe:
             self._prober.probe(self._to_probe.popleft())
         for lane in self._lanes:
-            while lane.job is None and self._to_decode:
-                job = self._to_decode.popleft()
+            while lane.job is None and (job := self._next_to_decode()) is not None:
+                self._to_decode.remove(job)
                 twin = self._planner.recognise(job.stamp, job.key)  # the same content, encoded a moment ago
                 if twin is not None:
                     self._clock.settle(job.stamp.path, _length(job))
@@ -154,6 +156,11 @@ class _Run:
                     continue
                 lane.decode(job)
                 yield Started(job.stamp.path)
+
+    def _next_to_decode(self) -> Job | None:
+        """The first job whose content is not under way already: a copy waits, and is then only noted."""
+        under_way = {lane.job.key for lane in self._lanes if lane.job} | {self._finishing}
+        return next((job for job in self._to_decode if job.key not in under_way), None)
 
     def _listen(self, busy: Sequence[Lane], wait: bool) -> Iterator[Event]:
         """Take one message, if there is one, and see who has been silent for too long."""
@@ -198,8 +205,10 @@ class _Run:
             yield from self._try_next(lane, message.fields["cause"])
         elif kind == "done":
             assembler = lane.release()
+            self._finishing = job.key
             yield from self._hand_out()  # the next video decodes while this one is written
             yield from self._finish(job, assembler, message.fields)
+            self._finishing = None
         else:
             yield from self._take(lane, job, message)
 
@@ -245,6 +254,9 @@ class _Run:
     def _finish(self, job: Job, assembler: SceneAssembler, answer: dict[str, Any]) -> Iterator[Event]:
         """All frames are here: encode the rest and write."""
         assembler.encode()
+        if not assembler.scenes:
+            yield self._fail(job, "no frame can be decoded")
+            return
         self._tally.decode += answer["decode_seconds"]
         self._tally.scenes += answer["scene_seconds"]
         self._tally.encode += assembler.seconds

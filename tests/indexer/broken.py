@@ -27,6 +27,10 @@ def refuses(request: DecodeRequest) -> Iterator[DecodedFrame]:
     yield  # a generator, as all backends are
 
 
+def nothing(request: DecodeRequest) -> Iterator[DecodedFrame]:
+    return iter(())
+
+
 def raises(request: DecodeRequest) -> Iterator[DecodedFrame]:
     yield from islice(find_decoder("pyav")(request), 30)
     raise ZeroDivisionError("frame rate\nof nothing")

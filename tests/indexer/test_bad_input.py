@@ -163,6 +163,7 @@ def test_the_next_decoder_takes_over(run: Run, folder: Path, library: DictLibrar
         ("hangs", "the decoder hung (no sign of life for 2 s)"),
         ("crashes", "the decoder crashed (signal 11)"),
         ("refuses", "I will not"),
+        ("nothing", "no frame can be decoded"),
         ("raises", "ZeroDivisionError: frame rate of nothing"),
     ],
 )

@@ -114,8 +114,11 @@ def test_a_moved_file_is_recognised(run: Run, library: DictLibrary, clip: Made, 
 def test_copies_are_encoded_once(run: Run, library: DictLibrary, clip: Made, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(clip.path, tmp_path / name)
-    _, summary = run(tmp_path, workers=2)
+    encoder = MeanColour()
+    _, summary = run(tmp_path, workers=2, encoder=encoder)
     assert (summary.indexed, summary.moved) == (1, 2)
+    (record,) = library.records.values()
+    assert encoder.encoded == sum(len(scene.frame_times) for scene in record.scenes)
     assert len(library.records) == 1 and len(library.stamps) == 3
 
 
