@@ -149,10 +149,15 @@ def test_a_file_that_grows_while_it_is_read(run: Run, folder: Path, library: Dic
     assert run(folder)[1].indexed == 1
 
 
+def _patience(fault: str) -> float:
+    """Seconds: where nothing hangs, a busy machine must not look as if it did."""
+    return 4.0 if fault == "hangs" else 60.0
+
+
 @pytest.mark.parametrize("fault", ["hangs", "crashes", "refuses", "raises"])
 def test_the_next_decoder_takes_over(run: Run, folder: Path, library: DictLibrary, fault: str) -> None:
     make_video(folder / "second.mp4", [Shot("texture", 0.6, 3)])
-    _, summary = run(folder, decoders=(f"tests.indexer.broken:{fault}", "pyav"), hang_seconds=2.0)
+    _, summary = run(folder, decoders=(f"tests.indexer.broken:{fault}", "pyav"), hang_seconds=_patience(fault))
     assert summary.indexed == 2 and summary.skipped == ()
     assert len(library.spans(folder / "good.mp4")) == 3  # nothing of the first attempt is left
 
@@ -160,7 +165,7 @@ def test_the_next_decoder_takes_over(run: Run, folder: Path, library: DictLibrar
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        ("hangs", "the decoder hung (no sign of life for 2 s)"),
+        ("hangs", "the decoder hung (no sign of life for 4 s)"),
         ("crashes", "the decoder crashed (signal 11)"),
         ("refuses", "I will not"),
         ("nothing", "no frame can be decoded"),
@@ -170,7 +175,7 @@ def test_the_next_decoder_takes_over(run: Run, folder: Path, library: DictLibrar
 def test_a_video_that_no_decoder_survives_costs_one_line(
     run: Run, folder: Path, library: DictLibrary, fault: str, cause: str
 ) -> None:
-    _, summary = run(folder, decoders=(f"tests.indexer.broken:{fault}",), hang_seconds=2.0)
+    _, summary = run(folder, decoders=(f"tests.indexer.broken:{fault}",), hang_seconds=_patience(fault))
     assert [s.cause for s in summary.skipped] == [cause]
     assert run(folder)[1].skipped[0].remembered
     assert run(folder, retry_failed=True)[1].indexed == 1
@@ -178,7 +183,7 @@ def test_a_video_that_no_decoder_survives_costs_one_line(
 
 
 def test_slow_is_not_hung(run: Run, folder: Path) -> None:
-    assert run(folder, decoders=("tests.indexer.broken:crawls",), hang_seconds=1.2)[1].indexed == 1
+    assert run(folder, decoders=("tests.indexer.broken:crawls",), hang_seconds=1.4)[1].indexed == 1
 
 
 def test_noise_on_standard_output_does_not_reach_the_wire(run: Run, folder: Path) -> None:
