@@ -56,7 +56,8 @@ def open_video(path: Path) -> InputContainer:
     """Open for reading. Only local files are followed, whatever a hostile play list asks for."""
     import av
 
-    av.logging.set_level(av.logging.PANIC)
+    # Never set a level for PyAV's log: its callback then asks for the interpreter lock in FFmpeg's threads, which
+    # deadlocks with closing a container. Without a level, FFmpeg's messages are dropped.
     return av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
 
 

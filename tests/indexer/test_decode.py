@@ -114,6 +114,19 @@ def test_damage_in_the_middle_is_passed_over(tmp_path: Path) -> None:
     assert times == sorted(set(times)) and times[-1] > 3.5
 
 
+def test_a_video_can_be_left_in_the_middle(tmp_path: Path) -> None:
+    """Closing with frames under way in FFmpeg's threads once deadlocked, every few dozen times."""
+    path = make_video(tmp_path / "v.mp4", [Shot("moving", 2.0)]).path
+    probed = probe_video(path)
+    assert isinstance(probed, Probed)
+    kept = []
+    for _ in range(150):
+        frames = find_decoder("pyav")(DecodeRequest(path, probed, FrameSize(64, 48)))
+        kept = [next(frames) for _ in range(20)][-3:]
+        del frames
+    assert len(kept) == 3
+
+
 def test_unknown_decoder() -> None:
     with pytest.raises(ValueError, match="pyav, decord"):
         find_decoder("ffmpeg")
