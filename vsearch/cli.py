@@ -68,12 +68,15 @@ def index(
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
     from indexer import Indexer, IndexOptions
+    from indexer.options import available_cores
     from indexer.report import IndexReporter, closing
     from vsearch.library import Library
     from vsearch.models.registry import load_model
 
     settings = _settings(library, model)
-    encoder = load_model(settings.model, models=settings.models, threads=settings.threads)
+    # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
+    threads = settings.threads or max(1, available_cores() // 2)
+    encoder = load_model(settings.model, models=settings.models, threads=threads)
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
     reporter = IndexReporter(_console(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
     with tempfile.TemporaryDirectory() as scratch:
