@@ -15,15 +15,6 @@ from vsearch.models.fake import COLOURS, FakeModel
 NAMES = list(COLOURS)
 LETTERS = dict(zip("kwrgbycm", NAMES, strict=True))
 """k is black, the others are called by their first letter."""
-    "k": "black",
-    "w": "white",
-    "r": "red",
-    "g": "green",
-    "b": "blue",
-    "y": "yellow",
-    "c": "cyan",
-    "m": "magenta",
-}
 
 
 def frames_of(letters: str) -> Vectors:

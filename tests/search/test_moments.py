@@ -9,7 +9,8 @@ from tests.search.made import HeadedModel, add
 from vsearch.library import Library, SceneRow
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
-from vsearch.search.moments import REACH_SECONDS, frame_edges, neighbours, span_around
+from vsearch.search.moments import REACH_SECONDS, background_score, frame_edges, neighbours, span_around
+from vsearch.search.recall import recall
 
 # Quarters of small whole numbers: sums are exact, so that equal spans are truly equal.
 steps = st.integers(-8, 8).map(lambda n: n / 4)
@@ -124,6 +125,26 @@ def test_scenes_of_one_moment_are_one_hit_and_two_moments_are_two(filler: Librar
 def test_a_file_that_fits_throughout_is_one_moment(filler: Library) -> None:
     add(filler, "/v/a.mp4", ["rrr", "rr", "rrrr"])
     assert spans(filler, Query("red", k=1, moments=True)) == [("a", 0, 9)]
+
+
+def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: Library) -> None:
+    assert spans(filler, Query("red", k=1, moments=True, path_glob="filler3.mp4")) in (
+        [("filler3", 0, 4)],
+        [("filler3", 4, 8)],
+        [("filler3", 8, 12)],
+    )
+
+
+def test_the_background_is_that_of_the_library_however_few_are_recalled(library: Library) -> None:
+    add(library, "/v/a.mp4", ["rr", "ww", "rr"])
+    for at in range(30):
+        add(library, f"/v/filler{at}.mp4", ["gg", "ww"])
+    model = FakeModel()
+    vector = model.encode_texts(["red"])[0]
+    candidates = recall(library, model.space, vector, 2, k=2, per_video=None, allowed=None)
+    assert [candidate.score for candidate in candidates] == [1, 1]
+    score = background_score(library, model, model.space, vector, candidates)
+    assert score == pytest.approx(4 / (6 + 30 * 4), abs=1e-3)
 
 
 def test_the_best_frame_and_the_scores_stay_those_of_the_scene(filler: Library) -> None:

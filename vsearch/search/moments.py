@@ -67,7 +67,8 @@ def background_score(
     """The mean score of the query [D] over frames of scenes spread over the library."""
     # Ids rise by one a scene, and those that are gone have no frames: even steps up to a high id are a sample.
     found = [candidate.row.id for candidate in candidates]
-    spread = np.unique(np.linspace(1, max(found, default=1), SAMPLE).astype(np.int64))
+    stored = sum(row.vectors for row in library.spaces() if row.space == space)
+    spread = np.unique(np.linspace(1, max([stored, 1, *found]), SAMPLE).astype(np.int64))
     sample = library.frame_vectors(space, spread.tolist()) or library.frame_vectors(space, found)
     if not sample:
         return 0.0
@@ -89,6 +90,8 @@ def _moment(
     times = frames[row.id][1]
     best = int(np.argmax(scores[first : first + len(times)]))
     peak = float(scores[first + best])
+    if peak <= background:  # nothing stands out: there is no moment, only the scene that was asked for
+        return Found(candidate, row.start, row.end, float(times[best]))
     start, end = span_around(scores, edges, first + best, baseline=background + SHARE * (peak - background))
     return Found(candidate, start, end, float(times[best]))
 
