@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +140,13 @@ def measure(library: Library, model: TextEncoder, how: Rerank, *, candidates: in
     encode, read, added = [], [], []
     for number in range(rounds + 3):  # the first ones load and warm up
         text = QUERIES[number % len(QUERIES)]
-        taken, vector = _timed(lambda text=text: model.encode_texts([text])[0])
+        taken, vectors = _timed(partial(model.encode_texts, [text]))
         words = model.read_query(text)[1] if how == "itm" and isinstance(model, Reranker) else None
-        found = recall(library, model.space, vector, candidates, k=10, per_video=None, allowed=None)
+        found = recall(library, model.space, vectors[0], candidates, k=10, per_video=None, allowed=None)
         assert len(found) == candidates
-        reading, _ = _timed(lambda: library.frame_vectors(model.space, [one.row.id for one in found]))  # noqa: B023
-        adding, order = _timed(
-            lambda: rerank(library, model, model.space, how, (vector, words), found, candidates)  # noqa: B023
-        )
+        reading, _ = _timed(partial(library.frame_vectors, model.space, [one.row.id for one in found]))
+        query = (vectors[0], words)
+        adding, order = _timed(partial(rerank, library, model, model.space, how, query, found, candidates))
         assert len(order) == candidates
         if number >= 3:
             encode.append(1000 * taken)

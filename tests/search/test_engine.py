@@ -12,7 +12,7 @@ from vsearch.errors import QueryError
 from vsearch.library import Library
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
-from vsearch.search.rerank import behind
+from vsearch.search.rerank import behind, late_rerank
 
 
 def names(hits: list) -> list[str]:
@@ -79,6 +79,12 @@ def test_late_interaction_moves_scores_towards_the_best_frames(colours: Library)
         "fifth": True,
         "none": False,
     }
+
+
+def test_frames_that_texts_cannot_be_compared_with_are_one_line() -> None:
+    query, frames = np.ones(4, dtype=np.float32), np.ones((2, 3), dtype=np.float32)
+    with pytest.raises(QueryError, match="--rerank none"):
+        late_rerank(query, np.zeros(1, dtype=np.float32), [frames])
 
 
 def test_a_head_that_is_not_there_is_one_line(colours: Library) -> None:
