@@ -23,7 +23,7 @@ from eval.models import open_model
 from eval.report import figures_table, note, notes, print_json, run
 from vsearch.errors import InputError, PathError
 from vsearch.media import Hit
-from vsearch.search.query import Query
+from vsearch.search.query import RERANKS, Query, Rerank
 
 if TYPE_CHECKING:
     from vsearch.library import Library
@@ -49,7 +49,9 @@ def rank_of_right(scores: Sequence[tuple[float, bool]], behind: int) -> int:
     return 1 + sum(score >= own for score, right in scores if not right)
 
 
-def evaluate_clips(folder: Path, captions: Sequence[Caption], library: Library, model: Model) -> Outcome:
+def evaluate_clips(
+    folder: Path, captions: Sequence[Caption], library: Library, model: Model, rerank: Rerank | None = None
+) -> Outcome:
     """Index the folder, then ask every caption. Other videos of the library are distractors."""
     from indexer import Indexer
     from indexer.events import Skipped
@@ -60,12 +62,16 @@ def evaluate_clips(folder: Path, captions: Sequence[Caption], library: Library, 
     key_of = {row.path.resolve(): row.key for row in library.files()}
     if not any(path.is_relative_to(folder.resolve()) for path in key_of):
         raise InputError(f"no video of {folder} could be indexed" + (f": {failed[0]}" if failed else ""))
-    ranks = rank_captions(SearchEngine(library, model).search, folder, captions, key_of)
+    ranks = rank_captions(SearchEngine(library, model).search, folder, captions, key_of, rerank)
     return Outcome(ranks, len(set(key_of.values())), failed)
 
 
 def rank_captions(
-    search: Callable[[Query], Sequence[Hit]], folder: Path, captions: Sequence[Caption], key_of: Mapping[Path, str]
+    search: Callable[[Query], Sequence[Hit]],
+    folder: Path,
+    captions: Sequence[Caption],
+    key_of: Mapping[Path, str],
+    rerank: Rerank | None = None,
 ) -> Ranks:
     """For each caption the rank of its file. key_of: the content key of every indexed file, by its resolved path.
 
@@ -75,7 +81,7 @@ def rank_captions(
     ranks = []
     for caption in captions:
         key = key_of.get((folder / caption.file).resolve())
-        hits = search(Query(text=caption.text, k=gallery, per_video=1))
+        hits = search(Query(text=caption.text, k=gallery, per_video=1, rerank=rerank))
         scores = [(hit.score, key is not None and key_of.get(hit.video.resolve()) == key) for hit in hits]
         ranks.append(rank_of_right(scores, behind=gallery + 1))
     return np.array(ranks, dtype=np.int64)
@@ -102,7 +108,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         model = open_model(arguments.model)
         library = stack.enter_context(Library.open(place, create=True))
         note(f"indexing {folder}")
-        outcome = evaluate_clips(folder, table.captions, library, model)
+        outcome = evaluate_clips(folder, table.captions, library, model, arguments.rerank)
     names = sorted({caption.file for caption in table.captions})
     number = {name: i for i, name in enumerate(names)}
     groups = np.array([number[caption.file] for caption in table.captions], dtype=np.int64)
@@ -137,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of videos")
     p.add_argument("--captions", type=Path, metavar="FILE", help="default: DIR/captions.tsv or DIR/captions.csv")
     p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
+    p.add_argument("--rerank", choices=RERANKS, help="default: the model's matching head where it has one, else none")
     p.add_argument("--library", type=Path, metavar="DIR", help="keep the library there; default: a temporary one")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     return p

@@ -43,10 +43,10 @@ from eval.pictures import Pictures
 from eval.post import DSL_SCALE, QB_NORM_BETA, dsl, qb_norm
 from eval.published import PUBLISHED
 from eval.report import figures_table, notes, print_json, published_table, run, track
-from eval.rerank import RECALL, RERANKS, Rerank, rerank
-from vsearch.errors import InputError, ModelError, PathError
-from vsearch.media import Vectors
+from eval.rerank import RECALL, RERANKS, Rerank, rerank_both
+from vsearch.errors import InputError, PathError
 from vsearch.models.base import Model
+from vsearch.search.rerank import chosen_rerank
 
 Post = Literal["none", "dsl", "qbnorm"]
 POSTS: tuple[Post, ...] = get_args(Post)
@@ -78,8 +78,7 @@ def score_videos(
     model: Model, source: FrameSource, whole: Benchmark, options: Options, bank: Sequence[str] = ()
 ) -> Result:
     """Encode the videos of the benchmark that are there, and score every caption against every one of them."""
-    if options.rerank == "itm":
-        raise ModelError(f"model {model.space.model} has no matching head: use --rerank late or none")
+    chosen_rerank(options.rerank, model)  # refuses a matching head that is not there, before anything is encoded
     there = whole.only(set(source.videos))
     if not there.videos:
         raise InputError("none of the protocol's videos is there: they are found by their id, such as video7010")
@@ -91,10 +90,7 @@ def score_videos(
     videos = aggregate(options.aggregation, model, frames)
     texts = encode_texts(model, benchmark.captions)
     t2v = similarity(texts, videos)
-    v2t = t2v.T
-    if options.rerank == "late":
-        match = partial(late_interaction, model, texts, frames)
-        t2v, v2t = rerank(t2v, match, options.recall), rerank(v2t, lambda v, c: match(c, v), options.recall)
+    t2v, v2t = rerank_both(model, options.rerank, benchmark.captions, texts, frames, t2v, options.recall)
     return Result(
         benchmark,
         t2v,
@@ -102,11 +98,6 @@ def score_videos(
         similarity(encode_texts(model, bank), videos) if bank else None,
         tuple(encoded.failures.values()),
     )
-
-
-def late_interaction(model: Model, texts: Vectors, frames: Sequence[Vectors], caption: int, video: int) -> float:
-    """The score of the frame that matches best: needs no training and no matching head."""
-    return float(model.frame_scores(texts[caption], frames[video]).max())
 
 
 def score_file(path: Path, protocol: ProtocolName, annotations: Path | None) -> Result:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.library import Library
+    from vsearch.search.query import Rerank
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -121,6 +122,18 @@ def query(
     min_duration: Annotated[
         float | None, typer.Option("--min-duration", metavar="SECONDS", help="Only scenes at least this long.")
     ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|late|itm",
+            help="Look again at the best: by the frames that fit (late), or by the model's matching head (itm).",
+            show_default="itm where the model has a matching head, else none",
+        ),
+    ] = None,
+    recall: Annotated[int, typer.Option(metavar="N", help="How many scenes are looked at again.")] = 100,
+    moments: Annotated[
+        bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
+    ] = False,
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -135,6 +148,9 @@ def query(
         since=_date(since, "--since"),
         until=_date(until, "--until", end_of_day=True),
         min_duration=min_duration,
+        rerank=cast("Rerank | None", rerank),  # Query checks it
+        recall=recall,
+        moments=moments,
     )
     settings = _settings(library, model)
     with _open(settings) as opened:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from eval.aggregation import AGGREGATIONS, aggregate, kmeans, similarity
+from eval.metrics import Scores
 from eval.post import dsl, qb_norm
-from eval.rerank import rerank
+from eval.rerank import rerank, rerank_both
+from tests.search.made import HeadedModel, frames_of
 from vsearch.errors import InputError, ModelError
 from vsearch.models.fake import FakeModel
 from vsearch.models.pooling import unit
+from vsearch.search.rerank import late_rerank
 
 E = np.eye(8, dtype=np.float32)
 
@@ -57,13 +60,40 @@ def test_frame_vectors_of_another_dimension_need_the_models_own_aggregation() ->
 
 def test_the_recalled_are_reordered_and_the_others_keep_their_order_behind() -> None:
     scores = np.array([[0.9, 0.8, 0.7, 0.6]], dtype=np.float32)
-    result = rerank(scores, lambda row, item: [-5.0, 0.0, 9.0, 9.0][item], recall=2)
+
+    def add(row: int, items: list[int], plain: Scores) -> Scores:
+        return plain + np.array([-5.0, 0.0, 9.0, 9.0], dtype=np.float32)[items]
+
+    result = rerank(scores, add, recall=2)
     assert np.argsort(-result[0]).tolist() == [1, 0, 2, 3]
     assert result[0, 1] == pytest.approx(0.8)
-    everything = rerank(scores, lambda row, item: [-5.0, 0.0, 9.0, 9.0][item], recall=99)
+    everything = rerank(scores, add, recall=99)
     assert np.argsort(-everything[0]).tolist() == [2, 3, 1, 0]
     with pytest.raises(InputError, match="at least one"):
-        rerank(scores, lambda row, item: 0.0, recall=0)
+        rerank(scores, add, recall=0)
+
+
+def test_a_matching_head_re_ranks_both_directions() -> None:
+    model = HeadedModel(weight=0.5)
+    frames = [frames_of("rb"), frames_of("rrrggg"), frames_of("ww")]
+    texts = ["red", "blue"]
+    vectors = model.encode_texts(texts)
+    plain = similarity(vectors, aggregate("model", model, frames))
+    t2v, v2t = rerank_both(model, "itm", texts, vectors, frames, plain, recall=3)
+    logits = np.array([[1, 3, 0], [1, 0, 0]])
+    assert t2v == pytest.approx(plain + 0.5 * logits, abs=1e-6)
+    assert v2t == pytest.approx(t2v.T, abs=1e-6)
+    assert rerank_both(model, "none", texts, vectors, frames, plain, recall=3)[0] is plain
+
+
+def test_late_interaction_scores_as_the_product_does() -> None:
+    model = FakeModel()
+    frames = [frames_of("rb"), frames_of("rrrggg"), frames_of("ww")]
+    vectors = model.encode_texts(["red"])
+    plain = similarity(vectors, aggregate("model", model, frames))
+    t2v, v2t = rerank_both(model, "late", ["red"], vectors, frames, plain, recall=2)
+    assert t2v[0, :2] == pytest.approx(late_rerank(vectors[0], plain[0, :2], frames[:2])[0], abs=1e-6)
+    assert v2t[:2, 0] == pytest.approx(t2v[0, :2], abs=1e-6)
 
 
 def test_dsl_takes_an_item_from_the_query_that_wants_it_less() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch.search.moments import best_span
+from tests.search.made import HeadedModel, add
+from vsearch.library import Library, SceneRow
+from vsearch.models.fake import FakeModel
+from vsearch.search import Query, SearchEngine
+from vsearch.search.moments import REACH_SECONDS, background_score, frame_edges, neighbours, span_around
+from vsearch.search.recall import recall
 
 # Quarters of small whole numbers: sums are exact, so that equal spans are truly equal.
 steps = st.integers(-8, 8).map(lambda n: n / 4)
@@ -15,78 +18,139 @@ gaps = st.integers(1, 8).map(lambda n: n / 4)
 
 
 @st.composite
-def clips(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+def clips(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
     count = draw(st.integers(1, 9))
     scores = np.array(draw(st.lists(steps, min_size=count, max_size=count)), dtype=np.float32)
-    times = np.cumsum(draw(st.lists(gaps, min_size=count, max_size=count)))
-    return scores, times, (float(times[0]) - draw(gaps), float(times[-1]) + draw(gaps))
+    edges = np.cumsum(draw(st.lists(gaps, min_size=count + 1, max_size=count + 1)))
+    return scores, edges, draw(st.integers(0, count - 1))
 
 
-def by_force(scores: np.ndarray, times: np.ndarray, within: tuple[float, float], baseline: float) -> tuple[float, ...]:
-    """Every span tried: the largest integral, then the most frames, then the earliest."""
-    bounds = [within[0], *((a + b) / 2 for a, b in pairwise(times)), within[1]]
+def by_force(scores: np.ndarray, edges: np.ndarray, anchor: int, baseline: float) -> tuple[float, float]:
+    """Every span that holds the anchor tried: the largest integral, then the most frames."""
     best = None
-    for first in range(len(scores)):
-        for last in range(first, len(scores)):
-            gain = sum((scores[i] - baseline) * (bounds[i + 1] - bounds[i]) for i in range(first, last + 1))
-            key = (gain, last - first, -first)
+    for first in range(anchor + 1):
+        for last in range(anchor, len(scores)):
+            gain = sum((scores[i] - baseline) * (edges[i + 1] - edges[i]) for i in range(first, last + 1))
+            key = (gain, last - first)
             if best is None or key > best[0]:
-                best = (key, (bounds[first], bounds[last + 1]))
+                best = (key, (edges[first], edges[last + 1]))
     assert best is not None
     return best[1]
 
 
 @given(clips(), steps)
 def test_it_is_the_span_that_brute_force_finds(clip: tuple, baseline: float) -> None:
-    scores, times, within = clip
-    assert best_span(scores, times, within, baseline=baseline) == by_force(scores, times, within, baseline)
+    scores, edges, anchor = clip
+    assert span_around(scores, edges, anchor, baseline=baseline) == by_force(scores, edges, anchor, baseline)
 
 
-@given(clips(), steps, gaps)
-def test_later_and_higher_is_the_same_span_later(clip: tuple, higher: float, later: float) -> None:
-    scores, times, within = clip
-    start, end = best_span(scores, times, within)
-    assert within[0] <= start < end <= within[1]
-    moved = best_span(scores + np.float32(higher), times + later, (within[0] + later, within[1] + later))
+@given(clips(), steps, steps, gaps)
+def test_later_and_higher_is_the_same_span_later(clip: tuple, baseline: float, higher: float, later: float) -> None:
+    scores, edges, anchor = clip
+    start, end = span_around(scores, edges, anchor, baseline=baseline)
+    assert edges[0] <= start <= edges[anchor] < edges[anchor + 1] <= end <= edges[-1]
+    moved = span_around(scores + np.float32(higher), edges + later, anchor, baseline=baseline + higher)
     assert moved == (start + later, end + later)
 
 
-def test_a_long_moment_outweighs_a_single_better_frame() -> None:
-    scores = np.array([0.30, 0.30, 0.30, 0.10, 0.10, 0.32])
-    assert best_span(scores, np.arange(6.0), (0, 6)) == (0, 2.5)
-
-
-def test_a_moment_in_the_middle_is_cut_half_way_to_its_neighbours() -> None:
-    scores = np.array([0.1, 0.1, 0.3, 0.28, 0.1])
-    assert best_span(scores, np.arange(5.0), (0, 5)) == (1.5, 3.5)
-
-
-def test_frames_that_are_all_equal_are_one_moment() -> None:
-    assert best_span(np.full(4, 0.3), np.arange(4.0), (0, 4)) == (0, 4)
-
-
-def test_a_low_baseline_keeps_a_scene_that_matches_throughout_whole() -> None:
-    scores = np.array([0.30, 0.33, 0.31])
-    assert best_span(scores, np.arange(3.0), (0, 3), baseline=0.2) == (0, 3)
-    assert best_span(scores, np.arange(3.0), (0, 3)) == (0.5, 1.5)
-
-
-def test_one_frame_is_its_whole_scene_even_below_the_baseline() -> None:
-    assert best_span(np.array([0.1]), np.array([2.0]), (1.0, 4.0), baseline=0.5) == (1.0, 4.0)
+def test_a_dip_is_crossed_where_what_follows_is_worth_it() -> None:
+    scores = np.array([0.3, 0.3, 0.1, 0.3, 0.3, 0.0, 0.0, 0.3])
+    assert span_around(scores, np.arange(9.0), 0, baseline=0.2) == (0, 5)
 
 
 @pytest.mark.parametrize(
-    ("scores", "times", "within"),
+    ("scores", "edges", "anchor"),
     [
-        ([], [], (0, 1)),
-        ([0.1, 0.2], [0.0], (0, 1)),
-        ([0.1, 0.2], [1.0, 0.5], (0, 2)),
-        ([0.1, 0.2], [1.0, 1.0], (0, 2)),
-        ([0.1], [3.0], (0, 2)),
-        ([float("nan")], [1.0], (0, 2)),
-        ([0.1], [1.0], (1, 1)),
+        ([], [0], 0),
+        ([0.1, 0.2], [0, 1], 0),
+        ([0.1, 0.2], [0, 2, 1], 0),
+        ([0.1], [0, 1], 1),
+        ([0.1], [0, 1], -1),
+        ([float("nan")], [0, 1], 0),
+        ([0.1], [0, float("inf")], 0),
     ],
 )
-def test_what_makes_no_sense_is_refused(scores: list[float], times: list[float], within: tuple[float, float]) -> None:
+def test_what_makes_no_sense_is_refused(scores: list[float], edges: list[float], anchor: int) -> None:
     with pytest.raises(ValueError):
-        best_span(np.array(scores), np.array(times), within)
+        span_around(np.array(scores), np.array(edges), anchor, baseline=0)
+
+
+def test_a_frame_stands_for_no_time_beyond_a_cut() -> None:
+    edges = frame_edges([((0, 4), np.array([1.0, 2.0])), ((4, 5), np.array([4.9]))])
+    assert edges.tolist() == [0, 1.5, 4, 5]
+
+
+def test_neighbours_are_those_without_a_gap_and_within_reach() -> None:
+    from pathlib import Path
+
+    spans = [(0, 10), (10, 20), (25, 30), (30, 40), (40, 90), (90, 95), (95, 200), (200, 201)]
+    scenes = [SceneRow(at, 1, Path("/v"), float(a), float(b)) for at, (a, b) in enumerate(spans)]
+    assert [scene.id for scene in neighbours(scenes, scenes[3])] == [2, 3, 4, 5, 6]
+    assert [scene.id for scene in neighbours(scenes, scenes[1])] == [0, 1]
+    gone = SceneRow(99, 1, Path("/v"), 0, 1)
+    assert neighbours(scenes, gone) == [gone]
+    assert scenes[3].end + REACH_SECONDS > scenes[6].start
+
+
+@pytest.fixture
+def filler(library: Library) -> Library:
+    """Unrelated footage, so that the background is that of a real library."""
+    for at in range(6):
+        add(library, f"/v/filler{at}.mp4", ["ggkk", "kkww", "mmcc"])
+    return library
+
+
+def spans(library: Library, query: Query, model: FakeModel | None = None) -> list[tuple[str, float, float]]:
+    return [(h.video.stem, h.start, h.end) for h in SearchEngine(library, model or FakeModel()).search(query)]
+
+
+def test_a_moment_inside_a_long_scene_is_cut_out(filler: Library) -> None:
+    add(filler, "/v/a.mp4", ["ggggggrrrgggg"])
+    assert spans(filler, Query("red", k=1)) == [("a", 0, 13)]
+    assert spans(filler, Query("red", k=1, moments=True)) == [("a", 6, 9)]
+
+
+def test_a_moment_goes_across_cuts_and_ends_at_one(filler: Library) -> None:
+    add(filler, "/v/a.mp4", ["gg", "gr", "rr", "rrr", "bb"])
+    assert spans(filler, Query("red", k=5, moments=True, path_glob="a.mp4"))[0] == ("a", 3, 9 - 0)
+
+
+def test_scenes_of_one_moment_are_one_hit_and_two_moments_are_two(filler: Library) -> None:
+    add(filler, "/v/a.mp4", ["rr", "rr", "gggg", "gggg", "rrr", "rg"])
+    found = spans(filler, Query("red", k=2, moments=True))
+    assert sorted(found) == [("a", 0, 4), ("a", 12, 16)]
+    assert len(spans(filler, Query("red", k=2, moments=True, per_video=1, path_glob="a.mp4"))) == 1
+
+
+def test_a_file_that_fits_throughout_is_one_moment(filler: Library) -> None:
+    add(filler, "/v/a.mp4", ["rrr", "rr", "rrrr"])
+    assert spans(filler, Query("red", k=1, moments=True)) == [("a", 0, 9)]
+
+
+def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: Library) -> None:
+    assert spans(filler, Query("red", k=1, moments=True, path_glob="filler3.mp4")) in (
+        [("filler3", 0, 4)],
+        [("filler3", 4, 8)],
+        [("filler3", 8, 12)],
+    )
+
+
+def test_the_background_is_that_of_the_library_however_few_are_recalled(library: Library) -> None:
+    add(library, "/v/a.mp4", ["rr", "ww", "rr"])
+    for at in range(30):
+        add(library, f"/v/filler{at}.mp4", ["gg", "ww"])
+    model = FakeModel()
+    vector = model.encode_texts(["red"])[0]
+    candidates = recall(library, model.space, vector, 2, k=2, per_video=None, allowed=None)
+    assert [candidate.score for candidate in candidates] == [1, 1]
+    score = background_score(library, model, model.space, vector, candidates)
+    assert score == pytest.approx(4 / (6 + 30 * 4), abs=1e-3)
+
+
+def test_the_best_frame_and_the_scores_stay_those_of_the_scene(filler: Library) -> None:
+    add(filler, "/v/a.mp4", ["ggr", "rgg"])
+    (hit,) = SearchEngine(filler, HeadedModel()).search(Query("red", k=1, moments=True))
+    assert (hit.start, hit.end) == (2, 4)
+    assert hit.start <= hit.best_time < hit.end
+    assert set(hit.channels) == {"visual", "itm"}
+    assert hit.score == pytest.approx(1 + 5**-0.5, abs=1e-3)

@@ -31,6 +31,14 @@ class FrameSize:
             raise ValueError(f"fit must be 'squash' or 'crop': {self.fit = }")
 
 
+@dataclass(frozen=True, slots=True)
+class HeadInfo:
+    """What a matching head says of itself."""
+
+    weight: float = 1.0
+    """A candidate's score is its inner product (ITC) plus this times the head's logit. BLIP takes 1."""
+
+
 @runtime_checkable
 class VideoEncoder(Protocol):
     """Frames to vectors."""
@@ -69,3 +77,24 @@ class TextEncoder(Protocol):
 @runtime_checkable
 class Model(VideoEncoder, TextEncoder, Protocol):
     """Both sides: what `registry.load_model` returns. Loading is lazy a side: a query never loads the picture tower."""
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """A model that can have a matching head (ITM): the words of a query read against the frames of each candidate.
+
+    The head shapes no stored vector, so it is no part of `space`.
+    """
+
+    @property
+    def head(self) -> HeadInfo | None:
+        """None where the model has no head: then the methods below may not be called."""
+        ...
+
+    def read_query(self, text: str) -> tuple[Vectors, Vectors]:
+        """One sentence, read once: its vector [D] as of `encode_texts`, and its word tokens float32 [L, W]."""
+        ...
+
+    def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
+        """Word tokens [L, W] against S scenes of frames [T_s, F], T_s >= 1, in time order: logits float32 [S]."""
+        ...

@@ -5,7 +5,16 @@
     text.onnx       "input_ids", "attention_mask" int64 [Q, L] -> "vectors" float32 [Q, D], unit length
     tokenizer.json  in the format of the `tokenizers` library
 
-Each side is loaded when it is first used, and only then is its checksum read: a query never touches the picture graph.
+and, where config.json names them:
+
+    temporal.onnx   "frames" float32 [S, T, F], "mask" bool [S, T] -> "vectors" float32 [S, D], unit length
+                    (aggregation "temporal"; without it a scene is the mean of its frames)
+    itm.onnx        "words" float32 [1, L, W], "word_mask" bool [1, L], "frames" float32 [N, T, F],
+                    "frame_mask" bool [N, T] -> "logits" float32 [N]; text.onnx then has a second output,
+                    "words" float32 [Q, L, W]
+
+F, the width of image.onnx, is D unless "image" states another "dim". Each file is loaded when it is first used, and
+only then is its checksum read: a query never touches the picture graph.
 """
 
 from __future__ import annotations
@@ -19,15 +28,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vsearch.errors import ModelDamaged
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize
-from vsearch.models.pooling import mean_pool
+from vsearch.models.base import FrameSize, HeadInfo
+from vsearch.models.padding import pad_clips
+from vsearch.models.pooling import mean_pool, unit
 
 FORMAT = 1
 BATCH = 16
 """Frames or sentences a run: enough to fill the cores, small enough for the memory of a laptop."""
+SCENES = 256
+"""Scenes a run of the temporal encoder or the matching head: 6 MB of twelve frames each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramesGraph:
+    """An optional graph over the frames of scenes."""
+
+    file: str
+    max_frames: int
+    """Longer scenes are thinned evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +67,34 @@ class FolderConfig:
     context_length: int
     aggregation: str
     sha256: Mapping[str, str]
+    frame_dim: int
+    temporal: FramesGraph | None = None
+    itm: FramesGraph | None = None
+    head: HeadInfo | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """Every file that may be read."""
+        graphs = [graph.file for graph in (self.temporal, self.itm) if graph is not None]
+        return [self.image_file, self.text_file, self.tokenizer_file, *graphs]
 
     @property
     def fingerprint(self) -> str:
-        """Digest over everything that shapes a vector: the files' checksums and the preprocessing."""
-        shapes = (
-            sorted(self.sha256.items()),
+        """Digest over everything that shapes a vector: the files' checksums and the preprocessing.
+
+        The matching head shapes none: with a better one, nothing has to be indexed again.
+        """
+        head = None if self.itm is None else self.itm.file
+        shapes: tuple[object, ...] = (
+            sorted((name, digest) for name, digest in self.sha256.items() if name != head),
             (self.frame_size.width, self.frame_size.height, self.frame_size.fit),
             (self.image_file, self.text_file, self.tokenizer_file),
             self.context_length,
             self.aggregation,
             self.dim,
         )
+        if self.temporal is not None:
+            shapes += (self.temporal.file, self.temporal.max_frames, self.frame_dim)
         return hashlib.blake2b(repr(shapes).encode(), digest_size=16).hexdigest()
 
 
@@ -70,6 +108,7 @@ def read_config(folder: Path) -> FolderConfig:
                 f"Model folder {folder} has format {raw['format']}, this program reads {FORMAT}: update vsearch."
             )
         image, text = raw["image"], raw["text"]
+        aggregation = str(raw.get("aggregation", "mean"))
         config = FolderConfig(
             name=str(raw["name"]),
             version=str(raw["version"]),
@@ -80,21 +119,34 @@ def read_config(folder: Path) -> FolderConfig:
             text_file=str(text["file"]),
             tokenizer_file=str(text["tokenizer"]),
             context_length=int(text["context_length"]),
-            aggregation=str(raw.get("aggregation", "mean")),
+            aggregation=aggregation,
             sha256={str(name): str(digest) for name, digest in raw["sha256"].items()},
+            frame_dim=int(image.get("dim", raw["dim"])),
+            temporal=_frames_graph(raw["temporal"], 12) if aggregation == "temporal" else None,
+            itm=_frames_graph(raw["itm"], 64) if "itm" in raw else None,
+            head=HeadInfo(weight=float(raw["itm"].get("weight", 1.0))) if "itm" in raw else None,
         )
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamaged(
             f"Model folder {folder} has no readable config.json ({error!r}): get the model again."
         ) from error
-    if config.aggregation != "mean":
-        raise ModelDamaged(f"Model folder {folder} wants aggregation {config.aggregation!r}; this program knows: mean.")
-    for name in (config.image_file, config.text_file, config.tokenizer_file):
+    if config.aggregation not in ("mean", "temporal"):
+        raise ModelDamaged(
+            f"Model folder {folder} wants aggregation {config.aggregation!r}; this program knows: mean, temporal."
+        )
+    for name in config.files:
         if Path(name).name != name:
             raise ModelDamaged(f"Model folder {folder} names {name!r}, which is not a plain file name.")
         if name not in config.sha256:
             raise ModelDamaged(f"Model folder {folder} gives no sha256 for {name!r}: get the model again.")
     return config
+
+
+def _frames_graph(raw: dict[str, Any], max_frames: int) -> FramesGraph:
+    graph = FramesGraph(str(raw["file"]), int(raw.get("max_frames", max_frames)))
+    if graph.max_frames < 1:
+        raise ValueError(f"max_frames must be at least 1, not {graph.max_frames}")
+    return graph
 
 
 class FolderModel:
@@ -109,8 +161,7 @@ class FolderModel:
         self.config = read_config(folder)
         self._space = Space(model=self.config.name, fingerprint=self.config.fingerprint, dim=self.config.dim)
         self._lock = threading.Lock()
-        self._image: Any = None
-        self._text: Any = None
+        self._sessions: dict[str, Any] = {}
         self._tokenizer: Any = None
 
     @property
@@ -125,47 +176,74 @@ class FolderModel:
         expected = (self.frame_size.height, self.frame_size.width, 3)
         if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.uint8:
             raise ValueError(f"pixels must be uint8 [N, *{expected}]: {pixels.shape = }, {pixels.dtype = }")
-        session = self._image_session()
         rows = [
-            session.run(["vectors"], {"pixels": np.ascontiguousarray(pixels[at : at + BATCH])})[0]
+            self._run(self.config.image_file, "vectors", {"pixels": np.ascontiguousarray(pixels[at : at + BATCH])})
             for at in range(0, len(pixels), BATCH)
         ]
-        return self._stack(rows)
+        return _stack(rows, self.config.frame_dim)
 
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
-        return mean_pool(frame_vectors, self.config.dim)
+        graph = self.config.temporal
+        if graph is None:
+            return mean_pool(frame_vectors, self.config.dim)
+        rows = []
+        for at in range(0, len(frame_vectors), SCENES):
+            frames, mask = pad_clips(frame_vectors[at : at + SCENES], graph.max_frames)
+            rows.append(self._run(graph.file, "vectors", {"frames": frames, "mask": mask}))
+        return _stack(rows, self.config.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        session, tokenizer = self._text_session()
-        rows = []
-        for at in range(0, len(texts), BATCH):
-            # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
-            clean = [text.encode("utf-8", "replace").decode() for text in texts[at : at + BATCH]]
-            encodings = tokenizer.encode_batch(clean)
-            feed = {
-                "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),  # [Q, L]
-                "attention_mask": np.array([e.attention_mask for e in encodings], dtype=np.int64),  # [Q, L]
-            }
-            rows.append(session.run(["vectors"], feed)[0])
-        return self._stack(rows)
+        file = self.config.text_file
+        rows = [self._run(file, "vectors", self._tokens(texts[at : at + BATCH])) for at in range(0, len(texts), BATCH)]
+        return _stack(rows, self.config.dim)
 
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
-        return frame_vectors @ text_vector
+        # A text vector longer than a frame's is [sqrt(w) t ; sqrt(1-w) z]: frames are compared with t.
+        width = frame_vectors.shape[1]
+        return frame_vectors @ (text_vector if len(text_vector) == width else unit(text_vector[:width]))
 
-    def _stack(self, rows: list[Vectors]) -> Vectors:
-        if not rows:
-            return np.empty((0, self.config.dim), dtype=np.float32)
-        return np.concatenate(rows)
+    @property
+    def head(self) -> HeadInfo | None:
+        return self.config.head
 
-    def _image_session(self) -> Any:
+    def read_query(self, text: str) -> tuple[Vectors, Vectors]:
+        tokens = self._tokens([text])
+        session = self._session(self.config.text_file)
+        if "words" not in {output.name for output in session.get_outputs()}:
+            raise ModelDamaged(
+                f"{self._folder / self.config.text_file} has no output 'words', which its matching head needs: "
+                "get the model again."
+            )
+        vectors, words = session.run(["vectors", "words"], tokens)
+        return vectors[0], words[0]
+
+    def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
+        graph = self.config.itm
+        if graph is None:
+            raise ValueError(f"model {self.config.name} has no matching head")
+        rows = []
+        for at in range(0, len(scenes), SCENES):
+            frames, mask = pad_clips(scenes[at : at + SCENES], graph.max_frames)
+            feed = {
+                "words": words[None],  # [1, L, W]
+                "word_mask": np.ones((1, len(words)), dtype=np.bool_),
+                "frames": frames,  # [N, T, F]
+                "frame_mask": mask,
+            }
+            rows.append(self._run(graph.file, "logits", feed))
+        return np.concatenate(rows) if rows else np.empty(0, dtype=np.float32)
+
+    def _tokens(self, texts: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
+        encodings = self._tokenize([text.encode("utf-8", "replace").decode() for text in texts])
+        return {
+            "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),  # [Q, L]
+            "attention_mask": np.array([e.attention_mask for e in encodings], dtype=np.int64),  # [Q, L]
+        }
+
+    def _tokenize(self, texts: list[str]) -> Any:
         with self._lock:
-            if self._image is None:
-                self._image = self._session(self.config.image_file)
-            return self._image
-
-    def _text_session(self) -> tuple[Any, Any]:
-        with self._lock:
-            if self._text is None:
+            if self._tokenizer is None:
                 from tokenizers import Tokenizer
 
                 raw = self._read(self.config.tokenizer_file)
@@ -173,10 +251,19 @@ class FolderModel:
                 tokenizer.enable_truncation(self.config.context_length)
                 tokenizer.enable_padding()
                 self._tokenizer = tokenizer
-                self._text = self._session(self.config.text_file)
-            return self._text, self._tokenizer
+        return self._tokenizer.encode_batch(texts)
+
+    def _run(self, file: str, output: str, feed: dict[str, Any]) -> Vectors:
+        rows: Vectors = self._session(file).run([output], feed)[0]
+        return rows
 
     def _session(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._sessions:
+                self._sessions[name] = self._load(name)
+            return self._sessions[name]
+
+    def _load(self, name: str) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -202,3 +289,7 @@ class FolderModel:
         if hashlib.sha256(data).hexdigest() != self.config.sha256[name]:
             raise ModelDamaged(f"{self._folder / name} does not match its checksum: get the model again.")
         return data
+
+
+def _stack(rows: list[Vectors], width: int) -> Vectors:
+    return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.float32)

@@ -1,27 +1,23 @@
-"""How a query is answered: words -> vector -> recall by FAISS (ITC) -> at most N scenes a file -> Hit.
+"""How a query is answered: words -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or moments.
 
-Recall is asked for a little more than is wanted and again for more where the limit a file leaves too few, so that a
-single file with many scenes cannot crowd out the rest.
+Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vsearch.errors import QueryError
-from vsearch.media import Hit, Space, Vectors
+from vsearch.media import Hit, Space
 from vsearch.models.base import TextEncoder
 from vsearch.models.registry import load_model
+from vsearch.search.explain import explain, whole_scenes
 from vsearch.search.query import Query
+from vsearch.search.recall import WIDEN, limit_per_video, recall
+from vsearch.search.rerank import chosen_rerank, read_query, rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, SceneRow
-
-WIDEN = 4
-"""Recall grows by this factor where the limit a file left too few hits."""
+    from vsearch.library import Library
 
 
 class SearchEngine:
@@ -32,14 +28,15 @@ class SearchEngine:
         self._model: TextEncoder = model if model is not None else load_model()
 
     def search(self, query: Query) -> list[Hit]:
-        """The best scenes, best first. Empty where nothing is indexed or nothing passes the filters.
+        """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
 
-        Raises QueryError where the library holds vectors of other models only.
+        Raises QueryError where the library holds vectors of other models only, or where the model cannot re-rank so.
         """
-        space = self._model.space
+        library, model, space = self._library, self._model, self._model.space
+        how = chosen_rerank(query.rerank, model)
         if not self._has_vectors(space):
             return []
-        allowed = self._library.select_scenes(
+        allowed = library.select_scenes(
             path_glob=query.path_glob,
             since=query.since_seconds,
             until=query.until_seconds,
@@ -47,9 +44,28 @@ class SearchEngine:
         )
         if allowed is not None and len(allowed) == 0:
             return []
-        vector = self._model.encode_texts([query.text])  # [1, D]
-        best = self._recall(space, vector, query, allowed)
-        return self._explain(space, vector[0], best)
+        read = read_query(model, query.text, how)
+        # Neighbours become one moment, and a file may only have so many hits: there, more are needed than are shown.
+        wanted = query.k if query.per_video is None and not query.moments else WIDEN * query.k
+        reranked = max(query.recall, query.k)
+        candidates = recall(
+            library,
+            space,
+            read[0],
+            wanted if how == "none" else max(wanted, reranked),
+            k=query.k,
+            per_video=query.per_video,
+            allowed=allowed,
+        )
+        candidates = rerank(library, model, space, how, read, candidates, reranked)
+        if query.moments:
+            from vsearch.search.moments import find_moments
+
+            return explain(
+                find_moments(library, model, space, read[0], candidates, k=query.k, per_video=query.per_video)
+            )
+        best = limit_per_video(candidates, query.per_video)[: query.k]
+        return explain(whole_scenes(library, model, space, read[0], best))
 
     def _has_vectors(self, space: Space) -> bool:
         known = [row.space for row in self._library.spaces() if row.space.channel == space.channel]
@@ -67,45 +83,3 @@ class SearchEngine:
             f"The library holds no vectors of the model {space.model!r}, only of {names}: "
             f"query with --model {known[0].model}, or index with --model {space.model}."
         )
-
-    def _recall(
-        self, space: Space, vector: Vectors, query: Query, allowed: NDArray[np.int64] | None
-    ) -> list[tuple[SceneRow, float]]:
-        wanted = query.k if query.per_video is None else WIDEN * query.k
-        while True:
-            scores, ids = self._library.search_vectors(space, vector, wanted, allowed=allowed)
-            found = [int(scene) for scene in ids[0] if scene >= 0]
-            rows = self._library.scenes(found)
-            best: list[tuple[SceneRow, float]] = []
-            of_video: dict[int, int] = {}
-            for scene, score in zip(found, scores[0], strict=False):
-                row = rows.get(scene)
-                if row is None:  # removed since the snapshot was read
-                    continue
-                of_video[row.video_id] = of_video.get(row.video_id, 0) + 1
-                if query.per_video is None or of_video[row.video_id] <= query.per_video:
-                    best.append((row, float(score)))
-            if len(best) >= query.k or len(found) < wanted:
-                return best[: query.k]
-            wanted *= WIDEN
-
-    def _explain(self, space: Space, text_vector: Vectors, best: list[tuple[SceneRow, float]]) -> list[Hit]:
-        frames = self._library.frame_vectors(space, [row.id for row, _ in best])
-        hits = []
-        for rank, (row, score) in enumerate(best, start=1):
-            best_time = (row.start + row.end) / 2
-            if row.id in frames:
-                frame_vectors, times = frames[row.id]
-                best_time = float(times[int(np.argmax(self._model.frame_scores(text_vector, frame_vectors)))])
-            hits.append(
-                Hit(
-                    rank=rank,
-                    score=score,
-                    video=row.path,
-                    start=row.start,
-                    end=row.end,
-                    channels={space.channel: score},
-                    best_time=best_time,
-                )
-            )
-        return hits

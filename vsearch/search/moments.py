@@ -1,56 +1,143 @@
-"""Where in a scene, or in a run of neighbouring scenes, a description holds: from frame scores to one span."""
+"""Where a description holds, inside a scene or across neighbouring scenes of its file: from frame scores to one span.
+
+A moment grows from the frame of a found scene that matches best, as long as that pays: it is the run around that frame
+with the largest integral of score - baseline (the maximum-sum subarray of Kadane 1984, made to hold one element). The
+baseline lies a share of the way from the score of unrelated frames, measured over a sample of the library, up to the
+score of that frame.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Seconds
+from vsearch.media import Seconds, Space, Vectors
+from vsearch.models.base import TextEncoder
+from vsearch.search.explain import Found
+from vsearch.search.recall import Candidate
+
+if TYPE_CHECKING:
+    from vsearch.library import Library, SceneRow
+
+SHARE = 0.4
+"""Of the way from unrelated frames to the best one; measured by eval.moments (docs/experiments.md)."""
+REACH_SECONDS = 60.0
+"""How far beyond its scene a moment is looked for, on either side."""
+SAMPLE = 256
+"""Scenes of the library that stand for unrelated frames."""
 
 
-def best_span(
-    scores: NDArray[np.floating], times: Seconds, within: tuple[float, float], *, baseline: float | None = None
-) -> tuple[float, float]:
-    """The contiguous span [start, end) in seconds whose frames stand out most.
+def find_moments(
+    library: Library,
+    model: TextEncoder,
+    space: Space,
+    vector: Vectors,
+    candidates: Sequence[Candidate],
+    *,
+    k: int,
+    per_video: int | None,
+) -> list[Found]:
+    """At most k moments, at most `per_video` of a file, in the order of the candidates (best first).
 
-    scores [T] and times [T] (seconds, rising) belong to the frames sampled in `within` = [start, end); T >= 1. Each
-    frame stands for the time up to half-way to its neighbours, the first and the last up to the edges of `within`.
-    The span maximises the integral of score - baseline (maximum-sum subarray, Kadane 1984); of equal spans the
-    longest wins, then the earliest. It always holds at least one frame, not always the best one: a long moment
-    outweighs a single frame.
-
-    baseline: the score at which a frame begins to speak for the moment. By default half-way between the lowest and
-    the highest score here; where all are equal, that is everything. Give the score of unrelated frames, where it is
-    known: a scene that matches from end to end is then kept whole.
-
-    Raises ValueError where shapes, order or bounds do not fit.
+    vector: the query [D]. A candidate whose best frame lies inside a moment that is already there adds none.
     """
-    if scores.ndim != 1 or scores.shape != times.shape or len(scores) == 0:
-        raise ValueError(f"one score a time, at least one: {scores.shape = }, {times.shape = }")
-    if not (np.isfinite(scores).all() and np.isfinite(times).all()):
-        raise ValueError("scores and times must be finite")
-    start, end = within
-    if (np.diff(times) <= 0).any() or not (start <= times[0] and times[-1] <= end and start < end):
-        raise ValueError(f"times must rise and lie in [{start}, {end}]: {times}")
-    edges = np.concatenate([[start], (times[1:] + times[:-1]) / 2, [end]])  # [T + 1]
-    if baseline is None:
-        baseline = (float(scores.min()) + float(scores.max())) / 2
+    background = background_score(library, model, space, vector, candidates)
+    moments: dict[int, list[Found]] = {}  # by video
+    found: list[Found] = []
+    for candidate in candidates:
+        of_video = moments.setdefault(candidate.row.video_id, [])
+        if per_video is not None and len(of_video) >= per_video:
+            continue
+        moment = _moment(library, model, space, vector, candidate, background)
+        if any(other.start <= moment.best_time < other.end for other in of_video):
+            continue
+        of_video.append(moment)
+        found.append(moment)
+        if len(found) == k:
+            break
+    return found
+
+
+def background_score(
+    library: Library, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
+) -> float:
+    """The mean score of the query [D] over frames of scenes spread over the library."""
+    # Ids rise by one a scene, and those that are gone have no frames: even steps up to a high id are a sample.
+    found = [candidate.row.id for candidate in candidates]
+    stored = sum(row.vectors for row in library.spaces() if row.space == space)
+    spread = np.unique(np.linspace(1, max([stored, 1, *found]), SAMPLE).astype(np.int64))
+    sample = library.frame_vectors(space, spread.tolist()) or library.frame_vectors(space, found)
+    if not sample:
+        return 0.0
+    return float(model.frame_scores(vector, np.concatenate([frames for frames, _ in sample.values()])).mean())
+
+
+def _moment(
+    library: Library, model: TextEncoder, space: Space, vector: Vectors, candidate: Candidate, background: float
+) -> Found:
+    row = candidate.row
+    scenes = neighbours(library.scenes_of(row.video_id), row)
+    frames = library.frame_vectors(space, [scene.id for scene in scenes])
+    if row.id not in frames:
+        return Found(candidate, row.start, row.end, (row.start + row.end) / 2)
+    scenes = _unbroken([scene for scene in scenes if scene.id in frames], row)
+    scores = model.frame_scores(vector, np.concatenate([frames[scene.id][0] for scene in scenes]))  # [sum T_s]
+    edges = frame_edges([((scene.start, scene.end), frames[scene.id][1]) for scene in scenes])
+    first = sum(len(frames[scene.id][1]) for scene in scenes if scene.start < row.start)
+    times = frames[row.id][1]
+    best = int(np.argmax(scores[first : first + len(times)]))
+    peak = float(scores[first + best])
+    if peak <= background:  # nothing stands out: there is no moment, only the scene that was asked for
+        return Found(candidate, row.start, row.end, float(times[best]))
+    start, end = span_around(scores, edges, first + best, baseline=background + SHARE * (peak - background))
+    return Found(candidate, start, end, float(times[best]))
+
+
+def neighbours(scenes: Sequence[SceneRow], row: SceneRow) -> list[SceneRow]:
+    """Of a video's scenes in time order, `row` and those that follow on it without a gap, within reach."""
+    near = [s for s in scenes if s.end > row.start - REACH_SECONDS and s.start < row.end + REACH_SECONDS]
+    return _unbroken(near, row)
+
+
+def _unbroken(scenes: Sequence[SceneRow], row: SceneRow) -> list[SceneRow]:
+    at = next((i for i, scene in enumerate(scenes) if scene.id == row.id), None)
+    if at is None:  # removed meanwhile
+        return [row]
+    first = last = at
+    while first > 0 and abs(scenes[first].start - scenes[first - 1].end) < 1e-3:
+        first -= 1
+    while last + 1 < len(scenes) and abs(scenes[last + 1].start - scenes[last].end) < 1e-3:
+        last += 1
+    return list(scenes[first : last + 1])
+
+
+def frame_edges(scenes: Sequence[tuple[tuple[float, float], Seconds]]) -> Seconds:
+    """((start, end), times [T_s]) of neighbouring scenes to edges [sum T_s + 1] between the frames, in seconds.
+
+    A frame stands for the time up to half-way to its neighbours, and never for time beyond a cut.
+    """
+    edges: list[float] = []
+    for (start, _), times in scenes:
+        edges += [start, *((times[1:] + times[:-1]) / 2)]
+    return np.array([*edges, scenes[-1][0][1]])
+
+
+def span_around(scores: NDArray[np.floating], edges: Seconds, anchor: int, *, baseline: float) -> tuple[float, float]:
+    """The span [start, end) in seconds around frame `anchor` that maximises the integral of score - baseline.
+
+    scores [T], edges [T + 1] rising: frame i stands for [edges[i], edges[i + 1]). Of equal spans the longest wins.
+    Raises ValueError where shapes or order do not fit.
+    """
+    if scores.ndim != 1 or len(edges) != len(scores) + 1 or not 0 <= anchor < len(scores):
+        raise ValueError(f"T scores, T + 1 edges, an anchor among them: {scores.shape}, {edges.shape}, {anchor = }")
+    if not (np.isfinite(scores).all() and np.isfinite(edges).all()) or (np.diff(edges) < 0).any():
+        raise ValueError(f"scores and edges must be finite and edges rise: {scores}, {edges}")
     gains = (scores.astype(np.float64) - baseline) * np.diff(edges)  # [T]
-    first, last = _best_run(gains)
+    after = np.cumsum(gains[anchor:])
+    before = np.cumsum(gains[anchor::-1])
+    first = anchor - (len(before) - 1 - int(np.argmax(before[::-1])))
+    last = anchor + (len(after) - 1 - int(np.argmax(after[::-1])))
     return float(edges[first]), float(edges[last + 1])
-
-
-def _best_run(gains: NDArray[np.float64]) -> tuple[int, int]:
-    """First and last index of the non-empty run with the largest sum; of equals the longest, then the earliest."""
-    best = (-np.inf, 0)  # sum, length
-    run = (0, 0)
-    total, first = 0.0, 0
-    for last, gain in enumerate(gains.tolist()):
-        # A run that is worth nothing is kept: it makes the span longer at no loss.
-        if last == 0 or total < 0:
-            total, first = gain, last
-        else:
-            total += gain
-        if (total, last - first + 1) > best:
-            best, run = (total, last - first + 1), (first, last)
-    return run

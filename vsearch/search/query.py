@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
 from vsearch.errors import QueryError
 
 MAX_TEXT = 10_000
 """Characters: far beyond what any text tower reads, small enough that a hostile query costs nothing."""
 MAX_K = 100_000
+
+Rerank = Literal["none", "late", "itm"]
+RERANKS: tuple[Rerank, ...] = get_args(Rerank)
+RECALL = 100
+"""Scenes that are re-ranked: what the Speed figures of benchmarks/rerank.py are stated for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,12 @@ class Query:
     """Only videos recorded (else last modified) before this moment."""
     min_duration: float | None = None
     """Only scenes of at least this many seconds."""
+    rerank: Rerank | None = None
+    """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
+    recall: int = RECALL
+    """How many scenes are re-ranked; at least k are."""
+    moments: bool = False
+    """Hits are the spans in which the description holds, not whole scenes."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -40,6 +52,10 @@ class Query:
             raise QueryError(f"The number of hits must be from 1 to {MAX_K}, not {self.k}.")
         if self.per_video is not None and self.per_video < 1:
             raise QueryError(f"The number of scenes of one file must be at least 1, not {self.per_video}.")
+        if self.rerank is not None and self.rerank not in RERANKS:
+            raise QueryError(f"There is no way to re-rank called {self.rerank!r}: use {', '.join(RERANKS)}.")
+        if not 1 <= self.recall <= MAX_K:
+            raise QueryError(f"The number of scenes to re-rank must be from 1 to {MAX_K}, not {self.recall}.")
         if self.min_duration is not None and not (math.isfinite(self.min_duration) and self.min_duration >= 0):
             raise QueryError(f"The shortest duration must be 0 seconds or more, not {self.min_duration}.")
         if self.since is not None and self.until is not None and _moment(self.since) >= _moment(self.until):
