@@ -90,7 +90,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     probed = probe_video(path)
     if not isinstance(probed, Probed):
         raise MediaError(f"{path}: {probed.cause}")
-    model = load_model(given.model)
+    model = load_model(given.model, threads=max(1, available_cores() // 2))  # as `vsearch index` does
     encode_alone(model, 1, 1)  # loads the model
     options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
     with Library.open(folder / "library", create=True) as library:
