@@ -16,7 +16,7 @@ DEMO_NEEDS := demo/videos/SOURCES.txt
 LIBRARY := demo/library
 endif
 
-CLIPS ?= ../shared/data/videos
+DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -60,14 +60,21 @@ format: $(VENV)/.installed-test ## put the code into its format
 docs: $(VENV)/.installed-test ## write docs/cli.md anew from the commands' help
 	@$(BIN)/python docs/cli_reference.py
 
-bench: $(VENV)/.installed-test ## measure indexing speed and query latency
+bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, re-ranking (half an hour)
+	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.indexing
+	@$(BIN)/python -m benchmarks.memory
+	@$(BIN)/python -m benchmarks.rerank
 	@$(BIN)/python -m benchmarks.query_latency
 
-eval: $(VENV)/.installed-test ## rank captions against real clips (CLIPS=folder with captions.tsv)
+eval: $(VENV)/.installed-test ## rank captions of real pictures and clips (DATA=folder, see docs/evaluation.md)
 	@$(BIN)/python -m eval.photos
-	@if test -d "$(CLIPS)"; then $(BIN)/python -m eval.clips "$(CLIPS)"; \
-	else echo "no clips at $(CLIPS): CLIPS=folder make eval"; fi
+	@if test -d "$(DATA)/videos"; then \
+	$(BIN)/python -m eval.clips "$(DATA)/videos"; $(BIN)/python -m eval.moments "$(DATA)/videos"; fi
+	@if test -d "$(DATA)/msrvtt/frames"; then $(BIN)/python -m eval.msrvtt --protocol val \
+	--frames "$(DATA)"/msrvtt/frames/*.tar --annotations "$(DATA)/msrvtt/annotations"; fi
+	@if test -d "$(DATA)/labels"; then \
+	$(BIN)/python -m eval.labels --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv"; fi
 
 clean: ## remove the environment, the demo corpus and caches (never a library of your own)
 	rm -rf $(VENV) demo/videos demo/library build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
