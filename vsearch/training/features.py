@@ -35,8 +35,8 @@ class Cache:
 
     features: NDArray[np.float16]
     """[N, V, 1280] pooled."""
-    maps: NDArray[np.float16]
-    """[N, V, 208, 9, 9]: the map before the last blocks, for fine-tuning them."""
+    maps: tuple[NDArray[np.float16], ...]
+    """A view each: [N, 208, 9, 9], the map before the last blocks, for fine-tuning them."""
     readable: NDArray[np.bool_]
     """[N]: False where a picture could not be read."""
 
@@ -83,13 +83,15 @@ def open_cache(folder: Path, pictures: PictureSet) -> Cache:
     """What `extract` has written."""
     place = folder / cache_name(pictures)
     count = len(pictures.pictures)
-    state = json.loads((place / "state.json").read_text())
-    views = len(state["done"])
-    load = lambda name: np.load(place / name, mmap_mode="r", allow_pickle=False)  # noqa: E731
-    features = np.stack([load(f"features-{view}.npy") for view in range(views)], axis=1)
-    maps = [load(f"maps-{view}.npy") for view in range(views)]
-    assert features.shape[0] == count
-    return Cache(features, maps, load("readable.npy"))
+    done = json.loads((place / "state.json").read_text())["done"]
+    views = [view for view in range(len(done)) if done.get(str(view)) == count]
+
+    def load(name: str) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+    features = np.stack([load(f"features-{view}") for view in views], axis=1)
+    return Cache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
 
 
 def extract(
@@ -115,6 +117,7 @@ def extract(
         return
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # be kind to what else runs here
     session = onnxruntime.InferenceSession(str(backbone), options, providers=["CPUExecutionProvider"])
     size = session.get_inputs()[0].shape[1]
     features = _open_array(place / f"features-{view}.npy", (count, 1280), np.float16)
