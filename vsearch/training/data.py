@@ -195,7 +195,7 @@ def split_validation(whole: PictureSet, keys: Sequence[str]) -> tuple[PictureSet
 
 
 def load_training_sets(data: Path, held: Sequence[str]) -> tuple[list[PictureSet], PictureSet, list[PictureSet]]:
-    """(sets to train on, MSR-VTT validation, labelled validation sets) from a folder laid out like the README's table."""
+    """(sets to train on, MSR-VTT validation, labelled validation sets) from the folder that holds a folder a set."""
     train, validation = split_validation(load_msrvtt(data / "msrvtt"), held)
     sets = [train]
     for name, member in (("flickr8k", "images.tar"), ("coco", "images.tar"), ("youcook2", "frames.tar")):

@@ -1,16 +1,19 @@
 """Trained towers to the model folder that ships: ONNX graphs that need nothing but ONNX Runtime.
 
-Everything is inside the graphs: normalisation, backbone, ConSE, head, unit length. Weights are stored small and
-computed in float32: a weight is int8 times a scale a channel, and ONNX Runtime multiplies them out once, while it loads.
+Everything is inside the graphs: normalisation, backbone, ConSE, head, unit length. Weights are stored small and used
+in float32: a weight is int8 times a scale a channel, and ONNX Runtime multiplies them out once, while it loads.
 So every input gets the same vector whatever batch it comes in, which dynamic quantisation cannot promise.
 """
+
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -113,7 +116,9 @@ def shrink_weights(source: Path, target: Path, smallest: int = 4096) -> None:
 
     model = onnx.load(str(source))
     graph = model.graph
-    weights = {w.name: w for w in graph.initializer if np.prod(w.dims) >= smallest and len(w.dims) > 1 and w.data_type == 1}
+    weights = {
+        w.name: w for w in graph.initializer if np.prod(w.dims) >= smallest and len(w.dims) > 1 and w.data_type == 1
+    }
     added: list[Any] = []
     for node in list(graph.node):
         for place, name in enumerate(node.input):
@@ -154,35 +159,6 @@ def shrink_weights(source: Path, target: Path, smallest: int = 4096) -> None:
         graph.initializer.remove(weight)
     onnx.checker.check_model(model)
     onnx.save(model, str(target))
-
-
-def quantise_picture(source: Path, target: Path, calibration: Iterable[NDArray[np.uint8]]) -> None:
-    """Convolutions in int8 (static QDQ, a scale a channel), calibrated on pictures; what follows the pooling stays float."""
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.batches = iter(calibration)
-
-        def get_next(self) -> dict[str, Any] | None:
-            batch = next(self.batches, None)
-            return None if batch is None else {"pixels": batch}
-
-    prepared = target.with_suffix(".prepared")
-    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-    quantize_static(
-        str(prepared),
-        str(target),
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "Add"],
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
-    )
-    prepared.unlink()
 
 
 def picture_session(path: Path, threads: int = 2) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
@@ -247,21 +223,13 @@ def write_config(folder: Path, shipped: Shipped) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def export_folder(
-    folder: Path, backbone: Lite2, towers: Towers, shipped: Shipped, calibration: Iterable[NDArray[np.uint8]] | None = None
-) -> None:
-    """Write image.onnx, text.onnx, tokenizer.json and config.json. The float32 graphs stay in `folder`/float32.
-
-    calibration: batches of pixels; with them the convolutions run in int8, without they are stored as int8 only.
-    """
+def export_folder(folder: Path, backbone: Lite2, towers: Towers, shipped: Shipped) -> None:
+    """Write image.onnx, text.onnx, tokenizer.json and config.json. The float32 graphs stay in `folder`/float32."""
     wide = folder / "float32"
     wide.mkdir(parents=True, exist_ok=True)
     export_picture(backbone, towers.picture, wide / "image.onnx")
     export_text(towers.text, wide / "text.onnx")
-    if calibration is None:
-        shrink_weights(wide / "image.onnx", folder / "image.onnx")
-    else:
-        quantise_picture(wide / "image.onnx", folder / "image.onnx", calibration)
+    shrink_weights(wide / "image.onnx", folder / "image.onnx")
     shrink_weights(wide / "text.onnx", folder / "text.onnx")
     write_tokenizer(folder / "tokenizer.json")
     write_config(folder, shipped)

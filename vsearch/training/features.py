@@ -71,7 +71,7 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:
         if array.shape == shape:
             return array
         path.unlink()
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call]
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def cache_name(pictures: PictureSet) -> str:
@@ -95,7 +95,14 @@ def open_cache(folder: Path, pictures: PictureSet) -> Cache:
 
 
 def extract(
-    folder: Path, pictures: PictureSet, backbone: Path, *, view: int, threads: int, seed: int, progress: Callable[[int], None]
+    folder: Path,
+    pictures: PictureSet,
+    backbone: Path,
+    *,
+    view: int,
+    threads: int,
+    seed: int,
+    progress: Callable[[int], None],
 ) -> None:
     """Compute one view of every picture of a set that the cache does not hold yet.
 

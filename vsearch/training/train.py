@@ -4,6 +4,9 @@ A step is a function of (seed, step number) alone: its batch, its augmentation a
 seeded with both. So a run that was interrupted and resumed is the run that was not.
 """
 
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 import math
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vsearch.training.backbone import CUT
 from vsearch.training.data import PictureSet
 from vsearch.training.features import Cache
 from vsearch.training.heads import PictureTower, TextTower, pool_frames
@@ -45,7 +49,9 @@ class Recipe:
     batch: int = 512
     head_rate: float = 7e-4
     text_rate: float = 0.0
+    """Of the sentence encoder's layers; its word table stays as it is, so that rare words keep their meaning."""
     tail_rate: float = 0.0
+    """Of the picture backbone's last blocks."""
     weight_decay: float = 0.1
     warm_up: float = 0.3
     """Share of the steps in which the rate rises (one-cycle)."""
@@ -60,6 +66,19 @@ class Recipe:
     """Decay of the averaged weights that evaluation and export use; 0 averages none."""
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     seed: int = 1
+
+
+def describe(recipe: Recipe) -> str:
+    """One paragraph that says what a stage did."""
+    rates = (("heads", recipe.head_rate), ("sentence encoder", recipe.text_rate), ("last blocks", recipe.tail_rate))
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in recipe.weights.items())
+    return (
+        f"{recipe.steps} batches of up to {recipe.batch} items, one set a batch ({shares}); AdamW, one-cycle, "
+        f"{', '.join(f'{part} {rate:g}' for part, rate in rates if rate)}, weight decay {recipe.weight_decay:g}; soft "
+        f"targets {recipe.soft_share:g} at temperature {recipe.soft_temperature:g}; "
+        f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not recipe.text_rate else ''}"
+        f"frames kept {recipe.keep_frame:.0%}, up to {recipe.views} views; seed {recipe.seed}."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +101,10 @@ class Towers(nn.Module):
     def __init__(self, picture: PictureTower, text: TextTower) -> None:
         super().__init__()
         self.picture, self.text = picture, text
+        self.tuned_picture = False
+        """The last blocks were trained: the cached features no longer speak for them, the cached maps do."""
+        self.tuned_text = False
+        """The sentence encoder was trained: the frozen sentence vectors no longer speak for it."""
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
 
@@ -102,7 +125,7 @@ class Batch:
     labels: Tensor
 
 
-def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator) -> Batch:
+def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator, *, mixing: bool) -> Batch:
     """Items without repetition; of each, two captions and a random part of its frames in random views."""
     items = data.pictures.items
     chosen = np.sort(rng.permutation(len(items))[: recipe.batch])
@@ -119,19 +142,16 @@ def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator) -> Batch
         count = len(items[index].captions)
         captions[row] = data.first[index] + rng.integers(0, count, 2)
     views = rng.integers(0, min(recipe.views, data.cache.features.shape[1]), places.shape)
-    if recipe.mix and not recipe.text_rate:
-        mixture = rng.beta(recipe.mix, recipe.mix, (len(chosen), 1))
-    else:
-        mixture = np.ones((len(chosen), 1))
+    mixture = rng.beta(recipe.mix, recipe.mix, (len(chosen), 1)) if mixing else np.ones((len(chosen), 1))
     labels = torch.tensor([items[i].label for i in chosen])
     return Batch(chosen, places, views, torch.from_numpy(mask), captions, torch.from_numpy(mixture).float(), labels)
 
 
-def video_vectors(towers: Towers, data: SetData, batch: Batch, tuned: bool) -> Tensor:
-    """[B, 512]. With `tuned` the last blocks run on the cached maps; else their cached output is used."""
+def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
+    """[B, 512]. Tuned last blocks run on the cached maps; of frozen ones the cached output is used."""
     valid = batch.mask.bool().numpy()
     places, views = batch.places[valid], batch.views[valid]
-    if tuned:
+    if towers.tuned_picture:
         maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
         frames = towers.picture(torch.from_numpy(maps).float())
     else:
@@ -141,16 +161,24 @@ def video_vectors(towers: Towers, data: SetData, batch: Batch, tuned: bool) -> T
     return pool_frames(table, batch.mask)
 
 
+def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) -> Tensor:
+    """Word pieces to [Q, 512], in chunks of like length: padded to the longest of all, most work were padding."""
+    order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    parts = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    vectors = torch.cat([towers.text(*pad([ids[place] for place in part])) for part in parts])
+    return vectors[torch.tensor(order).argsort()]
+
+
 def step_loss(towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator) -> Tensor:
     """The loss of one drawn batch of one set."""
-    batch = draw_batch(data, recipe, rng)
+    batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text)
     first, second = (data.sentences[torch.from_numpy(batch.captions[:, i])].float() for i in (0, 1))
     mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1)
-    if recipe.text_rate:
-        text = towers.text(*pad([data.ids[row] for row in batch.captions[:, 0]])).float()
+    if towers.tuned_text:
+        text = text_vectors(towers, [data.ids[row] for row in batch.captions[:, 0]]).float()
     else:
         text = towers.text.embed(mixed)
-    video = video_vectors(towers, data, batch, bool(recipe.tail_rate))
+    video = video_vectors(towers, data, batch)
     targets = positive_targets(batch.labels)
     targets = soft_targets(targets, mixed, recipe.soft_share, recipe.soft_temperature)
     return itc(text, video, targets, towers.log_scale.exp().clamp(max=100))
@@ -163,19 +191,13 @@ def parameter_groups(towers: Towers, recipe: Recipe) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in towers.named_parameters():
         rate = next(rate for prefix, rate in rates.items() if name.startswith(prefix))
-        below_cut = name.startswith("picture.tail.blocks.") and int(name.split(".")[3]) < _cut()
+        below_cut = name.startswith("picture.tail.blocks.") and int(name.split(".")[3]) < CUT
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
         parameter.requires_grad_(bool(rate) and not below_cut and not frozen_words)
         if parameter.requires_grad:
             decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
-
-
-def _cut() -> int:
-    from vsearch.training.backbone import CUT
-
-    return CUT
 
 
 def _set_mode(towers: Towers, recipe: Recipe) -> None:
@@ -207,6 +229,8 @@ def train(
 
     checkpoint: written every `save_every` steps and read back when it exists and is of the same recipe.
     """
+    towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
+    towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate)
     groups = parameter_groups(towers, recipe)
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in groups]
@@ -222,7 +246,7 @@ def train(
             optimiser.load_state_dict(state["optimiser"])
             average, start = state["average"], state["step"]
     _set_mode(towers, recipe)
-    use_bf16 = bool(recipe.text_rate or recipe.tail_rate) and has_fast_bf16()
+    use_bf16 = (towers.tuned_text or towers.tuned_picture) and has_fast_bf16()
     for step in range(start, min(recipe.steps, stop_at or recipe.steps)):
         rng = np.random.default_rng((recipe.seed, step))
         torch.manual_seed(int(rng.integers(2**31)))
@@ -268,7 +292,7 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def all_frames(towers: Towers, data: SetData, tuned: bool) -> Tensor:
+def all_frames(towers: Towers, data: SetData) -> Tensor:
     """Every item of a set, all its frames as the product sees them (view 0): [items, 512]."""
     items = data.pictures.items
     vectors = []
@@ -283,33 +307,32 @@ def all_frames(towers: Towers, data: SetData, tuned: bool) -> Tensor:
         batch = Batch(
             places[:, 0], places, np.zeros_like(places), torch.from_numpy(mask), places[:, :0], nothing, nothing
         )
-        vectors.append(video_vectors(towers, data, batch, tuned))
+        vectors.append(video_vectors(towers, data, batch))
     return torch.cat(vectors)
 
 
 @torch.inference_mode()
-def all_captions(towers: Towers, data: SetData, tuned: bool) -> Tensor:
+def all_captions(towers: Towers, data: SetData) -> Tensor:
     """Every caption of a set: [captions, 512]."""
-    if not tuned:
+    if not towers.tuned_text:
         return towers.text.embed(data.sentences.float())
-    return torch.cat([towers.text(*pad(data.ids[i : i + 128])) for i in range(0, len(data.ids), 128)])
+    return text_vectors(towers, data.ids)
 
 
-def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData], recipe: Recipe) -> dict[str, float]:
+def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData]) -> dict[str, float]:
     """Text-to-video on the validation split, then zero-shot top-1 of each labelled set (templates averaged)."""
     towers.eval()
-    text, tail = bool(recipe.text_rate), bool(recipe.tail_rate)
-    similarity = all_captions(towers, validation, text) @ all_frames(towers, validation, tail).T
+    similarity = all_captions(towers, validation) @ all_frames(towers, validation).T
     found = retrieval(similarity.numpy())
     for data in labelled:
         items = data.pictures.items
         rows: dict[int, slice] = {}
         for place, item in enumerate(items):
             rows.setdefault(item.label, slice(int(data.first[place]), int(data.first[place + 1])))
-        captions = all_captions(towers, data, text)
+        captions = all_captions(towers, data)
         phrases = torch.stack([captions[rows[label]].mean(0) for label in sorted(rows)])
         order = {label: column for column, label in enumerate(sorted(rows))}
         truth = np.array([order[item.label] for item in items])
-        scores = all_frames(towers, data, tail) @ F.normalize(phrases, dim=-1).T
+        scores = all_frames(towers, data) @ F.normalize(phrases, dim=-1).T
         found[data.pictures.name] = top1(scores.numpy(), truth)
     return found
