@@ -27,6 +27,8 @@ from vsearch.training.data import PictureSet, read_pictures
 log = logging.getLogger(__name__)
 
 BATCH = 16
+SAVE_EVERY = 64
+"""Batches between two records of how far a cache has come."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +160,7 @@ def extract(
         stop = start + len(pixels)
         features[start:stop], maps[start:stop], readable[start:stop] = found, found_maps, ok
         progress(stop)
-        if number % 64 == 63 or stop == count:
+        if (number + 1) % SAVE_EVERY == 0 or stop == count:
             features.flush(), maps.flush(), readable.flush()
             state["done"][str(view)] = stop
             partial = state_file.with_suffix(".part")
