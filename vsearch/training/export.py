@@ -1,8 +1,8 @@
 """Trained towers to the model folder that ships: ONNX graphs that need nothing but ONNX Runtime.
 
 Everything is inside the graphs: normalisation, backbone, ConSE, head, unit length. Weights are stored small and used
-in float32: a weight is int8 times a scale a channel, and ONNX Runtime multiplies them out once, while it loads.
-So every input gets the same vector whatever batch it comes in, which dynamic quantisation cannot promise.
+in float32: ONNX Runtime widens them once, while it loads. So every input gets the same vector whatever batch it comes
+in, which dynamic quantisation cannot promise.
 """
 
 # torch is not followed by the type checker: its classes and decorators are Any
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,11 @@ def fold_normalisation(module: nn.Module) -> nn.Module:
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, names: dict[str, dict[int, str]]) -> None:
+    """`names`: the inputs, then the outputs, each with its dynamic axes."""
     inputs = list(names)[: len(example)]
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        # the exporter warns of its own age and of constants that it leaves as they are; the check afterwards decides
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
             example,
@@ -106,10 +110,11 @@ def export_text(tower: TextTower, path: Path) -> None:
 
 
 def shrink_weights(source: Path, target: Path, smallest: int = 4096) -> None:
-    """Store large weights as int8 and a float32 scale a channel; the graph multiplies them out.
+    """Store tables and matrices as int8 with a float32 scale a channel, convolutions as float16; the graph widens them.
 
-    The channel is the axis that a product is not summed over: rows of an embedding table and of a convolution, columns
-    of a matrix product. Rounding to 1/127 of a channel's largest weight is the only loss.
+    The channel is the axis that a product is not summed over: rows of an embedding table, columns of a matrix. Rounding
+    to 1/127 of a channel's largest weight is the only loss there. Convolutions get more bits, because the errors of the
+    early ones run through the whole network.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -125,8 +130,14 @@ def shrink_weights(source: Path, target: Path, smallest: int = 4096) -> None:
             if name not in weights:
                 continue
             values = numpy_helper.to_array(weights[name])
+            if node.op_type == "Conv":
+                half = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
+                added.append(helper.make_node("Cast", [half.name], [f"{name}_wide"], to=1))
+                node.input[place] = f"{name}_wide"
+                graph.initializer.append(half)
+                continue
             transposed = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
-            rows = node.op_type in ("Gather", "Conv") or transposed
+            rows = node.op_type == "Gather" or transposed
             axis = 0 if rows else values.ndim - 1
             others = tuple(i for i in range(values.ndim) if i != axis)
             scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127.0, 1e-12).astype(np.float32)

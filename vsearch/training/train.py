@@ -66,6 +66,7 @@ class Recipe:
     """Decay of the averaged weights that evaluation and export use; 0 averages none."""
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     seed: int = 1
+    """Stages of one run need different ones, or they see the same batches."""
 
 
 def describe(recipe: Recipe) -> str:
