@@ -93,7 +93,7 @@ def test_an_unfinished_view_is_not_used(tmp_path: Path, backbone: Path, pictures
     for view in (0, 1):
         features.extract(cache, pictures, backbone, view=view, threads=1, seed=1, progress=lambda done: None)
     assert features.open_cache(cache, pictures).features.shape == (COUNT, 2, 1280)
-    state = cache / "set" / "state.json"
+    state = cache / features.cache_name(pictures) / "state.json"
     content = json.loads(state.read_text())
     content["done"]["1"] = COUNT - 1
     state.write_text(json.dumps(content))

@@ -86,7 +86,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except VsearchError as error:
-        console.print(f"error: {error}", highlight=False, markup=False)
+        console.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 

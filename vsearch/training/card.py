@@ -31,7 +31,8 @@ Measured on the files of this folder, through ONNX Runtime.
 The validation split is {gallery} of MSR-VTT's training videos (`eval/splits/msrvtt_val.txt`), the first caption of
 each. A rank is one more than the number of videos that score higher; a tie counts against the query. Recipes were
 chosen on this split, so expect a little less elsewhere. The videos of the 1k-A test list were not touched. Labels are
-held-out photographs, every phrase of the set a candidate, prompt templates averaged.
+held-out photographs, every phrase of the set a candidate, prompt templates averaged; the phrases themselves were
+trained on, with other photographs, so this says how well it knows them, not how it meets new ones.
 
 ## Data and licence
 
@@ -49,7 +50,7 @@ held-out photographs, every phrase of the set a candidate, prompt templates aver
 * One vector a frame and their mean a scene: the order of events does not matter to it.
 * It is small: of {gallery} MSR-VTT videos it ranks the right one first for about one query in {odds:.0f}. Large CLIP
   models do far better; vsearch runs them too, where they can be had.
-* It has learnt what its data show: web videos and photographs of about 2005 to 2016, with their biases about people.
+* It has learnt what its data show: web videos and photographs from before about 2017, with their biases about people.
 
 ## Recipe
 
@@ -108,7 +109,7 @@ def write_card(path: Path, found: Findings) -> None:
         retrieval=in_line(found.shipped),
         reference=in_line({name: found.reference[name] for name in found.shipped}),
         labels="\n".join(
-            f"| {group}, zero-shot top-1 of {count} phrases | {accuracy:.1f} |"
+            f"| {group}, top-1 of {count} phrases | {accuracy:.1f} |"
             for group, (accuracy, count) in found.labels.items()
         ),
         photographs=_photographs(found.photographs),

@@ -77,8 +77,9 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def cache_name(pictures: PictureSet) -> str:
-    """Sets that share their pictures (the label groups) share one cache."""
-    return pictures.sources[0].parent.name if len(pictures.sources) == 1 else pictures.name
+    """Sets that share their pictures (the label groups) share one cache; other sets never do, whatever their names."""
+    digest = hashlib.sha256("\0".join(pictures.pictures).encode()).hexdigest()
+    return f"{pictures.sources[0].parent.name}-{digest[:8]}"
 
 
 def open_cache(folder: Path, pictures: PictureSet) -> Cache:
