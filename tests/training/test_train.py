@@ -1,0 +1,127 @@
+"""A seed fixes a run; an interrupted run that goes on is the run that was not interrupted."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vsearch.training.metrics import retrieval, top1  # noqa: E402
+from vsearch.training.train import (  # noqa: E402
+    Recipe,
+    draw_batch,
+    evaluate,
+    parameter_groups,
+    rate_factor,
+    text_vectors,
+    train,
+)
+
+SHORT = Recipe(steps=4, batch=8, views=2, weights={"msrvtt": 0.7, "places": 0.3})
+
+
+def weights_of(towers: Any) -> Any:
+    parts = (towers.picture.head, towers.text.head)
+    return torch.cat([p.detach().flatten() for part in parts for p in part.parameters()])
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(made_up: Any, fresh_towers: Any) -> None:
+    sets = [made_up(), made_up("places", labelled=True)]
+    runs = []
+    for seed in (1, 1, 2):
+        towers = fresh_towers()
+        train(towers, sets, Recipe(**{**{f: getattr(SHORT, f) for f in SHORT.__slots__}, "seed": seed}))
+        runs.append(weights_of(towers))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_resuming_equals_never_stopping(made_up: Any, fresh_towers: Any, tmp_path: Path, ema: float) -> None:
+    sets = [made_up(), made_up("places", labelled=True)]
+    recipe = Recipe(steps=4, batch=8, views=2, weights=SHORT.weights, ema=ema)
+    whole = fresh_towers()
+    train(whole, sets, recipe)
+    checkpoint = tmp_path / "stage.pt"
+    train(fresh_towers(), sets, recipe, checkpoint=checkpoint, stop_at=2)
+    seen: list[int] = []
+    resumed = fresh_towers()
+    train(resumed, sets, recipe, checkpoint=checkpoint, progress=lambda step, loss: seen.append(step))
+    assert seen == [3, 4]
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+def test_a_checkpoint_of_another_recipe_is_not_resumed(made_up: Any, fresh_towers: Any, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "stage.pt"
+    train(fresh_towers(), [made_up()], SHORT, checkpoint=checkpoint, stop_at=2)
+    seen: list[int] = []
+    other = Recipe(steps=4, batch=6, views=2, weights=SHORT.weights)
+    train(fresh_towers(), [made_up()], other, checkpoint=checkpoint, progress=lambda step, loss: seen.append(step))
+    assert seen == [1, 2, 3, 4]
+
+
+def test_training_learns_what_can_be_learnt(made_up: Any, fresh_towers: Any) -> None:
+    data = made_up(items=16)
+    towers = fresh_towers()
+    before = evaluate(towers, first_captions(data), [])["MnR"]
+    train(towers, [data], Recipe(steps=40, batch=16, views=2, soft_share=0, weights={"msrvtt": 1}))
+    assert evaluate(towers, first_captions(data), [])["MnR"] < before / 2
+
+
+def first_captions(data: Any) -> Any:
+    """The same set with one caption an item, as the validation split has."""
+    from dataclasses import replace
+
+    items = tuple(replace(item, captions=item.captions[:1]) for item in data.pictures.items)
+    first = np.arange(len(items) + 1)
+    return replace(
+        data, pictures=data.pictures.take(items), sentences=data.sentences[::2], first=first, ids=data.ids[::2]
+    )
+
+
+def test_a_batch_is_of_readable_pictures_of_its_own_items(made_up: Any) -> None:
+    data = made_up(items=6)
+    data.cache.readable[3] = False
+    for seed in range(20):
+        batch = draw_batch(data, SHORT, np.random.default_rng(seed), mixing=True)
+        for row, item in enumerate(batch.items):
+            shown = batch.places[row][batch.mask[row].bool().numpy()]
+            assert len(shown) > 0 and 3 not in shown
+            assert set(shown) <= set(data.pictures.items[item].pictures)
+            assert all(data.first[item] <= c < data.first[item + 1] for c in batch.captions[row])
+
+
+def test_a_rate_of_zero_freezes_and_words_stay_frozen(fresh_towers: Any) -> None:
+    towers = fresh_towers()
+    parameter_groups(towers, Recipe())
+    trained = {name for name, p in towers.named_parameters() if p.requires_grad}
+    assert all(name.startswith(("picture.head", "text.head", "log_scale")) for name in trained)
+    parameter_groups(towers, Recipe(text_rate=1e-5, tail_rate=1e-5))
+    trained = {name for name, p in towers.named_parameters() if p.requires_grad}
+    assert "text.encoder.layers.0.query.weight" in trained and "text.encoder.words.weight" not in trained
+    assert "picture.tail.blocks.16.expand.0.weight" in trained
+    assert not any(name.startswith("picture.tail.blocks.15.") for name in trained)
+
+
+def test_text_in_chunks_of_like_length_keeps_its_order(fresh_towers: Any) -> None:
+    towers = fresh_towers().eval()
+    ids = [[1, 5, 6, 7, 8, 3], [1, 9, 3], [1, 4, 4, 3], [1, 3]]
+    with torch.inference_mode():
+        alone = torch.cat([text_vectors(towers, [row]) for row in ids])
+        chunked = text_vectors(towers, ids, chunk=2)
+    assert torch.allclose(alone, chunked, atol=1e-5)
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    recipe = Recipe(steps=100, warm_up=0.3)
+    factors = [rate_factor(step, recipe) for step in range(100)]
+    assert factors[0] == pytest.approx(1 / 25) and max(factors) == factors[30] == 1.0 and factors[-1] < 0.01
+
+
+def test_ranks_count_a_tie_against_the_query() -> None:
+    found = retrieval(np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0], [0.3, 0.2, 0.1]], np.float32))
+    assert found["R@1"] == pytest.approx(100 / 3)
+    assert (found["MdR"], found["MnR"]) == (2.0, 2.0)
+    assert top1(np.array([[0.1, 0.9], [0.8, 0.2]], np.float32), np.array([1, 1])) == 50.0

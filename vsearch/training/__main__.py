@@ -1,0 +1,94 @@
+"""`python -m vsearch.training --data DIR --out DIR`: from sets of pictures and sentences to a model folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vsearch.errors import InputError, VsearchError
+
+ROOT = Path(__file__).parents[2]
+console = Console(stderr=True)
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+def _added(given: str) -> tuple[str, Path, Path]:
+    name, _, rest = given.partition("=")
+    images, _, table = rest.partition(",")
+    if not (name and images and table):
+        raise InputError(f"--set {given!r} is not NAME=IMAGES,CAPTIONS.tsv (IMAGES is a tar file or a folder)")
+    return name, Path(images), Path(table)
+
+
+def run(
+    data: Annotated[Path, typer.Option(help="Folder with msrvtt, flickr8k, coco, youcook2 and labels.")],
+    out: Annotated[Path, typer.Option(help="Where the model folder is written.")],
+    cache: Annotated[
+        Path | None, typer.Option(help="Where features and checkpoints are kept; OUT/cache if not given.")
+    ] = None,
+    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one a line.")] = (
+        ROOT / "eval" / "splits" / "msrvtt_val.txt"
+    ),
+    added: Annotated[list[str] | None, typer.Option("--set", help="Another set: NAME=IMAGES,CAPTIONS.tsv.")] = None,
+    share: Annotated[float, typer.Option(help="Share of the batches that each added set gets.")] = 0.05,
+    views: Annotated[int, typer.Option(help="Views of MSR-VTT frames: 1 whole, 2 mirrored, 3 and up crops.")] = 3,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    version: Annotated[str, typer.Option(help="Written into config.json and the card.")] = "1",
+) -> None:
+    """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""
+    import torch
+
+    from vsearch.training import pipeline
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    torch.set_num_threads(threads)
+    settings = pipeline.Settings(
+        data=data,
+        out=out,
+        cache=cache or out / "cache",
+        held=tuple(validation.read_text(encoding="utf-8").split()) if validation.is_file() else (),
+        added=tuple(_added(given) for given in added or ()),
+        share=share,
+        views=views,
+        seed=seed,
+        threads=threads,
+        version=version,
+    )
+    if not settings.held:
+        raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
+    with _bar() as progress:
+
+        def follow(stage: str, done: int, total: int, note: str = "") -> None:
+            tasks = {task.description.split(" · ")[0]: task.id for task in progress.tasks}
+            task = tasks.get(stage) if stage in tasks else progress.add_task(stage, total=total)
+            assert task is not None
+            progress.update(task, completed=done, description=f"{stage} · {note}" if note else stage)
+
+        found = pipeline.build(replace(settings), follow)
+    for line in found:
+        console.print(line, highlight=False)
+
+
+def main() -> None:
+    app = typer.Typer(add_completion=False)
+    app.command()(run)
+    try:
+        app(standalone_mode=True)
+    except VsearchError as error:
+        console.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

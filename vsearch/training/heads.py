@@ -1,0 +1,92 @@
+"""The trained parts of the two towers, on backbones that stay as they are or are tuned along.
+
+A head is a linear layer plus a one-hidden-layer MLP whose output starts at zero, so that training begins at the linear
+map. A picture's input is its pooled features beside its ConSE vector (Norouzi et al., 2014): the ImageNet posterior
+times the sentence vectors of the class names, which places a picture in the language's own space before any training.
+"""
+
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vsearch.training.backbone import CLASSES, FEATURES, Lite2
+from vsearch.training.minilm import WIDTH, MiniLM
+
+DIM = 512
+CONSE_SCALE = 20.0
+"""Brings the ConSE vector to the size of the features beside it."""
+
+
+class Head(nn.Module):
+    """[N, inner] -> [N, 512], not normalised."""
+
+    def __init__(self, inner: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.linear = nn.Linear(inner, DIM)
+        self.hidden = nn.Linear(inner, hidden)
+        self.out = nn.Linear(hidden, DIM)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(x)
+        return cast(Tensor, self.linear(x) + self.out(self.drop(F.relu(self.hidden(x)))))
+
+
+class PictureTower(nn.Module):
+    """Pooled features, or the cached map before the last blocks, to unit frame vectors [N, 512]."""
+
+    class_vectors: Tensor
+    fc_weight: Tensor
+    fc_bias: Tensor
+
+    def __init__(self, backbone: Lite2, class_vectors: Tensor, hidden: int = 512, dropout: float = 0.4) -> None:
+        """class_vectors [1000, 384]: unit sentence vectors of ImageNet's class names."""
+        super().__init__()
+        self.tail = copy.deepcopy(backbone)
+        del self.tail.stem, self.tail.fc
+        self.register_buffer("class_vectors", class_vectors)
+        self.register_buffer("fc_weight", backbone.fc.weight.detach().clone())
+        self.register_buffer("fc_bias", backbone.fc.bias.detach().clone())
+        assert self.fc_weight.shape == (CLASSES, FEATURES)
+        self.head = Head(FEATURES + WIDTH, hidden, dropout)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """features [N, 1280] -> [N, 512], unit length."""
+        posterior = torch.softmax(F.linear(features, self.fc_weight, self.fc_bias), dim=-1)
+        conse = CONSE_SCALE * (posterior @ self.class_vectors)
+        return F.normalize(self.head(torch.cat([features, conse], dim=-1)), dim=-1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """maps [N, 208, 9, 9] -> [N, 512], unit length."""
+        return self.embed(self.tail.tail(maps))
+
+
+class TextTower(nn.Module):
+    """Sentence vectors, or word pieces, to unit vectors [Q, 512]."""
+
+    def __init__(self, encoder: MiniLM, hidden: int = 512, dropout: float = 0.4) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = Head(WIDTH, hidden, dropout)
+
+    def embed(self, sentence: Tensor) -> Tensor:
+        """sentence [Q, 384], unit length -> [Q, 512], unit length. Scaled to unit variance first, like the features."""
+        return F.normalize(self.head(sentence * WIDTH**0.5), dim=-1)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.embed(F.normalize(self.encoder(input_ids, attention_mask), dim=-1))
+
+
+def pool_frames(frames: Tensor, mask: Tensor) -> Tensor:
+    """Unit frame vectors [B, T, 512] and their validity [B, T] -> unit video vectors [B, 512] (mean)."""
+    return F.normalize((frames * mask[:, :, None]).sum(1), dim=-1)

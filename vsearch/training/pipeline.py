@@ -1,0 +1,165 @@
+"""The whole way, wired top to bottom: sets, features, stages of training, export, checks, card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from vsearch.training.backbone import SIZE, load_lite2
+from vsearch.training.card import Findings, write_card
+from vsearch.training.check import Folder, milliseconds_a_frame
+from vsearch.training.data import PictureSet, load_captioned, load_training_sets
+from vsearch.training.export import Shipped, export_features, export_folder, picture_session
+from vsearch.training.features import cache_name, extract
+from vsearch.training.heads import DIM, PictureTower, TextTower
+from vsearch.training.imagenet import CLASS_NAMES
+from vsearch.training.metrics import in_line
+from vsearch.training.minilm import Tokens, encode_sentences, load_minilm
+from vsearch.training.prepare import prepare_set
+from vsearch.training.train import WEIGHTS, Recipe, Towers, describe, evaluate, train
+
+STAGES: tuple[tuple[str, Recipe], ...] = (
+    ("heads", Recipe()),
+    ("text", Recipe(steps=300, batch=320, head_rate=2e-4, text_rate=1e-4, warm_up=0.1)),
+    ("text again", Recipe(steps=240, batch=320, head_rate=2e-4, text_rate=1e-4, warm_up=0.1, seed=2)),
+)
+"""Chosen on the validation split: see docs/experiments.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says."""
+
+    data: Path
+    out: Path
+    cache: Path
+    held: tuple[str, ...]
+    """Validation video ids."""
+    added: tuple[tuple[str, Path, Path], ...] = ()
+    """More sets: name, pictures, captions."""
+    share: float = 0.05
+    views: int = 3
+    seed: int = 1
+    threads: int = 2
+    version: str = "1"
+
+
+class Follow(Protocol):
+    """Told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
+
+
+def extract_all(settings: Settings, sets: list[PictureSet], follow: Follow) -> None:
+    """Every view of every set that the cache does not hold yet, the plain view of all sets first."""
+    backbone = settings.cache / "backbone.onnx"
+    if not backbone.exists():
+        export_features(load_lite2(), backbone)
+    for view in range(settings.views):
+        for pictures in sets if view == 0 else sets[:1]:  # crops pay where the ranking is decided, and cost time
+            total = len(pictures.pictures)
+            stage = f"{cache_name(pictures)}, view {view + 1}"
+            extract(
+                settings.cache,
+                pictures,
+                backbone,
+                view=view,
+                threads=settings.threads,
+                seed=settings.seed,
+                progress=lambda done, stage=stage, total=total: follow(stage, done, total),  # type: ignore[misc]
+            )
+
+
+def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
+    """The stages with this run's seed, views and added sets."""
+    weights = WEIGHTS | {name: settings.share for name, _, _ in settings.added}
+    for name, recipe in STAGES:
+        yield name, replace(recipe, seed=settings.seed + recipe.seed - 1, views=settings.views, weights=weights)
+
+
+def build(settings: Settings, follow: Follow) -> list[str]:
+    """Run everything and return the lines worth reading. Raises VsearchError where the data is not usable."""
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    sets, validation, labelled = load_training_sets(settings.data, settings.held)
+    sets += [load_captioned(name, images, table) for name, images, table in settings.added]
+    extract_all(settings, sets, follow)
+
+    encoder, tokens, backbone = load_minilm(), Tokens(), load_lite2()
+    follow("sentences", 0, len(sets))
+    prepared = []
+    for number, pictures in enumerate(sets, 1):
+        prepared.append(prepare_set(pictures, settings.cache, encoder, tokens))
+        follow("sentences", number, len(sets))
+    held = prepare_set(validation, settings.cache, encoder, tokens)
+    held_labels = [prepare_set(pictures, settings.cache, encoder, tokens) for pictures in labelled]
+
+    class_vectors = encode_sentences(encoder, tokens, CLASS_NAMES).clone()
+    torch.manual_seed(settings.seed)
+    towers = Towers(PictureTower(backbone, class_vectors), TextTower(encoder))
+    lines = []
+    recipe_lines = []
+    reference: dict[str, float] = {}
+    lineage = hashlib.sha256(repr([(p.name, len(p.items), len(p.pictures)) for p in sets]).encode())
+    for name, recipe in stages_of(settings):
+        total = recipe.steps
+        lineage.update(repr(recipe).encode())  # a stage is resumed only where everything before it was the same
+        train(
+            towers,
+            prepared,
+            recipe,
+            checkpoint=settings.cache / f"stage-{name.replace(' ', '-')}-{lineage.hexdigest()[:12]}.pt",
+            progress=lambda step, loss, name=name, total=total: follow(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
+        )
+        reference = evaluate(towers, held, held_labels)
+        lines.append(f"after {name}: {in_line(reference)}")
+        recipe_lines.append(f"{name}: {describe(recipe)}")
+
+    scale = float(towers.log_scale.detach().exp())
+    export_folder(settings.out, backbone, towers, Shipped(settings.version, scale))
+    lines += check_and_describe(settings, validation, labelled, sets, reference, recipe_lines)
+    return lines
+
+
+def check_and_describe(
+    settings: Settings,
+    validation: PictureSet,
+    labelled: list[PictureSet],
+    sets: list[PictureSet],
+    reference: dict[str, float],
+    recipe_lines: list[str],
+) -> list[str]:
+    """Measure the exported folder by itself and write its card."""
+    folder = Folder(settings.out, SIZE, settings.threads)
+    shipped = folder.retrieve(validation)
+    labels = {p.name: (folder.classify(p), len({item.label for item in p.items})) for p in labelled}
+    photographs = folder.photographs()
+    files = json.loads((settings.out / "config.json").read_text(encoding="utf-8"))["sha256"]
+    milliseconds = milliseconds_a_frame(picture_session(settings.out / "image.onnx", threads=1), SIZE)
+    found = Findings(
+        version=settings.version,
+        dim=DIM,
+        size=SIZE,
+        megabytes=sum((settings.out / name).stat().st_size for name in files) / 1e6,
+        gallery=len(validation.items),
+        shipped=shipped,
+        reference=reference,
+        labels=labels,
+        photographs=photographs,
+        milliseconds=milliseconds,
+        sets={p.name: (len(p.items), sum(len(item.captions) for item in p.items)) for p in sets},
+        recipe=tuple(recipe_lines),
+        command=f"python -m vsearch.training --data DIR --out DIR --views {settings.views} --seed {settings.seed}",
+    )
+    write_card(settings.out / "README.md", found)
+    return [
+        f"shipped: {in_line(shipped)}",
+        "labels: " + in_line({name: accuracy for name, (accuracy, _) in labels.items()}),
+        f"photographs: {photographs}",
+        f"{milliseconds:.1f} ms of CPU a frame; {found.megabytes:.1f} MB",
+    ]

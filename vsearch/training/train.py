@@ -1,0 +1,339 @@
+"""Training: one set a batch, heads first, then as much of the towers as the recipe says.
+
+A step is a function of (seed, step number) alone: its batch, its augmentation and its dropout are drawn from generators
+seeded with both. So a run that was interrupted and resumed is the run that was not.
+"""
+
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vsearch.training.backbone import CUT
+from vsearch.training.data import PictureSet
+from vsearch.training.features import Cache
+from vsearch.training.heads import PictureTower, TextTower, pool_frames
+from vsearch.training.losses import itc, positive_targets, soft_targets
+from vsearch.training.metrics import retrieval, top1
+from vsearch.training.minilm import pad
+
+WEIGHTS = {
+    "msrvtt": 0.62,
+    "flickr8k": 0.14,
+    "coco": 0.05,
+    "youcook2": 0.03,
+    "actions": 0.04,
+    "events": 0.04,
+    "sports": 0.04,
+    "places": 0.04,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One stage of training. Learning rates of 0 leave a part frozen."""
+
+    steps: int = 480
+    batch: int = 512
+    head_rate: float = 7e-4
+    text_rate: float = 0.0
+    """Of the sentence encoder's layers; its word table stays as it is, so that rare words keep their meaning."""
+    tail_rate: float = 0.0
+    """Of the picture backbone's last blocks."""
+    weight_decay: float = 0.1
+    warm_up: float = 0.3
+    """Share of the steps in which the rate rises (one-cycle)."""
+    soft_share: float = 0.3
+    soft_temperature: float = 0.05
+    mix: float = 0.4
+    """Beta parameter of the mixture of two captions of one item; 0 mixes none. Frozen sentences only."""
+    keep_frame: float = 0.7
+    views: int = 4
+    """Views of the cache that training draws from."""
+    ema: float = 0.0
+    """Decay of the averaged weights that evaluation and export use; 0 averages none."""
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    seed: int = 1
+    """Stages of one run need different ones, or they see the same batches."""
+
+
+def describe(recipe: Recipe) -> str:
+    """One paragraph that says what a stage did."""
+    rates = (("heads", recipe.head_rate), ("sentence encoder", recipe.text_rate), ("last blocks", recipe.tail_rate))
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in recipe.weights.items())
+    return (
+        f"{recipe.steps} batches of up to {recipe.batch} items, one set a batch ({shares}); AdamW, one-cycle, "
+        f"{', '.join(f'{part} {rate:g}' for part, rate in rates if rate)}, weight decay {recipe.weight_decay:g}; soft "
+        f"targets {recipe.soft_share:g} at temperature {recipe.soft_temperature:g}; "
+        f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not recipe.text_rate else ''}"
+        f"frames kept {recipe.keep_frame:.0%}, up to {recipe.views} views; seed {recipe.seed}."
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetData:
+    """A set with everything that a step needs of it."""
+
+    pictures: PictureSet
+    cache: Cache
+    sentences: Tensor
+    """[C, 384] float16: frozen sentence vectors of all captions, item by item."""
+    first: NDArray[np.int64]
+    """[items + 1]: where each item's captions start in `sentences` and `ids`."""
+    ids: Sequence[Sequence[int]]
+    """Word pieces of all captions."""
+
+
+class Towers(nn.Module):
+    """Both towers and the learned temperature."""
+
+    def __init__(self, picture: PictureTower, text: TextTower) -> None:
+        super().__init__()
+        self.picture, self.text = picture, text
+        self.tuned_picture = False
+        """The last blocks were trained: the cached features no longer speak for them, the cached maps do."""
+        self.tuned_text = False
+        """The sentence encoder was trained: the frozen sentence vectors no longer speak for it."""
+        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B items of one set, drawn."""
+
+    items: NDArray[np.int64]
+    places: NDArray[np.int64]
+    """[B, T] pictures, padded with the first."""
+    views: NDArray[np.int64]
+    mask: Tensor
+    """[B, T]."""
+    captions: NDArray[np.int64]
+    """[B, 2] rows of `SetData.sentences`."""
+    mixture: Tensor
+    """[B, 1]: weight of the first caption."""
+    labels: Tensor
+
+
+def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator, *, mixing: bool) -> Batch:
+    """Items without repetition; of each, two captions and a random part of its frames in random views."""
+    items = data.pictures.items
+    chosen = np.sort(rng.permutation(len(items))[: recipe.batch])
+    longest = max(len(items[i].pictures) for i in chosen)
+    places = np.zeros((len(chosen), longest), np.int64)
+    mask = np.zeros((len(chosen), longest), np.float32)
+    captions = np.zeros((len(chosen), 2), np.int64)
+    for row, index in enumerate(chosen):
+        own = np.array(items[index].pictures)
+        own = own[data.cache.readable[own]] if data.cache.readable[own].any() else own
+        kept = own[rng.random(len(own)) < recipe.keep_frame]
+        kept = kept if len(kept) else rng.choice(own, 1)
+        places[row, : len(kept)], mask[row, : len(kept)] = kept, 1
+        count = len(items[index].captions)
+        captions[row] = data.first[index] + rng.integers(0, count, 2)
+    views = rng.integers(0, min(recipe.views, data.cache.features.shape[1]), places.shape)
+    mixture = rng.beta(recipe.mix, recipe.mix, (len(chosen), 1)) if mixing else np.ones((len(chosen), 1))
+    labels = torch.tensor([items[i].label for i in chosen])
+    return Batch(chosen, places, views, torch.from_numpy(mask), captions, torch.from_numpy(mixture).float(), labels)
+
+
+def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
+    """[B, 512]. Tuned last blocks run on the cached maps; of frozen ones the cached output is used."""
+    valid = batch.mask.bool().numpy()
+    places, views = batch.places[valid], batch.views[valid]
+    if towers.tuned_picture:
+        maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
+        frames = towers.picture(torch.from_numpy(maps).float())
+    else:
+        frames = towers.picture.embed(torch.from_numpy(data.cache.features[places, views]).float())
+    table = torch.zeros(*valid.shape, frames.shape[-1])
+    table[torch.from_numpy(valid)] = frames.float()
+    return pool_frames(table, batch.mask)
+
+
+def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) -> Tensor:
+    """Word pieces to [Q, 512], in chunks of like length: padded to the longest of all, most work were padding."""
+    order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+    parts = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    vectors = torch.cat([towers.text(*pad([ids[place] for place in part])) for part in parts])
+    return vectors[torch.tensor(order).argsort()]
+
+
+def step_loss(towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator) -> Tensor:
+    """The loss of one drawn batch of one set."""
+    batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text)
+    first, second = (data.sentences[torch.from_numpy(batch.captions[:, i])].float() for i in (0, 1))
+    mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1)
+    if towers.tuned_text:
+        text = text_vectors(towers, [data.ids[row] for row in batch.captions[:, 0]]).float()
+    else:
+        text = towers.text.embed(mixed)
+    video = video_vectors(towers, data, batch)
+    targets = positive_targets(batch.labels)
+    targets = soft_targets(targets, mixed, recipe.soft_share, recipe.soft_temperature)
+    return itc(text, video, targets, towers.log_scale.exp().clamp(max=100))
+
+
+def parameter_groups(towers: Towers, recipe: Recipe) -> list[dict[str, Any]]:
+    """What is trained, at which rate; the rest is frozen. Biases, norms and the temperature do not decay."""
+    rates = {"picture.head": recipe.head_rate, "text.head": recipe.head_rate, "log_scale": recipe.head_rate}
+    rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate}
+    groups: dict[tuple[float, float], list[Any]] = {}
+    for name, parameter in towers.named_parameters():
+        rate = next(rate for prefix, rate in rates.items() if name.startswith(prefix))
+        below_cut = name.startswith("picture.tail.blocks.") and int(name.split(".")[3]) < CUT
+        frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
+        parameter.requires_grad_(bool(rate) and not below_cut and not frozen_words)
+        if parameter.requires_grad:
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def _set_mode(towers: Towers, recipe: Recipe) -> None:
+    """Dropout on; batch normalisation keeps its ImageNet statistics, which a small batch would spoil."""
+    towers.train()
+    towers.picture.tail.eval()
+    towers.text.encoder.train(bool(recipe.text_rate))
+
+
+def rate_factor(step: int, recipe: Recipe) -> float:
+    """One-cycle: a cosine up from 1/25 to 1, then a cosine down to 0."""
+    rise = max(1.0, recipe.warm_up * recipe.steps)
+    if step < rise:
+        return 1 - (1 - 1 / 25) * (1 + math.cos(math.pi * step / rise)) / 2
+    return (1 + math.cos(math.pi * (step - rise) / max(1.0, recipe.steps - rise))) / 2
+
+
+def train(
+    towers: Towers,
+    sets: Sequence[SetData],
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    save_every: int = 50,
+    progress: Callable[[int, float], None] = lambda step, loss: None,
+    stop_at: int | None = None,
+) -> None:
+    """Train in place; at the end (or at `stop_at`) the towers hold the averaged weights if the recipe averages.
+
+    checkpoint: written every `save_every` steps and read back when it exists and is of the same recipe.
+    """
+    towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
+    towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate)
+    groups = parameter_groups(towers, recipe)
+    optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    rates = [group["lr"] for group in groups]
+    trained = [(n, p) for n, p in towers.named_parameters() if p.requires_grad]
+    average = {name: p.detach().clone() for name, p in trained} if recipe.ema else {}
+    chances = np.array([recipe.weights.get(data.pictures.name, 0.0) for data in sets])
+    chances = chances / chances.sum()
+    start = 0
+    if checkpoint is not None and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["recipe"] == _plain(recipe):
+            towers.load_state_dict(state["towers"])
+            optimiser.load_state_dict(state["optimiser"])
+            average, start = state["average"], state["step"]
+    _set_mode(towers, recipe)
+    use_bf16 = (towers.tuned_text or towers.tuned_picture) and has_fast_bf16()
+    for step in range(start, min(recipe.steps, stop_at or recipe.steps)):
+        rng = np.random.default_rng((recipe.seed, step))
+        torch.manual_seed(int(rng.integers(2**31)))
+        data = sets[int(rng.choice(len(sets), p=chances))]
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * rate_factor(step, recipe)
+        with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16):
+            loss = step_loss(towers, data, recipe, rng)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
+        optimiser.step()
+        decay = min(recipe.ema, (step + 1) / (step + 10))
+        for name, parameter in trained if average else ():
+            average[name].lerp_(parameter.detach(), 1 - decay)
+        progress(step + 1, float(loss.detach()))
+        if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 in (recipe.steps, stop_at)):
+            state = {
+                "recipe": _plain(recipe),
+                "towers": towers.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "average": average,
+                "step": step + 1,
+            }
+            partial = checkpoint.with_suffix(".part")
+            torch.save(state, partial)
+            partial.replace(checkpoint)
+    if average:
+        with torch.no_grad():
+            for name, parameter in trained:
+                parameter.copy_(average[name])
+    towers.eval()
+
+
+def has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and "amx_bf16" in flags.read_text()
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return {f.name: dict(v) if isinstance(v := asdict(recipe)[f.name], Mapping) else v for f in fields(recipe)}
+
+
+@torch.inference_mode()
+def all_frames(towers: Towers, data: SetData) -> Tensor:
+    """Every item of a set, all its frames as the product sees them (view 0): [items, 512]."""
+    items = data.pictures.items
+    vectors = []
+    for start in range(0, len(items), 128):
+        part = items[start : start + 128]
+        longest = max(len(item.pictures) for item in part)
+        places = np.zeros((len(part), longest), np.int64)
+        mask = np.zeros((len(part), longest), np.float32)
+        for row, item in enumerate(part):
+            places[row, : len(item.pictures)], mask[row, : len(item.pictures)] = item.pictures, 1
+        nothing = torch.zeros(0)
+        batch = Batch(
+            places[:, 0], places, np.zeros_like(places), torch.from_numpy(mask), places[:, :0], nothing, nothing
+        )
+        vectors.append(video_vectors(towers, data, batch))
+    return torch.cat(vectors)
+
+
+@torch.inference_mode()
+def all_captions(towers: Towers, data: SetData) -> Tensor:
+    """Every caption of a set: [captions, 512]."""
+    if not towers.tuned_text:
+        return towers.text.embed(data.sentences.float())
+    return text_vectors(towers, data.ids)
+
+
+def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData]) -> dict[str, float]:
+    """Text-to-video on the validation split, then zero-shot top-1 of each labelled set (templates averaged)."""
+    towers.eval()
+    similarity = all_captions(towers, validation) @ all_frames(towers, validation).T
+    found = retrieval(similarity.numpy())
+    for data in labelled:
+        items = data.pictures.items
+        rows: dict[int, slice] = {}
+        for place, item in enumerate(items):
+            rows.setdefault(item.label, slice(int(data.first[place]), int(data.first[place + 1])))
+        captions = all_captions(towers, data)
+        phrases = torch.stack([captions[rows[label]].mean(0) for label in sorted(rows)])
+        order = {label: column for column, label in enumerate(sorted(rows))}
+        truth = np.array([order[item.label] for item in items])
+        scores = all_frames(towers, data) @ F.normalize(phrases, dim=-1).T
+        found[data.pictures.name] = top1(scores.numpy(), truth)
+    return found
