@@ -21,11 +21,11 @@ DATA ?= ../shared/data
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs bench eval clean
+.PHONY: help demo test kills train-test lint format docs bench eval clean
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | \
-	while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+	while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: $(DEMO_NEEDS) ## install, index a small corpus (or VIDEOS=folder), answer three queries
 ifdef VIDEOS
@@ -47,6 +47,12 @@ endif
 
 test: $(VENV)/.installed-test ## install what tests need and run them
 	@$(BIN)/python -m pytest
+
+kills: $(VENV)/.installed-test ## kill whole runs and single writes 50 times each
+	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py
+
+train-test: $(VENV)/.installed-train ## also the tests that need torch (several GB with CUDA)
+	@$(BIN)/python -m pytest tests/models tests/training
 
 lint: $(VENV)/.installed-test ## ruff, formatting, strict types
 	@$(BIN)/ruff check .
@@ -89,6 +95,7 @@ demo/videos/SOURCES.txt: $(VENV)/.installed-demo vsearch/demo.py
 $(VENV)/.installed-base: EXTRAS :=
 $(VENV)/.installed-demo: EXTRAS := [demo]
 $(VENV)/.installed-test: EXTRAS := [dev,demo]
+$(VENV)/.installed-train: EXTRAS := [dev,demo,train]
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@

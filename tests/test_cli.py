@@ -97,6 +97,12 @@ def test_dry_run_makes_no_library(vsearch: Vsearch, footage: Path, tmp_path: Pat
     assert not (tmp_path / "library").exists()
 
 
+def test_dry_run_leaves_an_empty_folder_empty(vsearch: Vsearch, footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    assert vsearch("index", footage, "--dry-run").code == 0
+    assert list((tmp_path / "library").iterdir()) == []
+
+
 def test_a_query_finds_the_scene_and_its_time(vsearch: Vsearch, indexed: Path) -> None:
     hits = vsearch("query", "something red", "--json").json
     assert hits[0] == {
@@ -122,7 +128,6 @@ def test_the_table_can_be_cut_and_searched(vsearch: Vsearch, indexed: Path) -> N
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (("-k", 1), {"sea.mkv", "flags.mp4"}),
         (("--path", "*.mkv"), {"sea.mkv"}),
         (("--path", "*/holiday/*"), {"sea.mkv", "lawn.mp4"}),
         (("--min-duration", "2.5"), {"sea.mkv"}),
@@ -133,9 +138,11 @@ def test_the_table_can_be_cut_and_searched(vsearch: Vsearch, indexed: Path) -> N
 )
 def test_filters(vsearch: Vsearch, indexed: Path, options: tuple[object, ...], names: set[str]) -> None:
     hits = vsearch("query", "blue", "--json", *options).json
-    found = {Path(hit["video"]).name for hit in hits}
-    assert found <= names
-    assert bool(found) == bool(names)
+    assert {Path(hit["video"]).name for hit in hits} == names
+
+
+def test_at_most_k_hits(vsearch: Vsearch, indexed: Path) -> None:
+    assert [hit["rank"] for hit in vsearch("query", "blue", "-k", 2, "--json").json] == [1, 2]
 
 
 def test_at_most_so_many_scenes_of_one_file(vsearch: Vsearch, indexed: Path) -> None:
@@ -150,7 +157,7 @@ def test_status(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     assert (state["videos"], state["scenes"]) == (3, 4)
     assert [Path(failure["path"]).name for failure in state["failures"]] == ["torn.mp4"]
     shown = vsearch("status").out
-    assert "3 in 3 files, 8.0 seconds" in shown and "fake, visual: 4 vectors of 8 dimensions" in shown
+    assert "3 in 3 files, 8.0 seconds" in shown and "fake (fake-col), visual: 4 vectors of 8 dimensions" in shown
     assert "torn.mp4" in shown
 
 
@@ -160,6 +167,13 @@ def test_remove_forgets_a_folder_and_nothing_else(vsearch: Vsearch, indexed: Pat
     assert (indexed / "holiday" / "sea.mkv").exists()
     again = vsearch("remove", indexed / "holiday")
     assert again.code == 1 and "is in the library" in one_line(again.err)
+
+
+def test_remove_takes_a_path_however_it_is_spelt(
+    vsearch: Vsearch, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(indexed / "holiday")
+    assert vsearch("remove", "../flags.mp4", "--json").json["videos"] == 1
 
 
 def test_verify_finds_and_repairs(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
@@ -198,7 +212,12 @@ def test_open_plays_the_first_hit(vsearch: Vsearch, indexed: Path, monkeypatch: 
         (("query", "red", "--since", "yesterday"), "--since takes a date"),
         (("query", "red", "--since", "2025-01-02", "--until", "2025-01-01"), "Nothing can lie between"),
         (("query", "red", "--min-duration", "nan"), "shortest duration"),
+        (("query", "red", "--until", "9999-12-31"), "end of time"),
         (("query", "red", "--model", "fakee"), "did you mean fake"),
+        (("query", "red", "--model", "no/such"), "no model folder"),
+        (("query", "red", "--library", ""), "paths is empty"),
+        (("remove", ""), "paths is empty"),
+        (("index", ""), "paths is empty"),
         (("query", "red", "--library", "nowhere"), "nowhere"),
         (("status", "--library", "nowhere"), "nowhere"),
         (("verify", "--library", "nowhere"), "nowhere"),
@@ -280,6 +299,27 @@ def test_a_library_of_another_model_says_which(vsearch: Vsearch, indexed: Path, 
     catalog.close()
     ran = vsearch("query", "red")
     assert ran.code == 1 and "--model other" in one_line(ran.err)
+
+
+def test_what_the_model_has_not_encoded_yet_is_said(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
+    assert vsearch("query", "red").err == ""
+    with sqlite3.connect(tmp_path / "library" / "catalog.db") as catalog:
+        catalog.execute("UPDATE spaces SET model = 'other', fingerprint = 'f'")
+    catalog.close()
+    vsearch("index", indexed / "flags.mp4")
+    ran = vsearch("query", "red")
+    assert len(ran.out.splitlines()) == 3 and "2 videos are not encoded" in one_line(ran.err)
+
+
+@pytest.mark.parametrize("variable", ["VSEARCH_LIBRARY", "VSEARCH_MODEL"])
+def test_an_empty_variable_is_an_unset_one(
+    vsearch: Vsearch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "")
+    ran = vsearch("status")
+    assert ran.code == 1 and "no library at" in ran.err
+    assert f"{tmp_path}:" not in ran.err and list(tmp_path.iterdir()) == []
 
 
 def test_a_newer_library_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:

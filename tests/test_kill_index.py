@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,21 +34,33 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         # Other bytes behind the end are other content, and no decoder minds.
         (folder / f"{number:03d}.mp4").write_bytes(clip + b"\0" * number)
     before: set[Path] = set()
-    for _ in range(KILLS):
+    kills = amid = 0
+    while kills < KILLS:
         # The first moments are imports: let most kills fall into the work.
-        kill_after(chance.uniform(0.2, 3.0), folder, path)
-        before = check(path, before)
+        if kill_after(chance.uniform(0.2, 3.0), folder, path):
+            kills += 1
+            held = check(path, before)
+            amid += before < held < set(folder.iterdir())
+            before = held
+        else:  # it was done before it could be killed: begin again
+            assert check(path, before) == set(folder.iterdir())
+            shutil.rmtree(path)
+            before = set()
     subprocess.run([*COMMAND, "--library", path, folder], check=True)
     assert check(path, before) == set(folder.iterdir())
+    print(f"{kills} kills, {amid} of them between the first and the last video of a run")
 
 
-def kill_after(seconds: float, folder: Path, library: Path) -> None:
+def kill_after(seconds: float, folder: Path, library: Path) -> bool:
+    """False: the run ended by itself before."""
     running = subprocess.Popen([*COMMAND, "--library", library, folder], start_new_session=True)
     try:
-        running.wait(seconds)
+        assert running.wait(seconds) == 0
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
+        return True
+    return False
 
 
 def check(path: Path, before: set[Path]) -> set[Path]:

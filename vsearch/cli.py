@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
 from vsearch import __version__
-from vsearch.errors import PathError, QueryError, VsearchError
+from vsearch.errors import LibraryMissing, PathError, QueryError, VsearchError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +35,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# Paths are taken as plain text: Typer's own checks would end a command where one of many paths cannot be read, and
+# would read an empty text (an unset shell variable) as the current folder.
 LibraryOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--library", "-l", help="The library's folder.", show_default="VSEARCH_LIBRARY, else your data folder"
     ),
@@ -57,7 +61,7 @@ def root(
 
 @app.command()
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
+    paths: Annotated[list[str], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
     library: LibraryOption = None,
     model: ModelOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
@@ -71,26 +75,24 @@ def index(
     from indexer import Indexer, IndexOptions
     from indexer.options import available_cores
     from indexer.report import IndexReporter, closing
-    from vsearch.library import Library
     from vsearch.models.registry import load_model
 
+    given = _paths(paths)
     settings = _settings(library, model)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
     encoder = load_model(settings.model, models=settings.models, threads=threads)
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
     reporter = IndexReporter(_console(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
-    with tempfile.TemporaryDirectory() as scratch:
-        # A dry run of somebody who has no library yet looks at an empty one, and leaves none behind.
-        missing = dry_run and not settings.library.exists()
-        where = Path(scratch) / "library" if missing else settings.library
-        with Library.open(where, create=True) as opened, reporter:
-            try:
-                for event in Indexer(opened, encoder, options).index(paths):
-                    reporter.show(event)
-            except KeyboardInterrupt:
-                typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
-                raise typer.Exit(130) from None
+    with ExitStack() as stack:
+        opened = stack.enter_context(_open_to_look(settings, stack) if dry_run else _open(settings, create=True))
+        stack.enter_context(reporter)
+        try:
+            for event in Indexer(opened, encoder, options).index(given):
+                reporter.show(event)
+        except KeyboardInterrupt:
+            typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+            raise typer.Exit(130) from None
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -159,6 +161,7 @@ def query(
 
         engine = SearchEngine(opened, load_model(settings.model, models=settings.models, threads=settings.threads))
         hits = engine.search(asked)
+        missing = engine.missing_videos()
     if as_json:
         _print_json([hit.as_json() for hit in hits])
     elif hits:
@@ -167,6 +170,12 @@ def query(
         _console().print(hits_table(hits, Path.cwd()))
     else:
         _console(stderr=True).print("No scene was found: nothing is indexed here, or nothing passes the filters.")
+    if missing:
+        _console(stderr=True).print(
+            f"{missing} videos are not encoded with this model yet and were not searched: "
+            "run `vsearch index` with it on their folders.",
+            soft_wrap=True,
+        )
     if open_first and hits:
         from vsearch.player import play
 
@@ -192,13 +201,15 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.", show_default=False)],
+    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all below them.", show_default=False)],
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Forget videos. The files themselves are not touched."""
+    from indexer.discover import absolute
+
+    roots = [absolute(path) for path in _paths(paths)]
     with _open(_settings(library, None)) as opened:
-        roots = [path.expanduser().absolute() for path in paths]
         known = {root: opened.files(under=root) for root in roots}
         unknown = [root for root, files in known.items() if not files]
         if unknown:
@@ -266,19 +277,40 @@ def main() -> NoReturn:
         from vsearch.report import readable
 
         print(f"vsearch: {readable(str(error))}", file=sys.stderr)
+    except OSError as error:  # the system refuses something that no room foresaw: say what, not where in the code
+        from vsearch.report import readable
+
+        where = f" ({readable(str(error.filename))})" if error.filename else ""
+        print(f"vsearch: the system says: {error.strerror or error}{where}", file=sys.stderr)
     sys.exit(1)
 
 
-def _settings(library: Path | None, model: str | None) -> Settings:
+def _paths(texts: Sequence[str]) -> list[Path]:
+    if not all(texts):
+        raise PathError("One of the paths is empty: an unset variable, perhaps? The current folder is called `.`")
+    return [Path(text).expanduser() for text in texts]
+
+
+def _settings(library: str | None, model: str | None) -> Settings:
     from vsearch.settings import read_settings
 
-    return read_settings(library=library, model=model)
+    return read_settings(library=None if library is None else _paths([library])[0], model=model)
 
 
-def _open(settings: Settings) -> Library:
+def _open(settings: Settings, *, create: bool = False) -> Library:
     from vsearch.library import Library
 
-    return Library.open(settings.library)
+    return Library.open(settings.library, create=create)
+
+
+def _open_to_look(settings: Settings, stack: ExitStack) -> Library:
+    """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
+    from vsearch.library import Library
+
+    try:
+        return _open(settings)
+    except LibraryMissing:
+        return Library.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -304,5 +336,9 @@ def _date(text: str | None, option: str, *, end_of_day: bool = False) -> datetim
         when = datetime.fromisoformat(text)
     except ValueError as error:
         raise QueryError(f"{option} takes a date such as 2024-05-31 or 2024-05-31T18:00, not {text!r}.") from error
-    whole_day = len(text) <= len("2024-05-31")
-    return when + timedelta(days=1) if end_of_day and whole_day else when
+    if not (end_of_day and len(text) <= len("2024-05-31")):
+        return when
+    try:
+        return when + timedelta(days=1)
+    except OverflowError as error:
+        raise QueryError(f"{option} {text} lies at the end of time: leave it out.") from error

@@ -109,8 +109,9 @@ def status_table(state: LibraryStatus) -> Table:
     for row in state.spaces:
         space = row.space
         whole = "" if row.videos == state.videos else f" ({state.videos - row.videos} videos are still to be encoded)"
-        said = f"{space.model}, {space.channel}: {row.vectors} vectors of {space.dim} dimensions{whole}"
-        table.add_row("space", Text(readable(said)))
+        # Two versions of one model have the same name.
+        name = f"{space.model} ({space.fingerprint[:8]}), {space.channel}"
+        table.add_row("space", Text(readable(f"{name}: {row.vectors} vectors of {space.dim} dimensions{whole}")))
     table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
     table.add_row("failures", str(len(state.failures)))
     return table

@@ -22,7 +22,7 @@ def data_folder() -> Path:
 class Settings(BaseSettings):
     """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_THREADS, VSEARCH_MODELS."""
 
-    model_config = SettingsConfigDict(env_prefix="VSEARCH_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VSEARCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     library: Path = Field(default_factory=lambda: data_folder() / "library")
     """The folder that holds catalog.db and its snapshots."""
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     """A model's name or the path of a model folder."""
     models: Path = Field(default_factory=lambda: data_folder() / "models")
     """Where a person keeps model folders, to call them by name."""
-    threads: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0, le=256)
     """Threads for the model; 0 leaves the choice to the program."""
 
 
@@ -46,5 +46,6 @@ def read_settings(library: Path | None = None, model: str | None = None) -> Sett
         first = error.errors()[0]
         name = "VSEARCH_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name} is set to {first['input']!r}: {first['msg']}.") from error
-    # A library is one place however it is spelt, and the working directory may change later.
-    return settings.model_copy(update={"library": settings.library.expanduser().absolute()})
+    # A folder is one place however it is spelt, and the working directory may change later.
+    folders = {name: getattr(settings, name).expanduser().absolute() for name in ("library", "models")}
+    return settings.model_copy(update=folders)

@@ -142,6 +142,13 @@ def read_config(folder: Path) -> FolderConfig:
     return config
 
 
+def check_files(folder: Path, config: FolderConfig) -> None:
+    """Whether every file is there; their checksums are read when they are loaded. Raises ModelDamaged."""
+    for name in config.files:
+        if not (folder / name).is_file():
+            raise ModelDamaged(f"Model folder {folder} lacks {name}: get the model again.")
+
+
 def _frames_graph(raw: dict[str, Any], max_frames: int) -> FramesGraph:
     graph = FramesGraph(str(raw["file"]), int(raw.get("max_frames", max_frames)))
     if graph.max_frames < 1:
@@ -159,6 +166,7 @@ class FolderModel:
         self._folder = folder
         self._threads = threads
         self.config = read_config(folder)
+        check_files(folder, self.config)
         self._space = Space(model=self.config.name, fingerprint=self.config.fingerprint, dim=self.config.dim)
         self._lock = threading.Lock()
         self._sessions: dict[str, Any] = {}

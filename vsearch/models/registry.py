@@ -1,13 +1,15 @@
 """A name -> what loads it.
 
-A name is looked up as the path of a model folder, then among the models that vsearch carries, then among the folders in
-the person's models folder, then among installed packages that offer the entry point group "vsearch.models" (each entry
-point is a function without arguments that returns the path of a model folder).
+A text with a slash is the path of a model folder. A word is looked up among the models that vsearch carries, then among
+the folders in the person's models folder, then among installed packages that offer the entry point group
+"vsearch.models" (each entry point is a function without arguments that returns the path of a model folder), and last as
+a folder in the working directory: one that happens to be called "mini" never takes the place of the model of that name.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
@@ -52,12 +54,14 @@ def load_model(name: str = "mini", *, models: Path | None = None, threads: int =
         return FakeModel()
     from vsearch.models.folder import FolderModel
 
-    given = Path(name).expanduser()
-    if given.is_dir():
-        return FolderModel(given.absolute(), threads=threads)
     for known, folder, _ in _folders(models):
         if known == name:
             return FolderModel(folder, threads=threads)
+    given = Path(name).expanduser()
+    if name and os.path.isdir(given):  # noqa: PTH112 - False, not an error, where the path may not be looked at
+        return FolderModel(given.absolute(), threads=threads)
+    if given.name != name:
+        raise UnknownModel(f"There is no model folder at {name!r}.")
     names = [known for known, _, _ in _folders(models)] + [FAKE]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = (
@@ -68,13 +72,14 @@ def load_model(name: str = "mini", *, models: Path | None = None, threads: int =
 
 def list_models(models: Path | None = None) -> list[ModelInfo]:
     """Every model that load_model knows by name; a damaged one is listed with what is wrong."""
-    from vsearch.models.folder import read_config
+    from vsearch.models.folder import check_files, read_config
 
     rows = []
     for name, folder, source in _folders(models):
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) if folder.is_dir() else 0
         try:
             config = read_config(folder)
+            check_files(folder, config)
         except ModelDamaged as error:
             rows.append(ModelInfo(name, "?", 0, "?", size, source, str(folder), note=str(error)))
         else:

@@ -67,6 +67,12 @@ class SearchEngine:
         best = limit_per_video(candidates, query.per_video)[: query.k]
         return explain(whole_scenes(library, model, space, read[0], best))
 
+    def missing_videos(self) -> int:
+        """How many videos of the library this model has not encoded yet, and so cannot find."""
+        rows = [row for row in self._library.spaces() if row.space.channel == self._model.space.channel]
+        here = sum(row.videos for row in rows if row.space == self._model.space)
+        return max((row.videos for row in rows), default=here) - here
+
     def _has_vectors(self, space: Space) -> bool:
         known = [row.space for row in self._library.spaces() if row.space.channel == space.channel]
         if space in known:
