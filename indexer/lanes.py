@@ -38,6 +38,12 @@ class Lane:
     def probe(self, job: Job) -> None:
         self._ask(job, {"do": "probe", "path": str(job.stamp.path)})
 
+    def warm(self) -> None:
+        """Start the process, and have it import what it will need, before there is work for it."""
+        if self.process is None:
+            self.process, self._served = DecodingProcess(self._inbox), 0
+            self.process.ask({"do": "warm"})
+
     def hear(self, started: bool = False) -> None:
         """It has spoken: from now on only the plain limit holds, and that for opening the file if it only started."""
         self._silent, self._patience = 0.0, self._options.hang_seconds

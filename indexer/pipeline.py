@@ -114,6 +114,8 @@ class _Run:
                     self._discovered_all = True
                 elif isinstance(found, Job):
                     self._to_probe.append(found)
+                    if not self._options.dry_run:
+                        self._lanes[0].warm()  # while the file is probed
                 elif isinstance(found, Unchanged | Moved | Skipped):
                     yield found
             yield from self._hand_out()

@@ -2,7 +2,7 @@
 
 It is started by process.py and may be killed at any moment: it holds nothing that is not sent.
 
-Requests   {"do": "probe", "path"} and
+Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
            {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
 Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
@@ -24,6 +24,9 @@ from indexer.wire import Message, receive, send
 
 HEARTBEAT = 0.5
 """Seconds between signs of life."""
+
+LOOKAHEAD = 8
+"""Full-size frames that wait for the cut detector: a few megabytes each at most."""
 
 LAST_RESORT = 3600
 """Seconds without a step after which the process ends itself, should nobody be left to kill it. A thread in C counts
@@ -58,7 +61,9 @@ def _serve(request: Message, answers: BinaryIO) -> None:
     with open(os.devnull, "w") as silence:  # noqa: PTH123
         faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
         try:
-            if fields["do"] == "probe":
+            if fields["do"] == "warm":
+                _warm()
+            elif fields["do"] == "probe":
                 _probe(fields, answers)
             else:
                 _decode(fields, answers, silence)
@@ -77,6 +82,15 @@ def _serve(request: Message, answers: BinaryIO) -> None:
             faulthandler.cancel_dump_traceback_later()
 
 
+def _warm() -> None:
+    from indexer.decode import DEFAULT_DECODERS, find_decoder
+    from indexer.scenes import CutDetector
+
+    CutDetector()
+    find_decoder(DEFAULT_DECODERS[0])
+    import av  # noqa: F401
+
+
 def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
     import av  # noqa: F401 - imported before it says that it has started
 
@@ -91,6 +105,7 @@ def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
 
 
 def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
+    from indexer.ahead import ahead
     from indexer.decode import DecodeRequest, find_decoder
     from indexer.probe import Probed
     from indexer.sample import Sample, Sampler
@@ -117,7 +132,8 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
                 send(answers, {"is": "scene", "start": item.start, "end": item.end})
         return sent
 
-    frames = decode(request)
+    # Decoding goes on in FFmpeg's threads while this one scales frames and looks for cuts.
+    frames = ahead(decode(request), LOOKAHEAD)
     begun = spoke = armed = time.perf_counter()
     for frame in frames:
         picture = frame.small()
