@@ -88,7 +88,7 @@ def test_changelog_has_an_entry_for_this_version(project: dict[str, Any]) -> Non
 
 def test_readme_describes_every_extra(project: dict[str, Any]) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    table = set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))
     assert table == set(project["optional-dependencies"])
 
 
