@@ -138,14 +138,14 @@ def test_permission_is_tried_again(
         patch.setattr(Path, "open", refuse)
         _, summary = run(folder)
     assert [s.cause for s in summary.skipped] == ["it cannot be read: permission denied"]
-    assert library.failures == {}
+    assert library.failed == {}
     assert run(folder)[1].indexed == 1
 
 
 def test_a_file_that_grows_while_it_is_read(run: Run, folder: Path, library: DictLibrary) -> None:
     _, summary = run(folder, decoders=("tests.indexer.broken:meddles",))
     assert "changed while it was read" in summary.skipped[0].cause
-    assert not library.records and not library.failures
+    assert not library.records and not library.failed
     assert run(folder)[1].indexed == 1
 
 
@@ -179,7 +179,7 @@ def test_a_video_that_no_decoder_survives_costs_one_line(
     assert [s.cause for s in summary.skipped] == [cause]
     assert run(folder)[1].skipped[0].remembered
     assert run(folder, retry_failed=True)[1].indexed == 1
-    assert library.failures == {}
+    assert library.failed == {}
 
 
 def test_slow_is_not_hung(run: Run, folder: Path) -> None:

@@ -302,7 +302,6 @@ WRONG = {
     "a scene without vectors": ("INSERT INTO scenes VALUES (99, 1, 9, 50.0, 51.0)", True),
     "no scenes": ("DELETE FROM scenes WHERE video_id = 1", True),
     "an empty scene": ("UPDATE scenes SET end_seconds = start_seconds WHERE id = 2", True),
-    "no file": ("DELETE FROM files WHERE video_id = 1", False),
     "a file of nothing": ("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)", False),
     "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x')", False),
     "a vector of nothing": ("INSERT INTO vectors VALUES (99, 1, 77, 1, zeroblob(32))", False),
@@ -329,10 +328,19 @@ def test_rows_that_contradict_each_other_are_found_and_put_right(library: Librar
     assert library.verify().clean
     assert library.find_key("B") is not None
     # the next index run makes it whole
-    assert (library.find_file(Path("/v/a.mp4")) is None) == (lost or what == "no file")
+    assert (library.find_file(Path("/v/a.mp4")) is None) == lost
     library.add_video(record("/v/a.mp4", "A", seed=1))
     assert found(library) == 6
     assert library.verify().clean
+
+
+def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.add_video(record("/v/a.mp4", "B", seed=2))
+    assert library.verify().clean
+    report = library.verify(repair=True)
+    assert report.clean and report.repaired == ("removed 1 videos that no file holds",) and not report.lost
+    assert library.find_key("A") is None and found(library) == 3
 
 
 def test_a_broken_encoding_costs_that_space_alone(library: Library) -> None:

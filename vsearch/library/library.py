@@ -161,8 +161,8 @@ class Library:
     def add_video(self, record: VideoRecord) -> int:
         """Write a video, its scenes, vectors and words in one transaction; returns its id.
 
-        It takes the place of what the same path held before (that video goes, if no other path holds it) and of what
-        the same content had before (in every space).
+        It takes the place of what the same content had before (in every space). What the same path held before is no
+        longer found; if no other path holds it, it stays known until `remove_orphans`.
         """
         with self._writing() as writer:
             return writer.add_video(record)
@@ -173,14 +173,30 @@ class Library:
             writer.add_encoding(key, space, scenes)
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
-        """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known."""
+        """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known.
+
+        What it held before is treated as by `add_video`.
+        """
         with self._writing() as writer:
             writer.touch_file(stamp, key)
 
-    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
-        """Take paths away, and the videos that no path holds any more, in one transaction. Unknown paths are passed."""
+    def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
+        """Take paths, their remembered failures, and every video that no path holds away, in one transaction.
+
+        Unknown paths are passed. keep_videos: those that no path holds stay known until `remove_orphans`.
+        """
         with self._writing() as writer:
-            return writer.forget_files(paths)
+            return writer.forget_files(paths, keep_videos=keep_videos)
+
+    def remove_orphans(self) -> RemovalReport:
+        """Remove the videos that no path holds, in one transaction.
+
+        Files that are renamed in a chain, or swapped, take each other's paths: when one is met under its new name,
+        the content that this path held before may yet be met under another. So it stays, neither found nor counted,
+        until whoever looks at the files has seen them all and calls this.
+        """
+        with self._writing() as writer:
+            return writer.remove_orphans() if self._reader.has_orphans() else RemovalReport()
 
     def record_failure(self, failure: Failure) -> None:
         """Remember that a file could not be indexed; forgotten when its path is added, touched or forgotten."""
@@ -203,8 +219,11 @@ class Library:
 
     def find_failure(self, path: Path) -> Failure | None:
         """The remembered failure of a path."""
-        failures = self._reader.failures(path)
-        return failures[0] if failures else None
+        return self._reader.failure(path)
+
+    def failures(self, under: Path | None = None) -> list[Failure]:
+        """Every remembered failure by path, or those at and below `under`."""
+        return self._reader.failures(under)
 
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         """A video's words in time order."""
@@ -212,9 +231,12 @@ class Library:
 
     # -- scenes and vectors
 
-    def scenes(self, ids: Sequence[int]) -> dict[int, SceneRow]:
-        """Scenes by id; those that are gone are absent."""
-        return self._reader.scenes(ids)
+    def scenes(self, ids: Sequence[int], *, path_glob: str | None = None) -> dict[int, SceneRow]:
+        """Scenes by id; those that are gone, or whose video no path holds now, are absent.
+
+        path_glob: of the files that hold a scene's video, tell one that this pattern of `select_scenes` names.
+        """
+        return self._reader.scenes(ids, None if path_glob is None else _matcher(path_glob))
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
@@ -277,7 +299,8 @@ class Library:
         """The k scenes nearest to each query: scores [Q, k'] and scene ids [Q, k'], best first.
 
         queries: float32 [Q, D]. allowed: only these scene ids. k' is the smaller of k and what was found; a row that
-        found less than another ends in ids of -1. Scores are inner products with the stored fp16 vectors.
+        found less than another ends in ids of -1. Scores are inner products with the stored fp16 vectors. Scenes
+        of videos that no path holds may be among them: `scenes` leaves them out.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != space.dim:
@@ -313,12 +336,16 @@ class Library:
                 writer.prune_removals(covered)
 
     def status(self) -> LibraryStatus:
-        """What the library holds."""
+        """What the library holds: videos that some path holds."""
         with self._reader.transaction() as connection:
-            videos, seconds = connection.execute("SELECT COUNT(*), TOTAL(duration) FROM videos").fetchone()
+            videos, seconds = connection.execute(
+                "SELECT COUNT(*), TOTAL(duration) FROM videos WHERE id IN (SELECT video_id FROM files)"
+            ).fetchone()
             (files,) = connection.execute("SELECT COUNT(*) FROM files").fetchone()
-            (scenes,) = connection.execute("SELECT COUNT(*) FROM scenes").fetchone()
-            state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures()
+            (scenes,) = connection.execute(
+                "SELECT COUNT(*) FROM scenes WHERE video_id IN (SELECT video_id FROM files)"
+            ).fetchone()
+            state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
         names = (CATALOG, f"{CATALOG}-wal")
         return LibraryStatus(
             path=self.path,
