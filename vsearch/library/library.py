@@ -6,11 +6,13 @@ committed before its question.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 import logging
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import snapshots
-from vsearch.library.faults import translated
+from vsearch.library.faults import translated, unreadable
 from vsearch.library.lock import WriterLock
 from vsearch.library.reader import Reader, connect_read_only
 from vsearch.library.rows import (
@@ -76,8 +78,9 @@ class Library:
         LibraryLocked. A library of an older schema is brought up to date, which takes the writer's lock.
         """
         path = path.absolute()
-        if path.exists() and not path.is_dir():
-            raise PathError(f"{path} is a file: a library is a folder")
+        with contextlib.suppress(OSError):  # what cannot be looked at is told below
+            if not stat.S_ISDIR(path.stat().st_mode):
+                raise PathError(f"{path} is a file: a library is a folder")
         library = cls(path)
         if library._version() == 0 and not create:
             raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
@@ -95,8 +98,15 @@ class Library:
 
         with translated(self.path):
             database = self.path / CATALOG
-            if not database.exists():
+            try:
+                database.stat()
+            except (FileNotFoundError, NotADirectoryError):
                 return 0
+            except PermissionError as error:
+                raise unreadable(self.path) from error
+            # Not by opening it: closing it again would drop the locks that SQLite holds on it in this process.
+            if not os.access(database, os.R_OK):
+                raise unreadable(self.path)
             connection = connect_read_only(database)
             try:
                 return version_of(connection, self.path)
@@ -111,7 +121,10 @@ class Library:
         import sqlite3
 
         with translated(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError as error:  # a file system that takes no folders, such as /proc
+                raise LibraryError(f"no library can be made at {self.path}: choose another folder") from error
             with self._lock.held():
                 connection = sqlite3.connect(self.path / CATALOG, isolation_level=None, timeout=5.0)
                 try:
@@ -377,7 +390,8 @@ class Library:
             repaired = verify.put_right(found, writer, self._snapshots)
             with self._guard:
                 self._indexes.clear()
-            self.save_snapshots()
+            if not found.obstacle:
+                self.save_snapshots()
             return verify.check(self._reader, self._snapshots).report(repaired, found.lost)
 
 

@@ -42,6 +42,8 @@ class Findings:
     """Space ids whose snapshots are not what the catalog says."""
     orphans: bool = False
     """There are videos that no file holds, as a run that was killed may leave them to the next."""
+    obstacle: str | None = None
+    """What keeps snapshots from being saved: only a person can tell what it is."""
     lost: tuple[Path, ...] = ()
     """Files of the videos concerned."""
 
@@ -52,7 +54,7 @@ class Findings:
         lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
         lines += [f"video {video}: {why}" for video, why in self.videos.items()]
         lines += [line for found in self.snapshots.values() for line in found]
-        return lines
+        return [*lines, self.obstacle] if self.obstacle else lines
 
     def report(self, repaired: Iterable[str] = (), lost: tuple[Path, ...] = ()) -> VerifyReport:
         return VerifyReport(tuple(self.problems()), tuple(repaired), lost, bool(self.pages))
@@ -72,6 +74,7 @@ def check(reader: Reader, folder: Path) -> Findings:
                 if rowid is not None
             ]
             _check_rows(connection, found)
+            found.obstacle = snapshots.in_the_way(folder)
             found.orphans = reader.has_orphans()
             state = reader.state()
             for row in reader.spaces():
