@@ -24,7 +24,7 @@ from indexer.options import IndexOptions
 from indexer.plan import Job, Planner, Store, stamp_now
 from indexer.probe import Probed
 from indexer.process import Inbox
-from indexer.prune import drop_lost_copies, prune
+from indexer.prune import forget_gone
 from indexer.tally import RunClock, Tally
 from indexer.wire import Message
 from vsearch.library.rows import VideoRecord, same_scenes
@@ -124,10 +124,7 @@ class _Run:
                 yield from self._listen(busy, wait=self._discovered_all or far)
             elif self._discovered_all and not self._to_probe and not self._to_decode:
                 break
-        act = not self._options.dry_run
-        yield from drop_lost_copies(self._store, self._roots, act=act)
-        if self._options.prune:
-            yield from prune(self._store, self._roots, act=act)
+        yield from forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
 
     def _discover(self) -> Iterator[Job | Unchanged | Moved | Skipped | None]:
         """One step a file; None for a file of no interest."""

@@ -22,45 +22,40 @@ from vsearch.library.rows import FileRow
 from vsearch.media import FileStamp
 
 
-def prune(store: Store, roots: Sequence[Path], *, act: bool = True) -> Iterator[Pruned | Skipped]:
-    """Forget the files and failures under `roots` that are not there any more, in one transaction a root."""
+def forget_gone(store: Store, roots: Sequence[Path], *, prune: bool, act: bool = True) -> Iterator[Pruned | Skipped]:
+    """Forget the files under `roots` that are gone, in one transaction a root.
+
+    With `prune` all of them, failures too, but for those in doubt; without, those whose content lies elsewhere.
+    """
     told: set[Path] = set()
     for root in roots:
         doubts: dict[Path, str | None] = {}  # of the folders that were looked at
         forgotten: list[Path] = []
         kept: dict[Path, int] = {}
-        for path in (row.path for row in store.files(under=root)):
-            if not is_gone(path):
+        for row in store.files(under=root):
+            if not is_gone(row.path):
                 continue
-            folder = _deepest(path, root)
-            if folder not in doubts:
-                doubts[folder] = _doubt(folder)
-            if doubts[folder] is None:
-                forgotten.append(path)
-            else:
-                kept[folder] = kept.get(folder, 0) + 1
-        failed = [failure.stamp.path for failure in store.failures(under=root)]
+            if _has_living_copy(store, row):
+                forgotten.append(row.path)
+            elif prune:
+                folder = _deepest(row.path, root)
+                if folder not in doubts:
+                    doubts[folder] = _doubt(folder)
+                if doubts[folder] is None:
+                    forgotten.append(row.path)
+                else:
+                    kept[folder] = kept.get(folder, 0) + 1
+        failed = [failure.stamp.path for failure in store.failures(under=root)] if prune else []
         lost = [path for path in failed if is_gone(path) and _doubt(_deepest(path, root)) is None]
-        for folder, count in kept.items():
-            if folder not in told:
-                yield Skipped(
-                    folder, f"{doubts[folder]}: its {count} known files are kept; use `vsearch remove` to forget them"
-                )
+        for folder in sorted(kept.keys() - told):
+            yield Skipped(
+                folder,
+                f"{doubts[folder]}: its {kept[folder]} known files are kept; use `vsearch remove` to forget them",
+            )
         told.update(kept)
         if act and (forgotten or lost):
             store.forget_files(forgotten + lost)
         for path in forgotten:
-            yield Pruned(path)
-
-
-def drop_lost_copies(store: Store, roots: Sequence[Path], *, act: bool = True) -> Iterator[Pruned]:
-    """Forget the files under `roots` that are gone and whose content lies elsewhere, as it was when last seen."""
-    for root in roots:
-        gone = [row for row in store.files(under=root) if is_gone(row.path)]
-        lost = [row.path for row in gone if _has_living_copy(store, row)]
-        if act and lost:
-            store.forget_files(lost, keep_videos=True)
-        for path in lost:
             yield Pruned(path)
 
 

@@ -244,8 +244,9 @@ def test_a_lost_copy_is_forgotten_while_another_lives(
     run(tmp_path)
     assert len(library.stamps) == 2
     (tmp_path / "one/a.mp4").unlink()
-    events, _ = run(tmp_path)
-    assert [e.path for e in events if isinstance(e, Pruned)] == [tmp_path / "one/a.mp4"]
+    for options in ({"dry_run": True}, {"dry_run": True, "prune": True}, {}):
+        events, _ = run(tmp_path, **options)
+        assert [e.path for e in events if isinstance(e, Pruned)] == [tmp_path / "one/a.mp4"]
     assert list(library.stamps) == [tmp_path / "two/a.mp4"] and library.records
     (tmp_path / "two/a.mp4").unlink()
     run(tmp_path)
