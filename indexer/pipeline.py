@@ -24,11 +24,10 @@ from indexer.options import IndexOptions
 from indexer.plan import Job, Planner, Store, stamp_now
 from indexer.probe import Probed
 from indexer.process import Inbox
-from indexer.prune import prune
+from indexer.prune import forget_gone
 from indexer.tally import RunClock, Tally
 from indexer.wire import Message
-from vsearch.library.rows import SceneRow, VideoRecord
-from vsearch.media import EncodedScene
+from vsearch.library.rows import VideoRecord, same_scenes
 from vsearch.models.base import VideoEncoder
 
 log = logging.getLogger(__name__)
@@ -101,6 +100,7 @@ class _Run:
                 if written % SNAPSHOT_EVERY == 0:
                     self._store.save_snapshots()
         if not self._options.dry_run:
+            self._store.remove_orphans()
             self._store.save_snapshots()  # also what a run that was killed left behind
         yield Finished(self._tally.summary())
 
@@ -124,8 +124,7 @@ class _Run:
                 yield from self._listen(busy, wait=self._discovered_all or far)
             elif self._discovered_all and not self._to_probe and not self._to_decode:
                 break
-        if self._options.prune:
-            yield from prune(self._store, self._roots, act=not self._options.dry_run)
+        yield from forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
 
     def _discover(self) -> Iterator[Job | Unchanged | Moved | Skipped | None]:
         """One step a file; None for a file of no interest."""
@@ -285,23 +284,19 @@ class _Run:
         assert job.probed is not None
         space, scenes = self._encoder.space, tuple(assembler.scenes)
         video = self._store.find_key(job.key)
-        if video is not None and _same_scenes(self._store.scenes_of(video.id), scenes):  # known in another space
-            self._store.add_encoding(job.key, space, scenes)
-            self._store.touch_file(job.stamp, job.key)
-            return
+        if video is not None:  # known in another space
+            self._store.touch_file(job.stamp, job.key)  # first: scenes are told of videos that have a file
+            known = [(row.start, row.end) for row in self._store.scenes_of(video.id)]
+            if same_scenes(known, scenes):
+                self._store.add_encoding(job.key, space, scenes)
+                return
+            # Another decoder or version may see other cuts: then the video starts over, in this space alone.
         info = replace(job.probed.info, duration=end)  # headers guess, and sound may go on for longer
         self._store.add_video(VideoRecord(job.stamp, job.key, info, space, scenes))
 
 
 def _length(job: Job) -> float:
     return job.probed.info.duration if job.probed else 0.0
-
-
-def _same_scenes(known: Sequence[SceneRow], new: Sequence[EncodedScene]) -> bool:
-    """Another decoder or another version may see other cuts; then the video starts over, in this space alone."""
-    return len(known) == len(new) and all(
-        abs(a.start - b.scene.start) < 1e-3 and abs(a.end - b.scene.end) < 1e-3 for a, b in zip(known, new, strict=True)
-    )
 
 
 def _warning(job: Job, end: float) -> str | None:

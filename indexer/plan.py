@@ -12,7 +12,7 @@ from indexer.content_key import content_key
 from indexer.discover import Found, has_video_ending, sniff
 from indexer.events import Moved, Skipped, Unchanged
 from indexer.probe import Probed
-from vsearch.library.rows import Failure, FileRow, LibraryStatus, SceneRow, VideoRecord, VideoRow
+from vsearch.library.rows import Failure, FileRow, SceneRow, VideoRecord, VideoRow
 from vsearch.media import EncodedScene, FileStamp, Space
 
 
@@ -25,14 +25,15 @@ class Store(Protocol):
     def find_key(self, key: str) -> VideoRow | None: ...
     def find_file(self, path: Path) -> FileRow | None: ...
     def touch_file(self, stamp: FileStamp, key: str) -> None: ...
-    def forget_files(self, paths: Iterable[Path]) -> Any: ...
+    def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> Any: ...
+    def remove_orphans(self) -> Any: ...
+    def failures(self, under: Path | None = None) -> list[Failure]: ...
     def files(self, under: Path | None = None) -> list[FileRow]: ...
     def scenes_of(self, video_id: int) -> list[SceneRow]: ...
     def has_space(self, video_id: int, space: Space) -> bool: ...
     def record_failure(self, failure: Failure) -> None: ...
     def find_failure(self, path: Path) -> Failure | None: ...
     def save_snapshots(self) -> None: ...
-    def status(self) -> LibraryStatus: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Planner:
         if self._act:
             self._store.touch_file(stamp, key)
             if gone:
-                self._store.forget_files(gone)
+                self._store.forget_files(gone, keep_videos=True)
         if stamp.path in video.paths:
             return Unchanged(stamp.path)
         return Moved(stamp.path, gone[0] if gone else None)
@@ -100,9 +101,9 @@ class Planner:
             self._store.record_failure(Failure(stamp, cause))
 
     def forget(self, path: Path) -> None:
-        """What the path held before is not there any more, whatever is there now."""
+        """What the path held before is not there any more, whatever is there now. It may turn up elsewhere."""
         if self._act and self._store.find_file(path) is not None:
-            self._store.forget_files([path])
+            self._store.forget_files([path], keep_videos=True)
 
 
 def is_gone(path: Path) -> bool:

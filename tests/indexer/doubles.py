@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsearch.library.rows import Failure, FileRow, LibraryStatus, RemovalReport, SceneRow, VideoRecord, VideoRow
+from vsearch.library.rows import Failure, FileRow, RemovalReport, SceneRow, VideoRecord, VideoRow
 from vsearch.media import EncodedScene, FileStamp, Pixels, Space, Vectors
 from vsearch.models.base import FrameSize
 
@@ -40,7 +40,7 @@ class DictLibrary:
         self.records: dict[str, VideoRecord] = {}
         self.encodings: dict[tuple[str, Space], tuple[EncodedScene, ...]] = {}
         self.stamps: dict[Path, tuple[FileStamp, str]] = {}
-        self.failures: dict[Path, Failure] = {}
+        self.failed: dict[Path, Failure] = {}
         self.log: list[str] = []
         self.locked = False
 
@@ -79,21 +79,26 @@ class DictLibrary:
 
     def _point(self, stamp: FileStamp, key: str) -> None:
         self.stamps[stamp.path] = (stamp, key)
-        self.failures.pop(stamp.path, None)
+        self.failed.pop(stamp.path, None)
+
+    def remove_orphans(self) -> RemovalReport:
+        assert self.locked, "a write without the lock"
         self._sweep()
+        return RemovalReport()
 
     def _sweep(self) -> None:
         used = {key for _, key in self.stamps.values()}
         self.records = {key: record for key, record in self.records.items() if key in used}
         self.encodings = {pair: scenes for pair, scenes in self.encodings.items() if pair[0] in used}
 
-    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
+    def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
         self._note("forget_files")
         gone = 0
         for path in list(paths):
             gone += self.stamps.pop(path, None) is not None
-            self.failures.pop(path, None)
-        self._sweep()
+            self.failed.pop(path, None)
+        if not keep_videos:
+            self._sweep()
         return RemovalReport(files=gone)
 
     def find_key(self, key: str) -> VideoRow | None:
@@ -117,10 +122,10 @@ class DictLibrary:
 
     def record_failure(self, failure: Failure) -> None:
         self._note("record_failure")
-        self.failures[failure.stamp.path] = failure
+        self.failed[failure.stamp.path] = failure
 
     def find_failure(self, path: Path) -> Failure | None:
-        return self.failures.get(path)
+        return self.failed.get(path)
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         record = list(self.records.values())[video_id]
@@ -128,8 +133,8 @@ class DictLibrary:
             SceneRow(i, video_id, record.stamp.path, s.scene.start, s.scene.end) for i, s in enumerate(record.scenes)
         ]
 
-    def status(self) -> LibraryStatus:
-        return LibraryStatus(Path(), 0, 0, 0, 0, 0.0, (), 0, 0, tuple(self.failures.values()))
+    def failures(self, under: Path | None = None) -> list[Failure]:
+        return [f for p, f in sorted(self.failed.items()) if under is None or under == p or under in p.parents]
 
     def save_snapshots(self) -> None:
         self._note("save_snapshots")

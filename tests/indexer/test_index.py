@@ -154,7 +154,7 @@ def test_a_file_that_became_something_else_is_forgotten(
     path.write_text("not a video any more")
     _, summary = run(path)
     assert [s.path for s in summary.skipped] == [path]
-    assert not library.records and path in library.failures
+    assert not library.records and path in library.failed
 
 
 def test_another_model_adds_a_space(run: Run, library: DictLibrary, clip: Made) -> None:
@@ -211,6 +211,46 @@ def test_prune_never_takes_a_missing_disk_for_deleted_files(
     _, summary = run(disk, prune=True)
     assert summary.pruned == 0 and len(library.stamps) == 1
     assert any("1 known files are kept" in s.cause for s in summary.skipped)
+
+
+@pytest.mark.parametrize("act", [True, False])
+def test_prune_keeps_what_was_below_a_folder_that_turned_empty(
+    run: Run, library: DictLibrary, tmp_path: Path, act: bool
+) -> None:
+    names = ["disk/deep/a.mp4", "disk/b.mp4", "deleted/c.mp4", "left/d.mp4", "left/e.mp4"]
+    for seed, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        make_video(tmp_path / name, [Shot("texture", 0.6, seed)])
+    run(tmp_path)
+    shutil.rmtree(tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    shutil.rmtree(tmp_path / "deleted")
+    (tmp_path / "left/d.mp4").unlink()
+    events, summary = run(tmp_path, prune=True, dry_run=not act)
+    assert [e.path for e in events if isinstance(e, Pruned)] == [tmp_path / "deleted/c.mp4", tmp_path / "left/d.mp4"]
+    (kept,) = summary.skipped
+    assert kept.path == tmp_path / "disk" and "empty" in kept.cause and "2 known files are kept" in kept.cause
+    assert len(library.stamps) == (3 if act else 5)
+    (tmp_path / "disk").rmdir()
+    assert run(tmp_path, prune=True, dry_run=not act)[1].pruned == (2 if act else 4)
+
+
+def test_a_lost_copy_is_forgotten_while_another_lives(
+    run: Run, library: DictLibrary, clip: Made, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copyfile(clip.path, tmp_path / name / "a.mp4")
+    run(tmp_path)
+    assert len(library.stamps) == 2
+    (tmp_path / "one/a.mp4").unlink()
+    for options in ({"dry_run": True}, {"dry_run": True, "prune": True}, {}):
+        events, _ = run(tmp_path, **options)
+        assert [e.path for e in events if isinstance(e, Pruned)] == [tmp_path / "one/a.mp4"]
+    assert list(library.stamps) == [tmp_path / "two/a.mp4"] and library.records
+    (tmp_path / "two/a.mp4").unlink()
+    run(tmp_path)
+    assert list(library.stamps) == [tmp_path / "two/a.mp4"]  # the last one: only --prune forgets it
 
 
 def test_closing_the_events_ends_the_processes(library: DictLibrary, clip: Made, tmp_path: Path) -> None:

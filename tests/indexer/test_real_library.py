@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer import Indexer, IndexOptions
-from indexer.events import Finished, Indexed, Summary
+from indexer.events import Finished, Indexed, Moved, Summary
 from tests.indexer.doubles import MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryError, LibraryLocked
@@ -67,6 +67,48 @@ def test_again_moved_changed_gone(library: Library, folder: Path) -> None:
     (folder / "moved.mp4").unlink()
     assert index(library, folder, prune=True).pruned == 1
     assert library.status().videos == 1 and library.verify().clean
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_names_that_are_handed_on(library: Library, tmp_path: Path, swap: bool) -> None:
+    for number in (1, 2):
+        make_video(tmp_path / f"{number}.mp4", [Shot("texture", 0.4 + 0.2 * number, number)])
+    index(library, tmp_path)
+    index(library, tmp_path, encoder=MeanColour("other"))
+    names = [("2", "t"), ("1", "2"), ("t", "1")] if swap else [("2", "3"), ("1", "2")]
+    for old, new in names:
+        (tmp_path / f"{old}.mp4").rename(tmp_path / f"{new}.mp4")
+    summary = index(library, tmp_path)
+    assert (summary.indexed, summary.moved) == (0, 2)
+    assert index(library, tmp_path, encoder=MeanColour("other")).unchanged == 2
+    assert library.status().videos == 2 and library.verify().clean
+
+
+def test_a_name_handed_on_while_a_run_was_killed(library: Library, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make_video(tmp_path / f"{number}.mp4", [Shot("texture", 0.4 + 0.2 * number, number)])
+    index(library, tmp_path)
+    (tmp_path / "2.mp4").rename(tmp_path / "3.mp4")
+    (tmp_path / "1.mp4").rename(tmp_path / "2.mp4")
+    events = Indexer(library, MeanColour()).index([tmp_path])
+    assert isinstance(next(events), Moved)
+    events.close()  # type: ignore[attr-defined]
+    assert library.status().videos == 1
+    summary = index(library, tmp_path)
+    assert (summary.indexed, summary.moved, summary.unchanged) == (0, 1, 1)
+
+
+def test_a_name_that_other_content_took(library: Library, tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", [Shot("texture", 0.6, 1)])
+    index(library, tmp_path)
+    (tmp_path / "a.mp4").rename(tmp_path / "z.mp4")
+    (tmp_path / "a.mp4").write_text("no video")
+    summary = index(library, tmp_path)
+    assert (summary.indexed, summary.moved, len(summary.skipped)) == (0, 1, 1)
+    make_video(tmp_path / "z.mp4", [Shot("texture", 0.8, 2)])
+    assert index(library, tmp_path).replaced == 1
+    assert library.status().videos == library.spaces()[0].videos == 1
+    assert library.spaces()[0].vectors == library.status().scenes
 
 
 def test_two_spaces(library: Library, folder: Path) -> None:

@@ -76,6 +76,8 @@ def test_a_changed_file_replaces_what_it_held(library: Library) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     before = search_all(library)
     library.add_video(record("/v/a.mp4", "B", seed=2))
+    assert library.scenes(sorted(before)) == {}
+    library.remove_orphans()
     assert library.find_key("A") is None
     assert not before & search_all(library)
     assert library.scenes(sorted(before)) == {}
@@ -112,6 +114,39 @@ def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: L
     assert not library.has_space(first, OTHER)
     assert search_all(library, OTHER) == set()
     assert library.transcript(first) == []
+
+
+def test_names_that_are_handed_on_lose_no_video(library: Library) -> None:
+    library.add_video(record("/v/1.mp4", "A", seed=1))
+    second = library.add_video(record("/v/2.mp4", "B", seed=2))
+    library.touch_file(stamp("/v/2.mp4"), "A")  # 1.mp4 was renamed to 2.mp4
+    library.forget_files([Path("/v/1.mp4")], keep_videos=True)
+    with Library.open(library.path) as reader:  # as after a kill
+        known = reader.find_key("B")
+        assert known is not None and known.paths == () and reader.has_space(second, SPACE)
+        assert reader.status().videos == reader.spaces()[0].videos == 1 and reader.verify().clean
+        assert {row.path.name for row in reader.scenes(sorted(search_all(reader))).values()} == {"2.mp4"}
+    library.touch_file(stamp("/v/3.mp4"), "B")  # and 2.mp4 to 3.mp4
+    assert library.remove_orphans() == RemovalReport()
+    assert library.status().videos == 2 and len(search_all(library)) == 6
+
+
+def test_what_turns_up_nowhere_goes(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.add_video(record("/v/a.mp4", "B", seed=2, count=2))
+    assert library.remove_orphans() == RemovalReport(videos=1, scenes=3)
+    assert library.find_key("A") is None and len(search_all(library)) == 2
+    change = library.status().change
+    assert library.remove_orphans() == RemovalReport() and library.status().change == change
+
+
+def test_failures_below_a_folder_can_be_forgotten(library: Library) -> None:
+    for path in ("/v/a.mp4", "/v/sub/b.mp4", "/v2/c.mp4"):
+        library.record_failure(Failure(stamp(path), "no video track"))
+    below = [failure.stamp.path for failure in library.failures(Path("/v"))]
+    assert [str(path) for path in below] == ["/v/a.mp4", "/v/sub/b.mp4"]
+    assert library.forget_files(below) == RemovalReport(failures=2)
+    assert [str(failure.stamp.path) for failure in library.failures()] == ["/v2/c.mp4"]
 
 
 def test_touching_with_an_unknown_key_is_refused(library: Library) -> None:

@@ -175,6 +175,53 @@ def test_a_read_only_library_whose_writer_was_killed_still_opens(public: Path) -
     assert run(READ_ONLY, public / "library") == "3 1 True\n" + 3 * "read-only\n"
 
 
+UNREADABLE = """
+import os, sys
+from pathlib import Path
+from vsearch.errors import LibraryError, LibraryReadOnly
+from vsearch.library import Library
+
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)  # root may read anything
+for create in (False, True):
+    try:
+        Library.open(Path(sys.argv[1]) / "closed" / "library", create=create)
+    except LibraryError as error:
+        print(str(error).rpartition(": ")[2])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+@pytest.mark.parametrize("what", ["", "library", "library/catalog.db"])
+def test_a_library_that_cannot_be_read_says_so(public: Path, what: str) -> None:
+    Library.open(public / "closed" / "library", create=True).close()
+    (public / "closed" / what).chmod(0)
+    assert run(UNREADABLE, public) == 2 * "permission is missing\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
+def test_where_no_library_can_be_made() -> None:
+    with pytest.raises(LibraryError, match="no library can be made at /proc/library: choose another folder"):
+        Library.open(Path("/proc/library"), create=True)
+
+
+def test_a_file_in_the_place_of_the_snapshots(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    obstacle = library.path / "snapshots"
+    obstacle.write_text("mine")
+    with pytest.raises(LibraryError, match=r"snapshots is a file.*: move it away"):
+        library.save_snapshots()
+    assert found(library) == 3
+    for repair in (False, True):
+        (problem,) = library.verify(repair=repair).problems
+        assert "move it away" in problem
+    assert obstacle.read_text() == "mine"
+    obstacle.unlink()
+    library.save_snapshots()
+    assert library.verify().clean and library.status().snapshot_bytes
+
+
 # -- a damaged catalog
 
 
@@ -185,11 +232,11 @@ def harm(database: Path, start: int, length: int) -> None:
     database.write_bytes(content)
 
 
-def made(folder: Path, videos: int = 30) -> Path:
+def made(folder: Path, videos: int = 30, prefix: str = "") -> Path:
     """A library of 7 scenes a video, closed, all of it in the one file."""
     with Library.open(folder, create=True) as library:
         for number in range(videos):
-            library.add_video(record(f"/v/{number}.mp4", str(number), seed=number, count=7))
+            library.add_video(record(f"/v/{prefix}{number}.mp4", f"{prefix}{number}", seed=number, count=7))
         library.record_failure(Failure(stamp("/v/bad.mp4"), "no video track"))
         library.save_snapshots()
     assert not (folder / "catalog.db-wal").exists()
@@ -197,7 +244,8 @@ def made(folder: Path, videos: int = 30) -> Path:
 
 
 @pytest.mark.parametrize(
-    "content", [b"this is not a database, whatever its name says" * 500, b"SQLite format 3\0" + bytes(8000)]
+    "content",
+    [b"this is not a database, whatever its name says" * 500, bytes(range(50)), b"SQLite format 3\0" + bytes(8000)],
 )
 def test_something_else_in_the_catalogs_place(tmp_path: Path, content: bytes) -> None:
     folder = tmp_path / "library"
@@ -207,9 +255,11 @@ def test_something_else_in_the_catalogs_place(tmp_path: Path, content: bytes) ->
         with pytest.raises(LibraryDamaged, match="vsearch verify --repair"):
             Library.open(folder, create=create)
     report = repair_library(folder)
-    assert report.clean and report.repaired
+    assert report.clean
+    (line,) = report.repaired
+    assert line.startswith("nothing could be read of the catalog: run `vsearch index` on every folder again")
     (aside,) = folder.glob("damaged-*")
-    assert (aside / "catalog.db").read_bytes() == content
+    assert (aside / "catalog.db").read_bytes() == content and line.endswith(aside.name)
     with Library.open(folder) as library:
         assert library.status().videos == 0
         library.add_video(record("/v/a.mp4", "A"))
@@ -251,10 +301,7 @@ def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None
 def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder, videos=200)
-    connection = sqlite3.connect(database)
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'vectors'").fetchone()
-    connection.close()
-    children = leaf_pages(database, root)
+    children = leaf_pages(database, root_page(database, "vectors"))
     assert len(children) > 5
     harm(database, (children[3] - 1) * 8192, 8192)
     report = repair_library(folder)
@@ -265,6 +312,42 @@ def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> No
         assert library.find_failure(Path("/v/bad.mp4")) is not None
         library.add_video(record(report.lost[0], "again", seed=1, count=7))
         assert library.verify().clean
+
+
+LONG = "long" * 50  # so that few rows fit on a page
+
+
+def test_files_whose_table_is_lost_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    database = made(folder, videos=80, prefix=LONG)
+    pages = leaf_pages(database, root_page(database, "files"))
+    assert len(pages) > 1
+    harm(database, 0, 8192)  # the schema: SQLite sees no table any more
+    harm(database, (pages[0] - 1) * 8192, 8192)
+    report = repair_library(folder)
+    assert report.clean and "on every folder again" in report.repaired[0]
+    assert 10 < len(report.lost) < 80
+    assert {str(path) for path in report.lost} < {f"/v/{LONG}{number}.mp4" for number in range(80)}
+
+
+def test_what_is_lost_without_a_name_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    database = made(folder, videos=80, prefix=LONG)
+    videos = leaf_pages(database, root_page(database, "videos"))
+    harm(database, (videos[0] - 1) * 8192, 8192)
+    report = repair_library(folder)
+    assert report.clean
+    with Library.open(folder) as library:
+        kept = library.status().videos
+        assert 0 < kept < 80 and len(report.lost) == 80 - kept
+    assert "on every folder again" in report.repaired[1]
+
+
+def root_page(database: Path, table: str) -> int:
+    connection = sqlite3.connect(database)
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    connection.close()
+    return int(root)
 
 
 def leaf_pages(database: Path, root: int) -> list[int]:
@@ -302,7 +385,6 @@ WRONG = {
     "a scene without vectors": ("INSERT INTO scenes VALUES (99, 1, 9, 50.0, 51.0)", True),
     "no scenes": ("DELETE FROM scenes WHERE video_id = 1", True),
     "an empty scene": ("UPDATE scenes SET end_seconds = start_seconds WHERE id = 2", True),
-    "no file": ("DELETE FROM files WHERE video_id = 1", False),
     "a file of nothing": ("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)", False),
     "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x')", False),
     "a vector of nothing": ("INSERT INTO vectors VALUES (99, 1, 77, 1, zeroblob(32))", False),
@@ -329,10 +411,19 @@ def test_rows_that_contradict_each_other_are_found_and_put_right(library: Librar
     assert library.verify().clean
     assert library.find_key("B") is not None
     # the next index run makes it whole
-    assert (library.find_file(Path("/v/a.mp4")) is None) == (lost or what == "no file")
+    assert (library.find_file(Path("/v/a.mp4")) is None) == lost
     library.add_video(record("/v/a.mp4", "A", seed=1))
     assert found(library) == 6
     assert library.verify().clean
+
+
+def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A", seed=1))
+    library.add_video(record("/v/a.mp4", "B", seed=2))
+    assert library.verify().clean
+    report = library.verify(repair=True)
+    assert report.clean and report.repaired == ("removed 1 videos that no file holds",) and not report.lost
+    assert library.find_key("A") is None and found(library) == 3
 
 
 def test_a_broken_encoding_costs_that_space_alone(library: Library) -> None:

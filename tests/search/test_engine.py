@@ -10,6 +10,7 @@ import pytest
 from tests.search.made import HeadedModel, add
 from vsearch.errors import QueryError
 from vsearch.library import Library
+from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
 from vsearch.search.rerank import behind, late_rerank
@@ -103,6 +104,25 @@ def test_one_file_cannot_crowd_out_the_others(library: Library, model: FakeModel
     assert sorted(names(hits)) == ["long", "short0", "short1", "short2"]
     scores = [hit.score for hit in hits]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_a_copy_is_named_where_the_filter_admits_it(library: Library) -> None:
+    add(library, "/h/one/a.mp4", ["r"])
+    library.touch_file(FileStamp(Path("/h/two/b.mp4"), 1, 1), library.files()[0].key)
+    engine = SearchEngine(library, FakeModel())
+    for pattern, path in (("*/two/*", "/h/two/b.mp4"), ("a.mp4", "/h/one/a.mp4"), (None, "/h/one/a.mp4")):
+        assert [hit.video for hit in engine.search(Query("red", path_glob=pattern))] == [Path(path)]
+        (hit,) = engine.search(Query("red", path_glob=pattern, moments=True))
+        assert hit.video == Path(path)
+
+
+def test_what_no_path_holds_now_takes_no_place(library: Library) -> None:
+    add(library, "/v/new.mp4", ["g"])
+    key = library.files()[0].key
+    for number in range(30):
+        add(library, f"/v/{number}.mp4", ["r"] * 3)
+        library.touch_file(FileStamp(Path(f"/v/{number}.mp4"), 1, 1), key)
+    assert len(SearchEngine(library, FakeModel()).search(Query("red", k=1))) == 1
 
 
 def test_an_empty_library_has_no_answer(library: Library) -> None:

@@ -63,5 +63,9 @@ def read_only(path: Path) -> LibraryReadOnly:
     return LibraryReadOnly(f"the library {path} cannot be written to: it can be searched, but not changed")
 
 
+def unreadable(path: Path) -> LibraryError:
+    return LibraryError(f"the library {path} cannot be read: permission is missing")
+
+
 def damaged(path: Path, detail: str) -> LibraryDamaged:
     return LibraryDamaged(f"the catalog of {path} is damaged ({detail}): run `vsearch verify --repair`")

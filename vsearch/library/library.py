@@ -6,11 +6,13 @@ committed before its question.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 import logging
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import snapshots
-from vsearch.library.faults import translated
+from vsearch.library.faults import translated, unreadable
 from vsearch.library.lock import WriterLock
 from vsearch.library.reader import Reader, connect_read_only
 from vsearch.library.rows import (
@@ -76,8 +78,9 @@ class Library:
         LibraryLocked. A library of an older schema is brought up to date, which takes the writer's lock.
         """
         path = path.absolute()
-        if path.exists() and not path.is_dir():
-            raise PathError(f"{path} is a file: a library is a folder")
+        with contextlib.suppress(OSError):  # what cannot be looked at is told below
+            if not stat.S_ISDIR(path.stat().st_mode):
+                raise PathError(f"{path} is a file: a library is a folder")
         library = cls(path)
         if library._version() == 0 and not create:
             raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
@@ -95,8 +98,15 @@ class Library:
 
         with translated(self.path):
             database = self.path / CATALOG
-            if not database.exists():
+            try:
+                database.stat()
+            except (FileNotFoundError, NotADirectoryError):
                 return 0
+            except PermissionError as error:
+                raise unreadable(self.path) from error
+            # Not by opening it: closing it again would drop the locks that SQLite holds on it in this process.
+            if not os.access(database, os.R_OK):
+                raise unreadable(self.path)
             connection = connect_read_only(database)
             try:
                 return version_of(connection, self.path)
@@ -111,7 +121,10 @@ class Library:
         import sqlite3
 
         with translated(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError as error:  # a file system that takes no folders, such as /proc
+                raise LibraryError(f"no library can be made at {self.path}: choose another folder") from error
             with self._lock.held():
                 connection = sqlite3.connect(self.path / CATALOG, isolation_level=None, timeout=5.0)
                 try:
@@ -161,8 +174,8 @@ class Library:
     def add_video(self, record: VideoRecord) -> int:
         """Write a video, its scenes, vectors and words in one transaction; returns its id.
 
-        It takes the place of what the same path held before (that video goes, if no other path holds it) and of what
-        the same content had before (in every space).
+        It takes the place of what the same content had before (in every space). What the same path held before is no
+        longer found; if no other path holds it, it stays known until `remove_orphans`.
         """
         with self._writing() as writer:
             return writer.add_video(record)
@@ -173,14 +186,30 @@ class Library:
             writer.add_encoding(key, space, scenes)
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
-        """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known."""
+        """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known.
+
+        What it held before is treated as by `add_video`.
+        """
         with self._writing() as writer:
             writer.touch_file(stamp, key)
 
-    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
-        """Take paths away, and the videos that no path holds any more, in one transaction. Unknown paths are passed."""
+    def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
+        """Take paths, their remembered failures, and every video that no path holds away, in one transaction.
+
+        Unknown paths are passed. keep_videos: those that no path holds stay known until `remove_orphans`.
+        """
         with self._writing() as writer:
-            return writer.forget_files(paths)
+            return writer.forget_files(paths, keep_videos=keep_videos)
+
+    def remove_orphans(self) -> RemovalReport:
+        """Remove the videos that no path holds, in one transaction.
+
+        Files that are renamed in a chain, or swapped, take each other's paths: when one is met under its new name,
+        the content that this path held before may yet be met under another. So it stays, neither found nor counted,
+        until whoever looks at the files has seen them all and calls this.
+        """
+        with self._writing() as writer:
+            return writer.remove_orphans() if self._reader.has_orphans() else RemovalReport()
 
     def record_failure(self, failure: Failure) -> None:
         """Remember that a file could not be indexed; forgotten when its path is added, touched or forgotten."""
@@ -203,8 +232,11 @@ class Library:
 
     def find_failure(self, path: Path) -> Failure | None:
         """The remembered failure of a path."""
-        failures = self._reader.failures(path)
-        return failures[0] if failures else None
+        return self._reader.failure(path)
+
+    def failures(self, under: Path | None = None) -> list[Failure]:
+        """Every remembered failure by path, or those at and below `under`."""
+        return self._reader.failures(under)
 
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         """A video's words in time order."""
@@ -212,9 +244,12 @@ class Library:
 
     # -- scenes and vectors
 
-    def scenes(self, ids: Sequence[int]) -> dict[int, SceneRow]:
-        """Scenes by id; those that are gone are absent."""
-        return self._reader.scenes(ids)
+    def scenes(self, ids: Sequence[int], *, path_glob: str | None = None) -> dict[int, SceneRow]:
+        """Scenes by id; those that are gone, or whose video no path holds now, are absent.
+
+        path_glob: of the files that hold a scene's video, tell one that this pattern of `select_scenes` names.
+        """
+        return self._reader.scenes(ids, None if path_glob is None else _matcher(path_glob))
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
@@ -277,7 +312,8 @@ class Library:
         """The k scenes nearest to each query: scores [Q, k'] and scene ids [Q, k'], best first.
 
         queries: float32 [Q, D]. allowed: only these scene ids. k' is the smaller of k and what was found; a row that
-        found less than another ends in ids of -1. Scores are inner products with the stored fp16 vectors.
+        found less than another ends in ids of -1. Scores are inner products with the stored fp16 vectors. Scenes
+        of videos that no path holds may be among them: `scenes` leaves them out.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != space.dim:
@@ -313,12 +349,16 @@ class Library:
                 writer.prune_removals(covered)
 
     def status(self) -> LibraryStatus:
-        """What the library holds."""
+        """What the library holds: videos that some path holds."""
         with self._reader.transaction() as connection:
-            videos, seconds = connection.execute("SELECT COUNT(*), TOTAL(duration) FROM videos").fetchone()
+            videos, seconds = connection.execute(
+                "SELECT COUNT(*), TOTAL(duration) FROM videos WHERE id IN (SELECT video_id FROM files)"
+            ).fetchone()
             (files,) = connection.execute("SELECT COUNT(*) FROM files").fetchone()
-            (scenes,) = connection.execute("SELECT COUNT(*) FROM scenes").fetchone()
-            state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures()
+            (scenes,) = connection.execute(
+                "SELECT COUNT(*) FROM scenes WHERE video_id IN (SELECT video_id FROM files)"
+            ).fetchone()
+            state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
         names = (CATALOG, f"{CATALOG}-wal")
         return LibraryStatus(
             path=self.path,
@@ -350,7 +390,8 @@ class Library:
             repaired = verify.put_right(found, writer, self._snapshots)
             with self._guard:
                 self._indexes.clear()
-            self.save_snapshots()
+            if not found.obstacle:
+                self.save_snapshots()
             return verify.check(self._reader, self._snapshots).report(repaired, found.lost)
 
 

@@ -26,6 +26,7 @@ from vsearch.media import FileStamp, Seconds, Space, TranscriptLine, Vectors, Vi
 
 _log = logging.getLogger(__name__)
 
+_ORPHAN = "NOT IN (SELECT video_id FROM files)"
 _CHUNK = 4096  # vectors that are read at once: 4 MB at 512 dimensions
 
 
@@ -130,13 +131,7 @@ class Reader:
 
     def files(self, under: Path | None) -> list[FileRow]:
         """Every file, or those at and below a folder, by path."""
-        if under is None:
-            return self._files("", ())
-        exact = codec.path_to_bytes(under)
-        separator = os.sep.encode()
-        folder = exact.rstrip(separator) + separator
-        beyond = folder[:-1] + bytes([folder[-1] + 1])
-        return self._files("WHERE path = ? OR (path >= ? AND path < ?)", (exact, folder, beyond))
+        return self._files(*_under(under))
 
     def _files(self, where: str, values: tuple[bytes, ...]) -> list[FileRow]:
         with self.transaction() as connection:
@@ -167,14 +162,26 @@ class Reader:
             paths = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id", (video_id,)).fetchall()
         return VideoRow(video_id, key, info, tuple(codec.path_from_bytes(path) for (path,) in paths))
 
-    def failures(self, path: Path | None = None) -> list[Failure]:
-        """What could not be indexed: everything, or the one at `path`."""
-        where, values = ("", ()) if path is None else ("WHERE path = ?", (codec.path_to_bytes(path),))
+    def failure(self, path: Path) -> Failure | None:
+        found = self._failures("WHERE path = ?", (codec.path_to_bytes(path),))
+        return found[0] if found else None
+
+    def failures(self, under: Path | None) -> list[Failure]:
+        """What could not be indexed, or that at and below a folder, by path."""
+        return self._failures(*_under(under))
+
+    def _failures(self, where: str, values: tuple[bytes, ...]) -> list[Failure]:
         with self.transaction() as connection:
             rows = connection.execute(
                 f"SELECT path, size, mtime_ns, cause FROM failures {where} ORDER BY path", values
             ).fetchall()
         return [Failure(FileStamp(codec.path_from_bytes(p), size, mtime), cause) for p, size, mtime, cause in rows]
+
+    def has_orphans(self) -> bool:
+        """Whether there are videos that no file holds."""
+        with self.transaction() as connection:
+            row = connection.execute(f"SELECT 1 FROM videos WHERE id {_ORPHAN} LIMIT 1").fetchone()
+        return row is not None
 
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         with self.transaction() as connection:
@@ -187,8 +194,8 @@ class Reader:
 
     # -- scenes
 
-    def scenes(self, ids: Iterable[int]) -> dict[int, SceneRow]:
-        """The scenes that are still there. The path is the video's oldest."""
+    def scenes(self, ids: Iterable[int], admits: Callable[[str], bool] | None = None) -> dict[int, SceneRow]:
+        """The scenes that are still there. The path is the video's oldest, of those that are admitted if any is."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT scenes.id, scenes.video_id, start_seconds, end_seconds, "
@@ -196,9 +203,23 @@ class Reader:
                 "FROM scenes WHERE scenes.id IN (SELECT value FROM json_each(?))",
                 (_json(ids),),
             ).fetchall()
+            paths = {video_id: path for _, video_id, _, _, path in rows if path}
+            if admits is not None:
+                paths |= self._admitted(paths, admits)
         return {
-            row[0]: SceneRow(row[0], row[1], codec.path_from_bytes(row[4]), row[2], row[3]) for row in rows if row[4]
+            scene_id: SceneRow(scene_id, video_id, codec.path_from_bytes(paths[video_id]), start, end)
+            for scene_id, video_id, start, end, _ in rows
+            if video_id in paths
         }
+
+    def _admitted(self, video_ids: Iterable[int], admits: Callable[[str], bool]) -> dict[int, bytes]:
+        """The oldest path that is admitted, of the videos that have one."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT video_id, path FROM files WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+                (_json(video_ids),),
+            ).fetchall()
+        return {video_id: path for video_id, path in rows if admits(os.fsdecode(path))}
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
@@ -223,8 +244,13 @@ class Reader:
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT spaces.id, model, fingerprint, dim, channel, metric, "
-                "(SELECT COUNT(*) FROM encodings WHERE space_id = spaces.id), "
-                "(SELECT COUNT(*) FROM vectors WHERE space_id = spaces.id) FROM spaces ORDER BY spaces.id"
+                "(SELECT COUNT(*) FROM encodings WHERE space_id = spaces.id "
+                "AND video_id IN (SELECT video_id FROM files)), "
+                "(SELECT COUNT(*) FROM vectors WHERE space_id = spaces.id) - "
+                # CROSS JOIN keeps the order: there are few orphans, and many vectors
+                "(SELECT COUNT(*) FROM videos CROSS JOIN scenes ON scenes.video_id = videos.id "
+                "CROSS JOIN vectors ON vectors.scene_id = scenes.id AND vectors.space_id = spaces.id "
+                f"WHERE videos.id {_ORPHAN}) FROM spaces ORDER BY spaces.id"
             ).fetchall()
         return [SpaceRow(row[0], Space(*row[1:6]), row[6], row[7]) for row in rows]
 
@@ -311,6 +337,17 @@ class Reader:
             times = codec.times_from_bytes(times_blob)
             frames[scene_id] = codec.frames_from_bytes(blob, len(times)), times
         return frames
+
+
+def _under(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
+    """A condition, and its values, for the paths at and below a folder; for every path."""
+    if folder is None:
+        return "", ()
+    exact = codec.path_to_bytes(folder)
+    separator = os.sep.encode()
+    below = exact.rstrip(separator) + separator
+    beyond = below[:-1] + bytes([below[-1] + 1])
+    return "WHERE path = ? OR (path >= ? AND path < ?)", (exact, below, beyond)
 
 
 def _json(ids: Iterable[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class VideoRow:
     key: str
     info: VideoInfo
     paths: tuple[Path, ...]
-    """Every file that holds this content, oldest row first."""
+    """Every file that holds this content, oldest row first. None while the library waits whether it turns up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class SceneRow:
     path: Path
     start: float
     end: float
+
+
+def same_scenes(known: Sequence[tuple[float, float]], new: Sequence[EncodedScene]) -> bool:
+    """Whether stored scenes, (start, end) in seconds in time order, are those that were encoded, to a millisecond."""
+    return len(known) == len(new) and all(
+        abs(start - encoded.scene.start) < 1e-3 and abs(end - encoded.scene.end) < 1e-3
+        for (start, end), encoded in zip(known, new, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ class RemovalReport:
     files: int = 0
     videos: int = 0
     scenes: int = 0
+    failures: int = 0
+    """Files that were remembered as not to be indexed."""
 
 
 @dataclass(frozen=True, slots=True)

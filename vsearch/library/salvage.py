@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from vsearch.errors import LibraryDamaged
@@ -18,9 +18,12 @@ from vsearch.library.faults import translated
 from vsearch.library.library import CATALOG, SNAPSHOTS, Library
 from vsearch.library.lock import WriterLock
 from vsearch.library.migrations import migrate
+from vsearch.library.raw_pages import file_paths
 from vsearch.library.rows import VerifyReport
 
 _log = logging.getLogger(__name__)
+
+_AGAIN = "run `vsearch index` on every folder again"
 
 # Child tables of a video, and how their rows are found. Parents first.
 _PARTS = {
@@ -62,21 +65,32 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
         old = sqlite3.connect(aside / CATALOG, isolation_level=None)
         try:
             migrate(new, folder)
-            kept, lost = _copy(old, new)
+            kept, lost, whole = _copy(old, new)
+            saved = {path for (path,) in new.execute("SELECT path FROM files")}
         finally:
             old.close()
             new.close()
-    return [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"], lost
+        if not whole:
+            named = file_paths(aside / CATALOG)
+            lost = sorted({*lost, *(path for path in named if codec.path_to_bytes(path) not in saved)})
+    if not kept:
+        return [f"nothing could be read of the catalog: {_AGAIN}; the broken one lies in {aside.name}"], lost
+    done = [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"]
+    if not whole:
+        done.append(f"not all that was lost has a name any more: {_AGAIN}")
+    return done, lost
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[Path]]:
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[Path], bool]:
+    """How many videos were saved, the files of those that were not, and whether these are all."""
     kept = 0
     lost: list[Path] = []
     new.execute("PRAGMA foreign_keys = ON")
     new.execute("BEGIN IMMEDIATE")
     _copy_rows(old, new, "spaces", "1", ())
     _copy_rows(old, new, "failures", "1", ())
-    for video_id in _video_ids(old):
+    video_ids, whole = _video_ids(old)
+    for video_id in video_ids:
         new.execute("SAVEPOINT video")
         try:
             if _copy_rows(old, new, "videos", "id = ?", (video_id,)):
@@ -85,13 +99,15 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
                 kept += 1
         except (sqlite3.Error, UnicodeDecodeError):
             new.execute("ROLLBACK TO video")
-            lost += _paths(old, video_id)
+            paths = _paths(old, video_id)
+            whole = whole and bool(paths)
+            lost += paths
         new.execute("RELEASE video")
     # The copies are new to every snapshot and every reader.
     new.execute("UPDATE meta SET change = 1")
     new.execute("UPDATE vectors SET change = 1")
     new.execute("COMMIT")
-    return kept, lost
+    return kept, lost, whole
 
 
 def _copy_rows(
@@ -116,16 +132,16 @@ def _copy_rows(
     return count
 
 
-def _video_ids(old: sqlite3.Connection) -> Iterator[int]:
-    """Every id that a video may have: read where they can be, else counted up to the last that was given."""
+def _video_ids(old: sqlite3.Connection) -> tuple[Sequence[int], bool]:
+    """Every id that a video may have: read where they can be (True), else counted up to the last that was given."""
     try:
-        yield from [video_id for (video_id,) in old.execute("SELECT id FROM videos NOT INDEXED")]
+        return [video_id for (video_id,) in old.execute("SELECT id FROM videos NOT INDEXED")], True
     except sqlite3.DatabaseError:
         try:
             (last,) = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'videos'").fetchone()
         except (sqlite3.DatabaseError, TypeError):
-            return
-        yield from range(1, last + 1)
+            return [], False
+        return range(1, last + 1), False
 
 
 def _paths(old: sqlite3.Connection, video_id: int) -> list[Path]:

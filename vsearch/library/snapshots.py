@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from vsearch.errors import LibraryError
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Space
 
@@ -65,6 +66,13 @@ class Snapshot:
             while block := file.read(1 << 20):
                 crc = zlib.crc32(block, crc)
         return crc == self.header.crc
+
+
+def in_the_way(folder: Path) -> str | None:
+    """What keeps snapshots from being saved, if it is a file where their folder should be."""
+    if folder.is_dir() or not folder.exists():
+        return None
+    return f"{folder} is a file, but snapshots belong into a folder of that name: move it away"
 
 
 def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator[Snapshot]:
@@ -118,7 +126,9 @@ def save(
     code_bytes: int,
     index: Any,
 ) -> Snapshot:
-    """Write a FAISS index as the snapshot of `change`. OSError where the disk will not take it."""
+    """Write a FAISS index as the snapshot of `change`. OSError where the disk will not take it; LibraryError."""
+    if (obstacle := in_the_way(folder)) is not None:
+        raise LibraryError(obstacle)
     folder.mkdir(exist_ok=True)
     file = folder / f"space-{space_id}-{change}.faiss"
     size, crc = _write_index(file, index)

@@ -40,6 +40,10 @@ class Findings:
     """Videos that cannot be searched or played, and why."""
     snapshots: dict[int, list[str]] = field(default_factory=dict)
     """Space ids whose snapshots are not what the catalog says."""
+    orphans: bool = False
+    """There are videos that no file holds, as a run that was killed may leave them to the next."""
+    obstacle: str | None = None
+    """What keeps snapshots from being saved: only a person can tell what it is."""
     lost: tuple[Path, ...] = ()
     """Files of the videos concerned."""
 
@@ -50,7 +54,7 @@ class Findings:
         lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
         lines += [f"video {video}: {why}" for video, why in self.videos.items()]
         lines += [line for found in self.snapshots.values() for line in found]
-        return lines
+        return [*lines, self.obstacle] if self.obstacle else lines
 
     def report(self, repaired: Iterable[str] = (), lost: tuple[Path, ...] = ()) -> VerifyReport:
         return VerifyReport(tuple(self.problems()), tuple(repaired), lost, bool(self.pages))
@@ -70,6 +74,8 @@ def check(reader: Reader, folder: Path) -> Findings:
                 if rowid is not None
             ]
             _check_rows(connection, found)
+            found.obstacle = snapshots.in_the_way(folder)
+            found.orphans = reader.has_orphans()
             state = reader.state()
             for row in reader.spaces():
                 _check_vectors(connection, row, found)
@@ -114,7 +120,6 @@ _NO_ENCODING = (
 )
 _LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames")}
 _BROKEN_VIDEOS = {
-    "no file holds it": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM files)",
     "it has no scenes": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM scenes)",
     "it is encoded in no space": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM encodings)",
     "a scene is not a span": "SELECT video_id FROM scenes WHERE start_seconds < 0 OR start_seconds >= end_seconds",
@@ -229,6 +234,8 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     if broken:
         writer.remove_videos(sorted(broken))
         done += [f"video {video}: removed, to be indexed again" for video in sorted(broken)]
+    if found.orphans:
+        done.append(f"removed {writer.remove_orphans().videos} videos that no file holds")
     for space, problems in found.snapshots.items():
         snapshots.sweep(folder, space, None)
         done += [f"{problem}: taken anew" for problem in problems]

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import create_engine, delete, event, func, insert, literal, select, text, update
+from sqlalchemy import CursorResult, Delete, create_engine, delete, event, func, insert, literal, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
@@ -22,10 +22,8 @@ from sqlalchemy.pool import StaticPool
 from vsearch.errors import LibraryError
 from vsearch.library import catalog, codec
 from vsearch.library.faults import translated
-from vsearch.library.rows import Failure, RemovalReport, VideoRecord
+from vsearch.library.rows import Failure, RemovalReport, VideoRecord, same_scenes
 from vsearch.media import EncodedScene, FileStamp, Space
-
-_SCENE_TOLERANCE = 1e-3  # seconds
 
 
 class Writer:
@@ -54,7 +52,7 @@ class Writer:
             yield session, change
 
     def add_video(self, record: VideoRecord) -> int:
-        """Write a video, in the place of what its file held and of what its content key had before."""
+        """Write a video, in the place of what its content key had before."""
         _check(record.space, record.scenes)
         info = record.info
         with self._transaction() as (session, change):
@@ -80,7 +78,7 @@ class Writer:
                 _remove_scenes(session, [video_id], change)
                 session.execute(delete(catalog.Encoding).where(catalog.Encoding.video_id == video_id))
                 session.execute(delete(catalog.Line).where(catalog.Line.video_id == video_id))
-            _set_file(session, record.stamp, video_id, change)
+            _set_file(session, record.stamp, video_id)
             scene_ids = session.scalars(
                 insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
                 [
@@ -115,11 +113,7 @@ class Writer:
                 .where(catalog.Scene.video_id == video_id)
                 .order_by(catalog.Scene.ordinal)
             ).all()
-            if len(known) != len(scenes) or any(
-                abs(row.start_seconds - new.scene.start) > _SCENE_TOLERANCE
-                or abs(row.end_seconds - new.scene.end) > _SCENE_TOLERANCE
-                for row, new in zip(known, scenes, strict=True)
-            ):
+            if not same_scenes([(row.start_seconds, row.end_seconds) for row in known], scenes):
                 raise LibraryError(f"the scenes of video {key} are not those that the library holds: index it anew")
             scene_ids = [row.id for row in known]
             space_id = _space_id(session, space)
@@ -135,24 +129,25 @@ class Writer:
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path now holds a known content."""
-        with self._transaction() as (session, change):
-            _set_file(session, stamp, _video_id(session, key), change)
+        with self._transaction() as (session, _):
+            _set_file(session, stamp, _video_id(session, key))
 
-    def forget_files(self, paths: Iterable[Path]) -> RemovalReport:
-        """Take paths away, their failures too, and the videos that no path holds any more."""
+    def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
+        """Take paths away, their failures too, and unless told otherwise every video that no path holds."""
         with self._transaction() as (session, change):
-            files = 0
-            videos: set[int] = set()
+            files = failures = 0
             for path in paths:
                 blob = codec.path_to_bytes(path)
-                gone = session.scalars(
-                    delete(catalog.File).where(catalog.File.path == blob).returning(catalog.File.video_id)
-                ).all()
-                files += len(gone)
-                videos.update(gone)
-                session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
-            removed, scenes = _remove_orphans(session, videos, change)
-        return RemovalReport(files, removed, scenes)
+                files += _count(session, delete(catalog.File).where(catalog.File.path == blob))
+                failures += _count(session, delete(catalog.Failure).where(catalog.Failure.path == blob))
+            removed, scenes = (0, 0) if keep_videos else _remove_orphans(session, change)
+        return RemovalReport(files, removed, scenes, failures)
+
+    def remove_orphans(self) -> RemovalReport:
+        """Remove every video that no path holds."""
+        with self._transaction() as (session, change):
+            removed, scenes = _remove_orphans(session, change)
+        return RemovalReport(videos=removed, scenes=scenes)
 
     def record_failure(self, failure: Failure) -> None:
         stamp = failure.stamp
@@ -184,9 +179,8 @@ class Writer:
     def remove_videos(self, video_ids: Iterable[int]) -> None:
         """Drop videos with their files: the next index run finds them new."""
         with self._transaction() as (session, change):
-            ids = list(video_ids)
-            session.execute(delete(catalog.File).where(catalog.File.video_id.in_(ids)))
-            _remove_orphans(session, ids, change)
+            session.execute(delete(catalog.File).where(catalog.File.video_id.in_(list(video_ids))))
+            _remove_orphans(session, change)
 
     def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Plain SQL in one transaction: what verify's repairs need."""
@@ -244,29 +238,31 @@ def _space_id(session: Session, space: Space) -> int:
     ).one()
 
 
-def _set_file(session: Session, stamp: FileStamp, video_id: int, change: int) -> None:
-    """A path holds a video; the video that it held before goes if no other path holds it."""
+def _set_file(session: Session, stamp: FileStamp, video_id: int) -> None:
+    """A path holds a video. The video that it held before may stay without one: see `Library.remove_orphans`."""
     blob = codec.path_to_bytes(stamp.path)
-    before = session.scalars(select(catalog.File.video_id).where(catalog.File.path == blob)).one_or_none()
     values = {"size": stamp.size, "mtime_ns": stamp.mtime_ns, "video_id": video_id}
     session.execute(
         upsert(catalog.File).values(path=blob, **values).on_conflict_do_update(index_elements=["path"], set_=values)
     )
     session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
-    if before is not None and before != video_id:
-        _remove_orphans(session, [before], change)
 
 
-def _remove_orphans(session: Session, video_ids: Iterable[int], change: int) -> tuple[int, int]:
-    """Of these videos, remove those that no file holds: (videos, scenes)."""
-    removed = scenes = 0
-    for video_id in video_ids:
-        if session.scalars(select(catalog.File.id).where(catalog.File.video_id == video_id).limit(1)).first():
-            continue
+def _remove_orphans(session: Session, change: int) -> tuple[int, int]:
+    """Remove the videos that no file holds: (videos, scenes)."""
+    scenes = 0
+    orphans = session.scalars(
+        select(catalog.Video.id).where(catalog.Video.id.not_in(select(catalog.File.video_id)))
+    ).all()
+    for video_id in orphans:
         scenes += _remove_scenes(session, [video_id], change)
         session.execute(delete(catalog.Video).where(catalog.Video.id == video_id))
-        removed += 1
-    return removed, scenes
+    return len(orphans), scenes
+
+
+def _count(session: Session, statement: Delete) -> int:
+    """How many rows a DELETE takes away."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def _remove_scenes(session: Session, video_ids: Sequence[int], change: int) -> int:

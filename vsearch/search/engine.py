@@ -56,6 +56,7 @@ class SearchEngine:
             k=query.k,
             per_video=query.per_video,
             allowed=allowed,
+            path_glob=query.path_glob,
         )
         candidates = rerank(library, model, space, how, read, candidates, reranked)
         if query.moments:

@@ -38,16 +38,18 @@ def recall(
     k: int,
     per_video: int | None,
     allowed: NDArray[np.int64] | None,
+    path_glob: str | None = None,
 ) -> list[Candidate]:
     """The scenes nearest to one query [D], best first: about `wanted`, which is at least k.
 
     More where fewer than k would be left with at most `per_video` of a file, so that a single file with many scenes
-    cannot crowd out the rest; fewer where there are no more.
+    cannot crowd out the rest; fewer where there are no more. path_glob: which file to name where several hold a scene.
     """
     while True:
         scores, ids = library.search_vectors(space, vector[None], wanted, allowed=allowed)
         found = [int(scene) for scene in ids[0] if scene >= 0]
-        rows = library.scenes(found)  # a scene that was removed since the snapshot was read has none
+        # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
+        rows = library.scenes(found, path_glob=path_glob)
         candidates = [
             Candidate(rows[scene], float(score), {space.channel: float(score)})
             for scene, score in zip(found, scores[0], strict=False)
