@@ -159,10 +159,17 @@ def test_status(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:
     shown = vsearch("status").out
     assert "3 in 3 files, 8.0 seconds" in shown and "fake (fake-col), visual: 4 vectors of 8 dimensions" in shown
     assert "torn.mp4" in shown
+    assert "1 files that could not be indexed" in vsearch("remove", tmp_path / "torn.mp4").out
+    assert vsearch("status", "--json").json["failures"] == []
 
 
 def test_remove_forgets_a_folder_and_nothing_else(vsearch: Vsearch, indexed: Path) -> None:
-    assert vsearch("remove", indexed / "holiday", "--json").json == {"files": 2, "videos": 2, "scenes": 2}
+    assert vsearch("remove", indexed / "holiday", "--json").json == {
+        "files": 2,
+        "videos": 2,
+        "scenes": 2,
+        "failures": 0,
+    }
     assert {hit["video"] for hit in vsearch("query", "blue", "--json").json} == {str(indexed / "flags.mp4")}
     assert (indexed / "holiday" / "sea.mkv").exists()
     again = vsearch("remove", indexed / "holiday")

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +66,12 @@ def index(
     library: LibraryOption = None,
     model: ModelOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
-    prune: Annotated[bool, typer.Option("--prune", help="Forget files below PATHS that are gone.")] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune", help="Forget files below PATHS that are gone; not those of a folder that is empty now."
+        ),
+    ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -210,17 +216,22 @@ def remove(
 
     roots = [absolute(path) for path in _paths(paths)]
     with _open(_settings(library, None)) as opened:
-        known = {root: opened.files(under=root) for root in roots}
-        unknown = [root for root, files in known.items() if not files]
-        if unknown:
-            raise PathError(f"Nothing at {unknown[0]} is in the library {opened.path}: `vsearch status` says what is.")
+        known: list[Path] = []
+        for root in roots:
+            here = [file.path for file in opened.files(under=root)]
+            here += [failure.stamp.path for failure in opened.failures(under=root)]
+            if not here:
+                raise PathError(f"Nothing at {root} is in the library {opened.path}: `vsearch status` says what is.")
+            known += here
         with opened.writing():
-            removed = opened.forget_files(file.path for files in known.values() for file in files)
+            removed = opened.forget_files(known)
             opened.save_snapshots()
     if as_json:
-        _print_json({"files": removed.files, "videos": removed.videos, "scenes": removed.scenes})
-    else:
-        _console().print(f"Forgot {removed.files} files: {removed.videos} videos, {removed.scenes} scenes.")
+        _print_json(asdict(removed))
+        return
+    _console().print(f"Forgot {removed.files} files: {removed.videos} videos, {removed.scenes} scenes.")
+    if removed.failures:
+        _console().print(f"Forgot {removed.failures} files that could not be indexed.")
 
 
 @app.command()
