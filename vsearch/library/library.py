@@ -33,11 +33,23 @@ from vsearch.library.rows import (
     RemovalReport,
     SceneRow,
     SpaceRow,
+    TranscriptRow,
     VerifyReport,
     VideoRecord,
     VideoRow,
+    WordHit,
 )
-from vsearch.media import EncodedScene, FileStamp, Seconds, Space, TranscriptLine, Vectors
+from vsearch.media import (
+    EncodedScene,
+    FileStamp,
+    Scene,
+    Seconds,
+    Space,
+    Transcript,
+    TranscriptLine,
+    Vectors,
+    VideoInfo,
+)
 
 if TYPE_CHECKING:
     from vsearch.library.space_index import SpaceIndex
@@ -172,6 +184,19 @@ class Library:
         with self._writing() as writer:
             writer.add_encoding(key, space, scenes)
 
+    def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
+        """Write a file that holds sound alone, with its words, in one transaction; returns its id.
+
+        spans: at least one, in time order. It takes the place of what was there before, as `add_video` does.
+        """
+        with self._writing() as writer:
+            return writer.add_sound(stamp, key, info, spans, heard)
+
+    def set_transcript(self, key: str, transcript: Transcript) -> None:
+        """The words of one channel of a known video, in the place of those it had. LibraryError if it is not known."""
+        with self._writing() as writer:
+            writer.set_transcript(key, transcript)
+
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known."""
         with self._writing() as writer:
@@ -206,9 +231,29 @@ class Library:
         failures = self._reader.failures(path)
         return failures[0] if failures else None
 
+    # -- words
+
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         """A video's words in time order."""
         return self._reader.transcript(video_id)
+
+    def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None:
+        """Where a channel's words come from; None where nobody has listened or looked yet."""
+        return next((row for row in self._reader.transcripts(video_id) if row.channel == channel), None)
+
+    def search_words(
+        self, query: str, k: int, *, allowed: NDArray[np.int64] | None = None, channel: str | None = None
+    ) -> list[WordHit]:
+        """Passages that hold words of the query, best first, at most k: see texts.py.
+
+        Anything in "quotes" must be there word for word; basket* stands for every word that begins so; no text is an
+        error. allowed: only these scene ids. channel: "speech" or "ocr"; None for both.
+        """
+        from vsearch.library.texts import search_words
+
+        if k <= 0:
+            raise ValueError(f"k must be positive: {k = }")
+        return search_words(self._reader, query, k, allowed, channel)
 
     # -- scenes and vectors
 

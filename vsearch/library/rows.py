@@ -63,6 +63,37 @@ class SceneRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptRow:
+    """What is known of a channel of words of a video, without the words: see media.Transcript."""
+
+    channel: str
+    source: str
+    recipe: str
+    language: str | None
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordHit:
+    """A passage that holds what was asked for."""
+
+    scene_id: int
+    """The scene in which it begins."""
+    video_id: int
+    start: float
+    """Seconds: the first word that matched, or its line where the times of words are not known."""
+    end: float
+    """Seconds: the end of the last line that matched."""
+    score: float
+    """(0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted."""
+    channel: str
+    lines: tuple[TranscriptLine, ...]
+    """Those that matched, in time order, at least one."""
+    spans: tuple[tuple[tuple[int, int], ...], ...]
+    """A line: [from, to) of the characters of its text that matched."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpaceRow:
     """A space and how much of the library is encoded in it."""
 
