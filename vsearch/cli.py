@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from vsearch import __version__
-from vsearch.errors import LibraryMissing, PathError, QueryError, VsearchError
+from vsearch.errors import InputError, LibraryMissing, ModelError, PathError, QueryError, VsearchError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.library import Library
+    from vsearch.models.base import Transcriber
     from vsearch.search.query import Rerank
     from vsearch.settings import Settings
 
@@ -68,27 +69,54 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Forget files below PATHS that are gone.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    speech: Annotated[
+        bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
+    ] = True,
+    only: Annotated[
+        str | None, typer.Option(metavar="speech", help="Add or renew words alone; no picture is decoded.")
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="What is spoken, such as en; chooses among tracks and subtitles, too."),
+    ] = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Write down in English what is said.")] = False,
+    audio_track: Annotated[
+        int | None, typer.Option("--audio-track", min=1, help="Which sound track to listen to.", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
     from indexer import Indexer, IndexOptions
     from indexer.options import available_cores
+    from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
+    from indexer.transcribe import WordOptions
     from vsearch.models.registry import load_model
 
     given = _paths(paths)
+    if only not in (None, "speech"):
+        raise InputError(f"--only takes speech, not {only!r}.")
+    if only and (dry_run or prune or not speech):
+        raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
     settings = _settings(library, model)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
-    encoder = load_model(settings.model, models=settings.models, threads=threads)
+    encoder = None if only else load_model(settings.model, models=settings.models, threads=threads)
+    transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
+    words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
     reporter = IndexReporter(_console(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
     with ExitStack() as stack:
-        opened = stack.enter_context(_open_to_look(settings, stack) if dry_run else _open(settings, create=True))
+        opened = stack.enter_context(_open_to_look(settings, stack) if dry_run else _open(settings, create=not only))
         stack.enter_context(reporter)
         try:
-            for event in Indexer(opened, encoder, options).index(given):
+            if only:
+                events = index_words(opened, words, given)
+            else:
+                assert encoder is not None, "pictures are left alone with --only"
+                events = Indexer(opened, encoder, options, words).index(given)
+            for event in events:
                 reporter.show(event)
         except KeyboardInterrupt:
             typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
@@ -101,6 +129,29 @@ def index(
         _console().print(closing(summary, Path.cwd()))
     if not summary.useful:
         raise typer.Exit(1)
+
+
+@app.command()
+def transcript(
+    file: Annotated[str, typer.Argument(help="A video or sound file of the library.", show_default=False)],
+    format: Annotated[str, typer.Option("--format", "-f", metavar="txt|srt|vtt|json", help="As what.")] = "txt",
+    library: LibraryOption = None,
+) -> None:
+    """Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt"""
+    from vsearch.transcripts import render
+
+    path = _paths([file])[0]
+    with _open(_settings(library, None)) as opened:
+        row = opened.find_file(path)
+        if row is None:
+            raise PathError(f"{path} is not in the library {opened.path}: `vsearch index` takes it in.")
+        known = opened.find_transcript(row.video_id)
+        lines = [line for line in opened.transcript(row.video_id) if line.channel == "speech"]
+    if known is None and not lines:
+        raise PathError(f"Nobody has listened to {path} yet: `vsearch index --only speech` does.")
+    if known is not None and known.cause is not None:
+        raise PathError(f"There are no words of {path}: {known.cause}.")
+    typer.echo(render(lines, format, known), nl=False)
 
 
 @app.command()
@@ -295,6 +346,23 @@ def _settings(library: str | None, model: str | None) -> Settings:
     from vsearch.settings import read_settings
 
     return read_settings(library=None if library is None else _paths([library])[0], model=model)
+
+
+def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:
+    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
+    from vsearch.models.speech import load_transcriber
+
+    try:
+        return load_transcriber(
+            settings.speech_model,
+            cache=settings.cache,
+            download=settings.download,
+            language=language,
+            translate=translate,
+            threads=settings.threads,
+        ), None
+    except ModelError as error:
+        return None, str(error)
 
 
 def _open(settings: Settings, *, create: bool = False) -> Library:
