@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from vsearch.library import Library
     from vsearch.models.base import Transcriber
-    from vsearch.search.query import Rerank
+    from vsearch.search.query import Channel, Rerank
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -140,7 +140,7 @@ def transcript(
     """Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt"""
     from vsearch.transcripts import render
 
-    path = _paths([file])[0]
+    path = _paths([file])[0].absolute()
     with _open(_settings(library, None)) as opened:
         row = opened.find_file(path)
         if row is None:
@@ -156,7 +156,9 @@ def transcript(
 
 @app.command()
 def query(
-    text: Annotated[str, typer.Argument(help="What can be seen, in a sentence or a word.", show_default=False)],
+    text: Annotated[
+        str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
+    ],
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
     model: ModelOption = None,
@@ -187,6 +189,9 @@ def query(
     moments: Annotated[
         bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
     ] = False,
+    channel: Annotated[
+        str, typer.Option(metavar="all|visual|speech", help="Search what is seen, what is said, or both.")
+    ] = "all",
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -204,13 +209,16 @@ def query(
         rerank=cast("Rerank | None", rerank),  # Query checks it
         recall=recall,
         moments=moments,
+        channel=cast("Channel", channel),
     )
     settings = _settings(library, model)
     with _open(settings) as opened:
         from vsearch.models.registry import load_model
         from vsearch.search.engine import SearchEngine
+        from vsearch.search.fuse import Fusion
 
-        engine = SearchEngine(opened, load_model(settings.model, models=settings.models, threads=settings.threads))
+        text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
+        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
         hits = engine.search(asked)
         missing = engine.missing_videos()
     if as_json:
@@ -220,7 +228,9 @@ def query(
 
         _console().print(hits_table(hits, Path.cwd()))
     else:
-        _console(stderr=True).print("No scene was found: nothing is indexed here, or nothing passes the filters.")
+        _console(stderr=True).print(
+            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says so."
+        )
     if missing:
         _console(stderr=True).print(
             f"{missing} videos are not encoded with this model yet and were not searched: "

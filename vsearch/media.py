@@ -200,6 +200,14 @@ class Hit:
     best_time: float
     """Seconds: the frame that matched best."""
     words: tuple[TranscriptLine, ...] = field(default=())
+    """Lines that hold words of the query."""
+    matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
+    """A line: [from, to) of the characters of its text that matched."""
+
+    def marked(self) -> list[tuple[TranscriptLine, tuple[tuple[int, int], ...]]]:
+        """Every line of `words` with the spans of it that matched."""
+        unmarked = len(self.words) - len(self.matched)
+        return list(zip(self.words, (*self.matched, *[()] * unmarked), strict=True))
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch query --json`."""
@@ -212,7 +220,13 @@ class Hit:
             "channels": {name: round(value, 6) for name, value in self.channels.items()},
             "best_time": round(self.best_time, 3),
             "words": [
-                {"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text, "channel": w.channel}
-                for w in self.words
+                {
+                    "start": round(line.start, 3),
+                    "end": round(line.end, 3),
+                    "text": line.text,
+                    "channel": line.channel,
+                    "matched": [list(span) for span in spans],
+                }
+                for line, spans in self.marked()
             ],
         }

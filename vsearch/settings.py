@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """Threads for the model; 0 leaves the choice to the program."""
     speech_model: str = "base"
     """A Whisper model's name, or the folder that holds its weights."""
+    speech_weight: float = Field(default=2.0, ge=0)
+    """What spoken words weigh against pictures, which weigh 1."""
     download: bool = False
     """Whether weights may be fetched from a hub. Nothing else ever uses the network."""
     cache: Path = Field(default_factory=lambda: user_cache_path("vsearch", appauthor=False))

@@ -105,6 +105,14 @@ def test_the_score_is_the_share_of_the_query_that_is_there(talks: Library) -> No
     assert talks.search_words("what can you do for your", 1)[0].lines[0].text in {SPEECH[1][1], SPEECH[2][1]}
 
 
+def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: Library) -> None:
+    rare = talks.search_words("a fellow of the torch passed to a generation of elephants", 1)[0]
+    common = talks.search_words("elephants that ask for hay in a green field at night", 1)[0]
+    run = talks.search_words("what your country can do", 1)[0]
+    assert rare.chance < 0.2 < 1 < common.chance
+    assert run.chance < 0.01
+
+
 def test_words_far_apart_are_two_passages(library: Library) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", spoken([(0.0, "red balloon"), (5.0, "green balloon"), (60.0, "blue balloon")]))
@@ -238,5 +246,5 @@ def test_what_a_query_is_made_of() -> None:
 
 
 def test_longest_run() -> None:
-    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == 2
-    assert longest_run([], ["a"]) == 0
+    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
+    assert longest_run([], ["a"]) == []

@@ -363,6 +363,9 @@ class Library:
             videos, seconds = connection.execute("SELECT COUNT(*), TOTAL(duration) FROM videos").fetchone()
             (files,) = connection.execute("SELECT COUNT(*) FROM files").fetchone()
             (scenes,) = connection.execute("SELECT COUNT(*) FROM scenes").fetchone()
+            (sounds,) = connection.execute("SELECT COUNT(*) FROM videos WHERE width = 0").fetchone()
+            (lines,) = connection.execute("SELECT COUNT(*) FROM lines").fetchone()
+            (transcribed,) = connection.execute("SELECT COUNT(DISTINCT video_id) FROM transcripts").fetchone()
             state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures()
         names = (CATALOG, f"{CATALOG}-wal")
         return LibraryStatus(
@@ -376,6 +379,9 @@ class Library:
             catalog_bytes=sum(file.stat().st_size for name in names if (file := self.path / name).exists()),
             snapshot_bytes=snapshots.total_bytes(self._snapshots),
             failures=tuple(failures),
+            sounds=sounds,
+            transcribed=transcribed,
+            lines=lines,
         )
 
     def verify(self, *, repair: bool = False) -> VerifyReport:

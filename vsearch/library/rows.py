@@ -91,6 +91,9 @@ class WordHit:
     """Those that matched, in time order, at least one."""
     spans: tuple[tuple[tuple[int, int], ...], ...]
     """A line: [from, to) of the characters of its text that matched."""
+    chance: float = 1.0
+    """How many passages of the library would be expected to hold as much of the query by chance, were its words spoken
+    at random as often as they are: far below 1 is no coincidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,11 @@ class LibraryStatus:
     catalog_bytes: int
     snapshot_bytes: int
     failures: tuple[Failure, ...]
+    sounds: int = 0
+    """Of the videos: those without pictures, which no visual space ever holds."""
+    transcribed: int = 0
+    """Of the videos: those whose words have been listened to or read."""
+    lines: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch status --json`."""
@@ -143,6 +151,9 @@ class LibraryStatus:
             "path": str(self.path),
             "change": self.change,
             "videos": self.videos,
+            "sounds": self.sounds,
+            "transcribed": self.transcribed,
+            "lines": self.lines,
             "files": self.files,
             "scenes": self.scenes,
             "seconds": round(self.seconds, 3),

@@ -60,6 +60,11 @@ def parse(text: str) -> WordQuery:
     return WordQuery(plain, terms, tuple(phrases))
 
 
+def is_exact(text: str) -> bool:
+    """Whether something in it is quoted."""
+    return parse(text).exact
+
+
 def tokens(text: str) -> list[str]:
     """Words, as they are compared."""
     return [token.rstrip("*") for token in _tokens(text)]
@@ -77,15 +82,16 @@ def holds(line: Sequence[str], phrase: Sequence[str]) -> bool:
     return any(list(line[at : at + size]) == list(phrase) for at in range(len(line) - size + 1))
 
 
-def longest_run(line: Sequence[str], query: Sequence[str]) -> int:
-    """The length of the longest run of words that both have, in order and without a gap."""
-    best = 0
+def longest_run(line: Sequence[str], query: Sequence[str]) -> Sequence[str]:
+    """The longest run of words that both have, in order and without a gap."""
+    best, end = 0, 0
     before = [0] * (len(line) + 1)
-    for word in query:
+    for at, word in enumerate(query, start=1):
         now = [0] * (len(line) + 1)
-        for at, other in enumerate(line, start=1):
+        for place, other in enumerate(line, start=1):
             if word == other:
-                now[at] = before[at - 1] + 1
-                best = max(best, now[at])
+                now[place] = before[place - 1] + 1
+                if now[place] > best:
+                    best, end = now[place], at
         before = now
-    return best
+    return query[end - best : end]

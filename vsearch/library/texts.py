@@ -1,9 +1,10 @@
 """Finding passages by their words: recall by SQLite's FTS5 (porter stemming, BM25), then a score that can be compared.
 
-BM25 orders the lines of one query but says nothing of how well the best one fits. The score here does: it is the share
-of the query's words that stand in the passage, each weighted by how rare it is (inverse document frequency of Robertson
-and Spärck Jones 1976), or the share of the query that stands there word for word, if that is more. Words that lie a few
-lines apart count, but less than those of one line.
+BM25 orders the lines of one query but says nothing of how well the best one fits. The score does: it is the share
+of the query's words that stand in the passage, each weighted by how rare it is (inverse document frequency, Spärck
+Jones 1972), or the share of the query that stands there word for word, if that is more. Words that lie a few lines
+apart count, but less than those of one line. `chance` says whether it could be a coincidence, as the expect value
+of sequence search does (Karlin and Altschul 1990): three rare words of a long query in one passage are none.
 
 No word of a query ever reaches FTS5's own query language: each goes in as a string of letters and digits in quotes.
 """
@@ -31,6 +32,10 @@ RECALL = 200
 """Lines that are scored at least."""
 SPREAD = 0.5
 """What a word is worth that stands in another line of the passage."""
+PRIOR = 100
+"""Lines of others, without the words that are asked for, that a small library is thought to be a part of."""
+STOP_WORD = 2.0
+"""Nats that a stop word tells within a run: the next word is this one in seven times."""
 SHORTEST_RUN = 3
 """Words in a row from which word for word counts: fewer stand together by chance."""
 
@@ -57,6 +62,8 @@ def search_words(
     if not asked.terms or (allowed is not None and len(allowed) == 0):
         return []
     with reader.transaction() as connection:
+        if connection.execute("SELECT 1 FROM lines LIMIT 1").fetchone() is None:
+            return []
         where, values = _conditions(connection, allowed, channel)
         wanted = max(RECALL, 4 * k)
         if asked.exact:
@@ -64,13 +71,15 @@ def search_words(
         else:
             groups = list(_passages(_recall(connection, _any(asked.terms), where, values, wanted)))
         _mark_terms(connection, asked.terms, [line for group in groups for line in group])
-        weights = _weights(connection, asked.terms)
+        weights, total = _weights(connection, asked.terms)
         found = []
         for group in groups:
             score = 1.0 if asked.exact else _score(asked, weights, group)
             found.append((score, sum(line.bm25 for line in group), group))
         found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2][0].id))
-        hits = (_hit(connection, asked, score, group) for score, _, group in found)
+        hits = (
+            _hit(connection, asked, score, _chance(asked, weights, total, group), group) for score, _, group in found
+        )
         admitted = None if allowed is None else set(allowed.tolist())
         chosen = [hit for hit in hits if hit is not None and (admitted is None or hit.scene_id in admitted)]
     return chosen[:k]
@@ -208,16 +217,16 @@ def _mark_terms(connection: sqlite3.Connection, terms: Sequence[str], lines: Seq
             by_id[rowid].terms.add(term)
 
 
-def _weights(connection: sqlite3.Connection, terms: Sequence[str]) -> dict[str, float]:
-    """Inverse document frequency of each term, a line being a document."""
+def _weights(connection: sqlite3.Connection, terms: Sequence[str]) -> tuple[dict[str, float], int]:
+    """Inverse document frequency of each term, a line being a document, and the number of lines."""
     (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
     weights = {}
     for term in terms:
         (count,) = connection.execute(
             "SELECT COUNT(*) FROM line_words WHERE line_words MATCH ?", (_quote(term),)
         ).fetchone()
-        weights[term] = math.log(1 + (total - count + 0.5) / (count + 0.5))
-    return weights
+        weights[term] = math.log((total + PRIOR + 0.5) / (count + 0.5))
+    return weights, int(total)
 
 
 def _score(asked: WordQuery, weights: dict[str, float], group: Sequence[_Line]) -> float:
@@ -226,13 +235,29 @@ def _score(asked: WordQuery, weights: dict[str, float], group: Sequence[_Line]) 
     together = set[str]().union(*(line.terms for line in group))
     elsewhere = sum(weights[term] for term in together)
     best = max(sum(weights[term] for term in line.terms) * (1 - SPREAD) + elsewhere * SPREAD for line in group)
-    words = [word for line in group for word in tokens(line.line.text)]
-    run = longest_run(words, asked.tokens)
-    verbatim = run / len(asked.tokens) if run >= SHORTEST_RUN else 0.0
+    run = _run(asked, group)
+    verbatim = len(run) / len(asked.tokens)
     return min(1.0, max(best / whole if whole > 0 else 0.0, verbatim))
 
 
-def _hit(connection: sqlite3.Connection, asked: WordQuery, score: float, group: Sequence[_Line]) -> WordHit | None:
+def _run(asked: WordQuery, group: Sequence[_Line]) -> Sequence[str]:
+    """The longest run of the query's words that stand in a passage word for word; empty where that is short."""
+    run = longest_run([word for line in group for word in tokens(line.line.text)], asked.tokens)
+    return run if len(run) >= SHORTEST_RUN else ()
+
+
+def _chance(asked: WordQuery, weights: dict[str, float], total: int, group: Sequence[_Line]) -> float:
+    """See WordHit.chance: lines, times the ways to choose so many words, times how rarely these are said."""
+    together = set[str]().union(*(line.terms for line in group))
+    apart = math.comb(len(asked.terms), len(together)) * math.exp(-sum(weights[term] for term in together))
+    told = sum(weights.get(word, STOP_WORD) for word in _run(asked, group))
+    in_a_row = len(asked.tokens) * math.exp(-told)
+    return (total + PRIOR) * min(apart, in_a_row)
+
+
+def _hit(
+    connection: sqlite3.Connection, asked: WordQuery, score: float, chance: float, group: Sequence[_Line]
+) -> WordHit | None:
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
     most = max(len(line.terms) for line in group)
     telling = group if asked.exact else [line for line in group if 2 * len(line.terms) >= most]
@@ -253,6 +278,7 @@ def _hit(connection: sqlite3.Connection, asked: WordQuery, score: float, group: 
         channel=telling[0].line.channel,
         lines=tuple(line.line for line in telling),
         spans=tuple(line.spans for line in telling),
+        chance=chance,
     )
 
 
