@@ -25,6 +25,10 @@ VIDEO_ENDINGS = frozenset("." + ending for ending in _ENDINGS.split())
 AUDIO_ENDINGS = frozenset({".m4a", ".m4b", ".m4p", ".mka", ".oga", ".opus", ".spx", ".wma"})
 """Containers that also hold video, in the dress that says that this one does not."""
 
+_SOUND = ".aac .ac3 .aif .aiff .amr .au .caf .flac .mp2 .mp3 .ogg .wav .wv"
+SOUND_ENDINGS = AUDIO_ENDINGS | frozenset(_SOUND.split())
+"""Files that are listened to, unless their first bytes say that they are videos."""
+
 SNIFFED = 4096
 """Bytes that are looked at."""
 
@@ -132,6 +136,10 @@ def sniff(path: Path) -> Kind:
 
 def has_video_ending(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def has_sound_ending(path: Path) -> bool:
+    return path.suffix.lower() in SOUND_ENDINGS
 
 
 def _is_video(head: bytes) -> bool:

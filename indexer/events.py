@@ -88,6 +88,42 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """So much of a file has been listened to."""
+
+    path: Path
+    done: float
+    """Seconds of its sound."""
+    total: float
+    """Seconds; 0.0: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The words of a video or of a sound file are in the library."""
+
+    path: Path
+    lines: int
+    source: str
+    """"whisper", "sidecar", "embedded", or "none": it has neither sound nor subtitles."""
+    language: str | None
+    seconds: float
+    """That it took."""
+    warning: str | None = None
+    """One line, where only a part could be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untranscribed:
+    """Words that could not be had; the pictures of the same video are not touched by that."""
+
+    path: Path
+    """The video, or the subtitle file."""
+    cause: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True)
 class StageSeconds:
     """Time spent inside each stage. Stages overlap: the sum may exceed the wall time."""
 
@@ -95,6 +131,8 @@ class StageSeconds:
     scenes: float = 0.0
     encode: float = 0.0
     write: float = 0.0
+    words: float = 0.0
+    """Subtitles and speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +153,13 @@ class Summary:
     """Seconds that the run took."""
     stages: StageSeconds = field(default_factory=StageSeconds)
     dry_run: bool = False
+    transcribed: int = 0
+    """Files whose words are new in the library, or new to it."""
+    lines: int = 0
+    """Of them."""
+    untranscribed: tuple[Untranscribed, ...] = ()
+    note: str | None = None
+    """One line, where files were not listened to for want of a speech model."""
 
     @property
     def speed(self) -> float:
@@ -124,7 +169,8 @@ class Summary:
     @property
     def useful(self) -> bool:
         """False where nothing that was named could be used: a command should exit non-zero then."""
-        return bool(self.indexed or self.unchanged or self.moved or self.pruned) or not self.skipped
+        done = self.indexed or self.unchanged or self.moved or self.pruned or self.transcribed
+        return bool(done) or not self.skipped
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch index --json`."""
@@ -144,8 +190,13 @@ class Summary:
                 "scenes": round(self.stages.scenes, 3),
                 "encode": round(self.stages.encode, 3),
                 "write": round(self.stages.write, 3),
+                "words": round(self.stages.words, 3),
             },
             "dry_run": self.dry_run,
+            "transcribed": self.transcribed,
+            "lines": self.lines,
+            "untranscribed": [{"path": str(u.path), "cause": u.cause} for u in self.untranscribed],
+            "note": self.note,
         }
 
 
@@ -156,4 +207,17 @@ class Finished:
     summary: Summary
 
 
-Event = Discovered | Started | Progress | Indexed | Unchanged | Moved | Skipped | Pruned | Finished
+Event = (
+    Discovered
+    | Started
+    | Progress
+    | Indexed
+    | Unchanged
+    | Moved
+    | Skipped
+    | Pruned
+    | Listening
+    | Transcribed
+    | Untranscribed
+    | Finished
+)

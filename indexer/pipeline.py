@@ -21,11 +21,12 @@ from indexer.discover import Unreadable, absolute, walk
 from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from indexer.lanes import DecodingLane, Lane
 from indexer.options import IndexOptions
-from indexer.plan import Job, Planner, Store, stamp_now
+from indexer.plan import Job, Planner, SoundFile, Store, stamp_now
 from indexer.probe import Probed
 from indexer.process import Inbox
 from indexer.prune import forget_gone
 from indexer.tally import RunClock, Tally
+from indexer.transcribe import WordOptions, WordStage
 from indexer.wire import Message
 from vsearch.library.rows import VideoRecord, same_scenes
 from vsearch.models.base import VideoEncoder
@@ -50,8 +51,16 @@ _DONE = object()
 class Indexer:
     """`Indexer(library, encoder).index(paths)` brings the library up to date with those files and folders."""
 
-    def __init__(self, library: Store, encoder: VideoEncoder, options: IndexOptions | None = None) -> None:
+    def __init__(
+        self,
+        library: Store,
+        encoder: VideoEncoder,
+        options: IndexOptions | None = None,
+        words: WordOptions | None = None,
+    ) -> None:
+        """words: where the words of videos come from; None leaves them alone."""
         self._library, self._encoder, self._options = library, encoder, options or IndexOptions()
+        self._words = words
 
     def index(self, paths: Sequence[Path]) -> Iterator[Event]:
         """Events as things happen; the last is Finished. The work is done as they are drawn.
@@ -61,20 +70,44 @@ class Indexer:
         """
         lock = contextlib.nullcontext() if self._options.dry_run else self._library.writing()
         with lock:
-            run = _Run(self._library, self._encoder, self._options, [absolute(path) for path in paths])
+            roots = [absolute(path) for path in paths]
+            run = _Run(self._library, self._encoder, self._options, roots, self._words)
             try:
                 yield from run.events()
             finally:
                 run.close()
 
 
+def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> Iterator[Event]:
+    """Words alone: subtitles and speech of what the library holds under `paths`, and sound files; no picture is
+    decoded. Events as of Indexer.index."""
+    tally = Tally(dry_run=False)
+    stage = WordStage(library, replace(words, only=True), list(dict.fromkeys(absolute(path) for path in paths)))
+    with library.writing():
+        for event in stage.events():
+            tally.count(event)
+            yield event
+    tally.words, tally.note = stage.seconds, stage.note
+    yield Finished(tally.summary())
+
+
 class _Run:
     """One call of Indexer.index."""
 
-    def __init__(self, store: Store, encoder: VideoEncoder, options: IndexOptions, roots: list[Path]) -> None:
+    def __init__(
+        self, store: Store, encoder: VideoEncoder, options: IndexOptions, roots: list[Path], words: WordOptions | None
+    ) -> None:
         self._store, self._encoder, self._options = store, encoder, options
+        self._words = None if options.dry_run else words
+        self._sound: set[Path] = set()  # files that turned out to have no pictures
         self._roots = list(dict.fromkeys(roots))
-        self._planner = Planner(store, encoder.space, act=not options.dry_run, retry_failed=options.retry_failed)
+        self._planner = Planner(
+            store,
+            encoder.space,
+            act=not options.dry_run,
+            retry_failed=options.retry_failed,
+            words=words is not None,
+        )
         self._inbox: Inbox = queue.Queue(INBOX)
         self._prober = Lane(self._inbox, options)
         self._lanes = [DecodingLane(self._inbox, options, encoder) for _ in range(options.workers)]
@@ -102,6 +135,14 @@ class _Run:
         if not self._options.dry_run:
             self._store.remove_orphans()
             self._store.save_snapshots()  # also what a run that was killed left behind
+        if self._words is not None:
+            for lane in (self._prober, *self._lanes):
+                lane.kill()  # their memory is wanted now
+            stage = WordStage(self._store, self._words, self._roots, self._sound)
+            for event in stage.events():
+                self._tally.count(event)
+                yield event
+            self._tally.words, self._tally.note = stage.seconds, stage.note
         yield Finished(self._tally.summary())
 
     def _work(self) -> Iterator[Event]:
@@ -126,7 +167,7 @@ class _Run:
                 break
         yield from forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
 
-    def _discover(self) -> Iterator[Job | Unchanged | Moved | Skipped | None]:
+    def _discover(self) -> Iterator[Job | SoundFile | Unchanged | Moved | Skipped | None]:
         """One step a file; None for a file of no interest."""
         told: set[Path] = set()  # of the roots, those of which something was said
         for found in walk(self._roots):
@@ -233,6 +274,8 @@ class _Run:
             if not self._options.dry_run:
                 self._to_decode.append(job)
             yield Discovered(job.stamp.path, _length(job))
+        elif answer.get("sound") and self._words is not None:
+            self._sound.add(job.stamp.path)
         elif job.reported or answer.get("is_video", True):
             yield self._fail(job, answer["cause"])
         else:

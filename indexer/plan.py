@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from indexer.content_key import content_key
-from indexer.discover import Found, has_video_ending, sniff
+from indexer.discover import Found, has_sound_ending, has_video_ending, sniff
 from indexer.events import Moved, Skipped, Unchanged
 from indexer.probe import Probed
-from vsearch.library.rows import Failure, FileRow, SceneRow, VideoRecord, VideoRow
-from vsearch.media import EncodedScene, FileStamp, Space
+from vsearch.library.rows import Failure, FileRow, SceneRow, TranscriptRow, VideoRecord, VideoRow
+from vsearch.media import EncodedScene, FileStamp, Scene, Space, Transcript, VideoInfo
 
 
 class Store(Protocol):
@@ -34,6 +34,11 @@ class Store(Protocol):
     def record_failure(self, failure: Failure) -> None: ...
     def find_failure(self, path: Path) -> Failure | None: ...
     def save_snapshots(self) -> None: ...
+    def add_sound(
+        self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript
+    ) -> int: ...
+    def set_transcript(self, key: str, transcript: Transcript) -> None: ...
+    def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +54,31 @@ class Job:
     probed: Probed | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A file for the stage that listens: nothing in it is for the eyes."""
+
+    path: Path
+
+
 class Planner:
-    """Decides a file at a time. `act=False`: writes nothing."""
+    """Decides a file at a time. `act=False`: writes nothing. `words`: sound without pictures is for another stage."""
 
-    def __init__(self, store: Store, space: Space, *, act: bool = True, retry_failed: bool = False) -> None:
-        self._store, self._space, self._act, self._retry = store, space, act, retry_failed
+    def __init__(
+        self, store: Store, space: Space, *, act: bool = True, retry_failed: bool = False, words: bool = False
+    ) -> None:
+        self._store, self._space, self._act, self._retry, self._words = store, space, act, retry_failed, words
 
-    def decide(self, found: Found) -> Job | Unchanged | Moved | Skipped | None:
+    def decide(self, found: Found) -> Job | SoundFile | Unchanged | Moved | Skipped | None:
         """None: an ordinary file of another kind, found in a folder."""
         stamp = found.stamp
         row = self._store.find_file(stamp.path)
         if row is not None and (row.size, row.mtime_ns) == (stamp.size, stamp.mtime_ns):
             if self._store.has_space(row.video_id, self._space):
                 return Unchanged(stamp.path)
+            video = self._store.find_key(row.key)
+            if video is not None and video.info.sound_only:
+                return SoundFile(stamp.path) if self._words else Unchanged(stamp.path)
             return Job(stamp, row.key, reported=True, replaces=False)
         failure = self._store.find_failure(stamp.path)
         if failure is not None and failure.stamp == stamp and not self._retry:
@@ -69,6 +86,8 @@ class Planner:
         reported = found.named or has_video_ending(stamp.path)
         try:
             kind = sniff(stamp.path)
+            if kind != "video" and has_sound_ending(stamp.path) and (self._words or row is not None):
+                return SoundFile(stamp.path)
             if kind == "other" or (kind == "unknown" and not reported):
                 self.forget(stamp.path)
                 return Skipped(stamp.path, "not a video") if reported else None

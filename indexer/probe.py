@@ -50,6 +50,8 @@ class Rejected:
     cause: str
     is_video: bool
     """False: an ordinary file of another kind. True: a video, but not one that can be used."""
+    sound: bool = False
+    """It has no pictures, but sound."""
 
 
 def open_video(path: Path) -> InputContainer:
@@ -92,8 +94,8 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         return Rejected("a picture, a play list or text, not a video", is_video=False)
     stream = pick_stream(container)
     if stream is None:
-        kind = "audio only" if container.streams.audio else "no streams"
-        return Rejected(f"no video track ({kind})", is_video=bool(container.streams.audio))
+        sound = bool(container.streams.audio)
+        return Rejected(f"no video track ({'audio only' if sound else 'no streams'})", is_video=sound, sound=sound)
     first = _first_frame(container, stream)
     if first is None:
         return Rejected("it has a header but no frame can be decoded", is_video=True)
@@ -124,7 +126,7 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         container=name,
         rotation=rotation,
         has_audio=bool(container.streams.audio),
-        recorded_at=_recorded_at(container.metadata.get("creation_time")),
+        recorded_at=recorded_at(container.metadata.get("creation_time")),
     )
     return Probed(
         info=info,
@@ -158,7 +160,7 @@ def _is_still(container: InputContainer, stream: VideoStream) -> bool:
     return len(list(islice(packets, 2))) < 2
 
 
-def _recorded_at(text: str | None) -> float | None:
+def recorded_at(text: str | None) -> float | None:
     """Unix seconds of a container's creation_time; cameras that never had their clock set write 1904 or 1970."""
     if not text:
         return None

@@ -10,9 +10,22 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from indexer.events import Discovered, Event, Finished, Indexed, Moved, Pruned, Skipped, Started, Summary
+from indexer.events import (
+    Discovered,
+    Event,
+    Finished,
+    Indexed,
+    Listening,
+    Moved,
+    Pruned,
+    Skipped,
+    Started,
+    Summary,
+    Transcribed,
+    Untranscribed,
+)
 from indexer.events import Progress as Encoded
-from vsearch.report import footage, short_path, trouble_table
+from vsearch.report import footage, readable, short_path, trouble_table
 
 if TYPE_CHECKING:
     from typing import Self
@@ -66,6 +79,13 @@ class IndexReporter:
             case Encoded():
                 # Speed and time left are over the whole run; until every folder is read, the total still grows.
                 self._bar.update(self._task, completed=event.run_done, total=max(event.run_total, event.run_done))
+            case Listening(path=path, done=done, total=total):
+                said = f"listening to {short_path(path, self._base)}"
+                self._bar.update(self._task, description=said, completed=done, total=max(total, done) or None)
+            case Transcribed(path=path, warning=str(warning)):
+                self._line("warning:", path, warning, even_if_quiet=True)
+            case Untranscribed(path=path, cause=cause):
+                self._line("no words of", path, cause, even_if_quiet=True)
             case Discovered(path=path) if self._dry_run:
                 self._line("would index", path)
             case Indexed(path=path, warning=str(warning)):
@@ -111,6 +131,15 @@ def closing(summary: Summary, base: Path) -> RenderableType:
                 f"write {stages.write:.1f} s; they overlap)."
             )
         )
+    if summary.transcribed:
+        lines.append(
+            Text(
+                f"Words of {_count(summary.transcribed, 'file')} ({_count(summary.lines, 'line')}) "
+                f"in {footage(summary.stages.words)}."
+            )
+        )
+    if summary.note:
+        lines.append(Text(readable(summary.note)))
     if summary.skipped:
         lines.append(Text("Skipped:"))
         lines.append(trouble_table([(skipped.path, skipped.cause) for skipped in summary.skipped], base))

@@ -5,7 +5,19 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from indexer.events import Discovered, Event, Indexed, Moved, Pruned, Skipped, StageSeconds, Summary, Unchanged
+from indexer.events import (
+    Discovered,
+    Event,
+    Indexed,
+    Moved,
+    Pruned,
+    Skipped,
+    StageSeconds,
+    Summary,
+    Transcribed,
+    Unchanged,
+    Untranscribed,
+)
 
 
 class Tally:
@@ -17,8 +29,12 @@ class Tally:
         self._indexed = self._replaced = self._unchanged = self._moved = self._pruned = 0
         self._scenes, self._footage = 0, 0.0
         self._skipped: list[Skipped] = []
-        self.decode = self.scenes = self.encode = self.write = 0.0
+        self._transcribed = self._lines = 0
+        self._untranscribed: list[Untranscribed] = []
+        self.decode = self.scenes = self.encode = self.write = self.words = 0.0
         """Seconds inside the stages."""
+        self.note: str | None = None
+        """See Summary.note."""
 
     def count(self, event: Event) -> None:
         match event:
@@ -38,6 +54,11 @@ class Tally:
                 self._pruned += 1
             case Skipped():
                 self._skipped.append(event)
+            case Transcribed():
+                self._transcribed += event.source != "none"
+                self._lines += event.lines
+            case Untranscribed():
+                self._untranscribed.append(event)
             case _:
                 pass
 
@@ -52,8 +73,12 @@ class Tally:
             scenes=self._scenes,
             footage=self._footage,
             wall=time.perf_counter() - self._begun,
-            stages=StageSeconds(self.decode, self.scenes, self.encode, self.write),
+            stages=StageSeconds(self.decode, self.scenes, self.encode, self.write, self.words),
             dry_run=self._dry_run,
+            transcribed=self._transcribed,
+            lines=self._lines,
+            untranscribed=tuple(self._untranscribed),
+            note=self.note,
         )
 
 

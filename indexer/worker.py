@@ -4,9 +4,12 @@ It is started by process.py and may be killed at any moment: it holds nothing th
 
 Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
            {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
+           {"do": "inspect", "path"}  {"do": "subtitles", "path", "track"}  {"do": "listen", "path", "track"}
 Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
            {"is": "sample", "time"} + RGB bytes (none: the same picture as before)  {"is": "scene", "start", "end"}
+           {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
+           {"is": "sound", "start"} + float32 samples
            {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
 """
 
@@ -65,8 +68,10 @@ def _serve(request: Message, answers: BinaryIO) -> None:
                 _warm()
             elif fields["do"] == "probe":
                 _probe(fields, answers)
-            else:
+            elif fields["do"] == "decode":
                 _decode(fields, answers, silence)
+            else:
+                _hear(fields, answers)
         except BrokenPipeError:
             raise
         except MediaError as error:
@@ -99,7 +104,7 @@ def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
     send(answers, {"is": "started"})
     found = probe_video(Path(fields["path"]))
     if isinstance(found, Rejected):
-        send(answers, {"is": "rejected", "cause": found.cause, "is_video": found.is_video})
+        send(answers, {"is": "rejected", "cause": found.cause, "is_video": found.is_video, "sound": found.sound})
     else:
         send(answers, {"is": "probed", "probed": found.as_json()})
 
@@ -154,6 +159,21 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
             armed = begun
     tell(sampler.finish())
     send(answers, {"is": "done", "end": end, "decode_seconds": decoding, "scene_seconds": detecting})
+
+
+def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:
+    from indexer.audio import inspect, read_blocks, read_subtitle_track
+
+    path = Path(fields["path"])
+    if fields["do"] == "inspect":
+        send(answers, {"is": "inspected", "inspected": inspect(path).as_json()})
+    elif fields["do"] == "subtitles":
+        lines = [[line.start, line.end, line.text] for line in read_subtitle_track(path, fields["track"])]
+        send(answers, {"is": "lines", "lines": lines})
+    else:
+        for block in read_blocks(path, fields["track"]):
+            send(answers, {"is": "sound", "start": block.start}, block.samples.tobytes())
+        send(answers, {"is": "done"})
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     """Runs a command inside this process, on a library of its own, with the model whose vectors are colours."""
     monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("VSEARCH_MODEL", "fake")
+    monkeypatch.setenv("VSEARCH_SPEECH_MODEL", "./nowhere")  # whatever is installed here, tests decide who listens
 
     def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])

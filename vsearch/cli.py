@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from vsearch import __version__
-from vsearch.errors import LibraryMissing, PathError, QueryError, VsearchError
+from vsearch.errors import InputError, LibraryMissing, ModelError, PathError, QueryError, VsearchError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.library import Library
-    from vsearch.search.query import Rerank
+    from vsearch.models.base import Transcriber
+    from vsearch.search.query import Channel, Rerank
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -74,27 +75,54 @@ def index(
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    speech: Annotated[
+        bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
+    ] = True,
+    only: Annotated[
+        str | None, typer.Option(metavar="speech", help="Add or renew words alone; no picture is decoded.")
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="What is spoken, such as en; chooses among tracks and subtitles, too."),
+    ] = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Write down in English what is said.")] = False,
+    audio_track: Annotated[
+        int | None, typer.Option("--audio-track", min=1, help="Which sound track to listen to.", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
     from indexer import Indexer, IndexOptions
     from indexer.options import available_cores
+    from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
+    from indexer.transcribe import WordOptions
     from vsearch.models.registry import load_model
 
     given = _paths(paths)
+    if only not in (None, "speech"):
+        raise InputError(f"--only takes speech, not {only!r}.")
+    if only and (dry_run or prune or not speech):
+        raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
     settings = _settings(library, model)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
-    encoder = load_model(settings.model, models=settings.models, threads=threads)
+    encoder = None if only else load_model(settings.model, models=settings.models, threads=threads)
+    transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
+    words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
     reporter = IndexReporter(_console(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
     with ExitStack() as stack:
-        opened = stack.enter_context(_open_to_look(settings, stack) if dry_run else _open(settings, create=True))
+        opened = stack.enter_context(_open_to_look(settings, stack) if dry_run else _open(settings, create=not only))
         stack.enter_context(reporter)
         try:
-            for event in Indexer(opened, encoder, options).index(given):
+            if only:
+                events = index_words(opened, words, given)
+            else:
+                assert encoder is not None, "pictures are left alone with --only"
+                events = Indexer(opened, encoder, options, words).index(given)
+            for event in events:
                 reporter.show(event)
         except KeyboardInterrupt:
             typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
@@ -110,8 +138,34 @@ def index(
 
 
 @app.command()
+def transcript(
+    file: Annotated[str, typer.Argument(help="A video or sound file of the library.", show_default=False)],
+    format: Annotated[str, typer.Option("--format", "-f", metavar="txt|srt|vtt|json", help="As what.")] = "txt",
+    library: LibraryOption = None,
+) -> None:
+    """Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt"""
+    from indexer.discover import absolute
+    from vsearch.transcripts import render
+
+    path = absolute(_paths([file])[0])
+    with _open(_settings(library, None)) as opened:
+        row = opened.find_file(path)
+        if row is None:
+            raise PathError(f"{path} is not in the library {opened.path}: `vsearch index` takes it in.")
+        known = opened.find_transcript(row.video_id)
+        lines = [line for line in opened.transcript(row.video_id) if line.channel == "speech"]
+    if known is None and not lines:
+        raise PathError(f"Nobody has listened to {path} yet: `vsearch index --only speech` does.")
+    if known is not None and known.cause is not None:
+        raise PathError(f"There are no words of {path}: {known.cause}.")
+    typer.echo(render(lines, format, known), nl=False)
+
+
+@app.command()
 def query(
-    text: Annotated[str, typer.Argument(help="What can be seen, in a sentence or a word.", show_default=False)],
+    text: Annotated[
+        str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
+    ],
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
     model: ModelOption = None,
@@ -142,6 +196,9 @@ def query(
     moments: Annotated[
         bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
     ] = False,
+    channel: Annotated[
+        str, typer.Option(metavar="all|visual|speech", help="Search what is seen, what is said, or both.")
+    ] = "all",
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -159,13 +216,16 @@ def query(
         rerank=cast("Rerank | None", rerank),  # Query checks it
         recall=recall,
         moments=moments,
+        channel=cast("Channel", channel),
     )
     settings = _settings(library, model)
     with _open(settings) as opened:
         from vsearch.models.registry import load_model
         from vsearch.search.engine import SearchEngine
+        from vsearch.search.fuse import Fusion
 
-        engine = SearchEngine(opened, load_model(settings.model, models=settings.models, threads=settings.threads))
+        text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
+        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
         hits = engine.search(asked)
         missing = engine.missing_videos()
     if as_json:
@@ -175,7 +235,9 @@ def query(
 
         _console().print(hits_table(hits, Path.cwd()))
     else:
-        _console(stderr=True).print("No scene was found: nothing is indexed here, or nothing passes the filters.")
+        _console(stderr=True).print(
+            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says so."
+        )
     if missing:
         _console(stderr=True).print(
             f"{missing} videos are not encoded with this model yet and were not searched: "
@@ -306,6 +368,23 @@ def _settings(library: str | None, model: str | None) -> Settings:
     from vsearch.settings import read_settings
 
     return read_settings(library=None if library is None else _paths([library])[0], model=model)
+
+
+def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:
+    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
+    from vsearch.models.speech import load_transcriber
+
+    try:
+        return load_transcriber(
+            settings.speech_model,
+            cache=settings.cache,
+            download=settings.download,
+            language=language,
+            translate=translate,
+            threads=settings.threads,
+        ), None
+    except ModelError as error:
+        return None, str(error)
 
 
 def _open(settings: Settings, *, create: bool = False) -> Library:

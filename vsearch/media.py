@@ -26,7 +26,7 @@ class VideoInfo:
     duration: float
     """Seconds; 0.0 where the container does not know."""
     width: int
-    """Pixels as shown, after rotation."""
+    """Pixels as shown, after rotation. Width and height are 0 where a file holds sound alone."""
     height: int
     codec: str
     container: str
@@ -39,10 +39,15 @@ class VideoInfo:
     def __post_init__(self) -> None:
         if self.duration < 0:
             raise ValueError(f"duration must not be negative: {self.duration = }")
-        if self.width <= 0 or self.height <= 0:
+        if (self.width <= 0 or self.height <= 0) and not (self.sound_only and self.has_audio):
             raise ValueError(f"a video has a positive size: {self.width = }, {self.height = }")
         if self.rotation not in (0, 90, 180, 270):
             raise ValueError(f"rotation must be 0, 90, 180 or 270: {self.rotation = }")
+
+    @property
+    def sound_only(self) -> bool:
+        """There are no pictures."""
+        return self.width == self.height == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,15 @@ class EncodedScene:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word, [start, end) in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptLine:
     """Words and when they were spoken or shown. [start, end) in seconds."""
 
@@ -127,6 +141,29 @@ class TranscriptLine:
     text: str
     channel: str = "speech"
     """"speech" or "ocr"."""
+    words: tuple[Word, ...] = ()
+    """In time order, where the times of single words are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All lines of one channel of a video, and where they come from."""
+
+    lines: tuple[TranscriptLine, ...]
+    source: str
+    """"whisper", "sidecar" or "embedded": who wrote the words."""
+    recipe: str
+    """Whatever shapes the lines (weights and options, or the subtitle file's name, size and date): the same recipe
+    would give the same lines, so there is no need to make them again."""
+    language: str | None = None
+    """ISO 639 code, where it is known."""
+    channel: str = "speech"
+    cause: str | None = None
+    """Why there are no lines, where something went wrong: one line."""
+
+    def __post_init__(self) -> None:
+        if any(line.channel != self.channel for line in self.lines):
+            raise ValueError(f"a transcript holds lines of one channel: {self.channel = }")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +200,14 @@ class Hit:
     best_time: float
     """Seconds: the frame that matched best."""
     words: tuple[TranscriptLine, ...] = field(default=())
+    """Lines that hold words of the query."""
+    matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
+    """A line: [from, to) of the characters of its text that matched."""
+
+    def marked(self) -> list[tuple[TranscriptLine, tuple[tuple[int, int], ...]]]:
+        """Every line of `words` with the spans of it that matched."""
+        unmarked = len(self.words) - len(self.matched)
+        return list(zip(self.words, (*self.matched, *[()] * unmarked), strict=True))
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch query --json`."""
@@ -175,7 +220,13 @@ class Hit:
             "channels": {name: round(value, 6) for name, value in self.channels.items()},
             "best_time": round(self.best_time, 3),
             "words": [
-                {"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text, "channel": w.channel}
-                for w in self.words
+                {
+                    "start": round(line.start, 3),
+                    "end": round(line.end, 3),
+                    "text": line.text,
+                    "channel": line.channel,
+                    "matched": [list(span) for span in spans],
+                }
+                for line, spans in self.marked()
             ],
         }

@@ -69,9 +69,9 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def hits_table(hits: Sequence[Hit], base: Path) -> Table:
-    table = plain_table(
-        "rank", "score", "file", "start", "end", "best", right=("rank", "score", "start", "end", "best")
-    )
+    spoken = any(hit.words for hit in hits)
+    numbers = ("rank", "score", "start", "end", "best")
+    table = plain_table("rank", "score", "file", "start", "end", "best", *(["words"] if spoken else []), right=numbers)
     for hit in hits:
         table.add_row(
             str(hit.rank),
@@ -80,8 +80,23 @@ def hits_table(hits: Sequence[Hit], base: Path) -> Table:
             clock(hit.start),
             clock(hit.end),
             clock(hit.best_time),
+            *([spoken_words(hit)] if spoken else []),
         )
     return table
+
+
+def spoken_words(hit: Hit) -> Text:
+    """The lines that brought a hit, those words bold that matched; the first 160 characters."""
+    text = Text()
+    for line, spans in hit.marked():
+        at = 0
+        for start, end in spans:
+            text.append(readable(line.text[at:start])).append(readable(line.text[start:end]), style="bold")
+            at = end
+        text.append(readable(line.text[at:])).append(" ")
+    text.truncate(160, overflow="ellipsis")
+    text.rstrip()
+    return text
 
 
 def models_table(models: Sequence[ModelInfo]) -> Table:
@@ -108,10 +123,15 @@ def status_table(state: LibraryStatus) -> Table:
     table.add_row("scenes", str(state.scenes))
     for row in state.spaces:
         space = row.space
-        whole = "" if row.videos == state.videos else f" ({state.videos - row.videos} videos are still to be encoded)"
+        rest = state.videos - state.sounds - row.videos
+        whole = f" ({rest} videos are still to be encoded)" if rest > 0 else ""
         # Two versions of one model have the same name.
         name = f"{space.model} ({space.fingerprint[:8]}), {space.channel}"
         table.add_row("space", Text(readable(f"{name}: {row.vectors} vectors of {space.dim} dimensions{whole}")))
+    if state.transcribed:
+        rest = state.videos - state.transcribed
+        whole = f" ({rest} videos are still to be listened to)" if rest > 0 else ""
+        table.add_row("words", f"{state.lines} lines of {state.transcribed} videos{whole}")
     table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
     table.add_row("failures", str(len(state.failures)))
     return table

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,7 +20,8 @@ def data_folder() -> Path:
 
 
 class Settings(BaseSettings):
-    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_THREADS, VSEARCH_MODELS."""
+    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD,
+    VSEARCH_CACHE."""
 
     model_config = SettingsConfigDict(env_prefix="VSEARCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -32,6 +33,14 @@ class Settings(BaseSettings):
     """Where a person keeps model folders, to call them by name."""
     threads: int = Field(default=0, ge=0, le=256)
     """Threads for the model; 0 leaves the choice to the program."""
+    speech_model: str = "base"
+    """A Whisper model's name, or the folder that holds its weights."""
+    speech_weight: float = Field(default=2.0, ge=0)
+    """What spoken words weigh against pictures, which weigh 1."""
+    download: bool = False
+    """Whether weights may be fetched from a hub. Nothing else ever uses the network."""
+    cache: Path = Field(default_factory=lambda: user_cache_path("vsearch", appauthor=False))
+    """What can always be made again."""
 
 
 def read_settings(library: Path | None = None, model: str | None = None) -> Settings:

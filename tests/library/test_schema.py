@@ -27,7 +27,8 @@ def test_the_migrations_make_what_the_models_say(library: Library) -> None:
         made = {
             normal(sql)
             for (sql,) in connection.execute(
-                "SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name != 'sqlite_sequence'"
+                "SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name != 'sqlite_sequence' "
+                "AND name NOT LIKE 'line_words%'"  # the index of words: SQLAlchemy has no models for such
             )
         }
     dialect = sqlite.dialect()

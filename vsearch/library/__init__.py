@@ -8,9 +8,11 @@ from vsearch.library.rows import (
     RemovalReport,
     SceneRow,
     SpaceRow,
+    TranscriptRow,
     VerifyReport,
     VideoRecord,
     VideoRow,
+    WordHit,
 )
 from vsearch.library.salvage import repair_library
 
@@ -22,8 +24,10 @@ __all__ = [
     "RemovalReport",
     "SceneRow",
     "SpaceRow",
+    "TranscriptRow",
     "VerifyReport",
     "VideoRecord",
     "VideoRow",
+    "WordHit",
     "repair_library",
 ]

@@ -160,6 +160,22 @@ class Line(Base):
     start_seconds: Mapped[float] = mapped_column(Float)
     end_seconds: Mapped[float] = mapped_column(Float)
     text: Mapped[str] = mapped_column(Text)
+    words: Mapped[str | None] = mapped_column(Text)
+    """JSON [[start, end, text], ...]: when each word is spoken, where that is known."""
+
+
+class Transcript(Base):
+    """A channel of a video that has been listened to or read, whatever came of it. Its lines are in `lines`, and
+    `line_words` indexes them (texts.py)."""
+
+    __tablename__ = "transcripts"
+
+    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
+    channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    recipe: Mapped[str] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    cause: Mapped[str | None] = mapped_column(Text)
 
 
 class Removal(Base):

@@ -7,6 +7,7 @@ of more than 0.9999 with the original.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Seconds, Vectors
+from vsearch.media import Seconds, Vectors, Word
 
 HALF = np.dtype("<f2")
 _SINGLE = np.dtype("<f4")
@@ -70,3 +71,16 @@ def times_to_bytes(times: Seconds) -> bytes:
 
 def times_from_bytes(blob: bytes) -> Seconds:
     return np.frombuffer(blob, dtype=_DOUBLE).astype(np.float64)
+
+
+def words_to_json(words: Sequence[Word]) -> str | None:
+    """[[start, end, text], ...] in ASCII, times to the millisecond; None for no words."""
+    return json.dumps([[round(w.start, 3), round(w.end, 3), w.text] for w in words]) if words else None
+
+
+def words_from_json(text: str | None) -> tuple[Word, ...]:
+    """What words_to_json wrote; nothing where a damaged catalog holds something else."""
+    try:
+        return tuple(Word(float(start), float(end), str(word)) for start, end, word in json.loads(text or "[]"))
+    except (TypeError, ValueError):
+        return ()

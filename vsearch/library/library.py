@@ -35,11 +35,23 @@ from vsearch.library.rows import (
     RemovalReport,
     SceneRow,
     SpaceRow,
+    TranscriptRow,
     VerifyReport,
     VideoRecord,
     VideoRow,
+    WordHit,
 )
-from vsearch.media import EncodedScene, FileStamp, Seconds, Space, TranscriptLine, Vectors
+from vsearch.media import (
+    EncodedScene,
+    FileStamp,
+    Scene,
+    Seconds,
+    Space,
+    Transcript,
+    TranscriptLine,
+    Vectors,
+    VideoInfo,
+)
 
 if TYPE_CHECKING:
     from vsearch.library.space_index import SpaceIndex
@@ -185,6 +197,19 @@ class Library:
         with self._writing() as writer:
             writer.add_encoding(key, space, scenes)
 
+    def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
+        """Write a file that holds sound alone, with its words, in one transaction; returns its id.
+
+        spans: at least one, in time order. It takes the place of what was there before, as `add_video` does.
+        """
+        with self._writing() as writer:
+            return writer.add_sound(stamp, key, info, spans, heard)
+
+    def set_transcript(self, key: str, transcript: Transcript) -> None:
+        """The words of one channel of a known video, in the place of those it had. LibraryError if it is not known."""
+        with self._writing() as writer:
+            writer.set_transcript(key, transcript)
+
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known.
 
@@ -238,9 +263,29 @@ class Library:
         """Every remembered failure by path, or those at and below `under`."""
         return self._reader.failures(under)
 
+    # -- words
+
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         """A video's words in time order."""
         return self._reader.transcript(video_id)
+
+    def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None:
+        """Where a channel's words come from; None where nobody has listened or looked yet."""
+        return next((row for row in self._reader.transcripts(video_id) if row.channel == channel), None)
+
+    def search_words(
+        self, query: str, k: int, *, allowed: NDArray[np.int64] | None = None, channel: str | None = None
+    ) -> list[WordHit]:
+        """Passages that hold words of the query, best first, at most k: see texts.py.
+
+        Anything in "quotes" must be there word for word; basket* stands for every word that begins so; no text is an
+        error. allowed: only these scene ids. channel: "speech" or "ocr"; None for both.
+        """
+        from vsearch.library.texts import search_words
+
+        if k <= 0:
+            raise ValueError(f"k must be positive: {k = }")
+        return search_words(self._reader, query, k, allowed, channel)
 
     # -- scenes and vectors
 
@@ -358,6 +403,15 @@ class Library:
             (scenes,) = connection.execute(
                 "SELECT COUNT(*) FROM scenes WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
+            (sounds,) = connection.execute(
+                "SELECT COUNT(*) FROM videos WHERE width = 0 AND id IN (SELECT video_id FROM files)"
+            ).fetchone()
+            (lines,) = connection.execute(
+                "SELECT COUNT(*) FROM lines WHERE video_id IN (SELECT video_id FROM files)"
+            ).fetchone()
+            (transcribed,) = connection.execute(
+                "SELECT COUNT(DISTINCT video_id) FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
+            ).fetchone()
             state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
         names = (CATALOG, f"{CATALOG}-wal")
         return LibraryStatus(
@@ -371,6 +425,9 @@ class Library:
             catalog_bytes=sum(file.stat().st_size for name in names if (file := self.path / name).exists()),
             snapshot_bytes=snapshots.total_bytes(self._snapshots),
             failures=tuple(failures),
+            sounds=sounds,
+            transcribed=transcribed,
+            lines=lines,
         )
 
     def verify(self, *, repair: bool = False) -> VerifyReport:

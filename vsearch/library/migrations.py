@@ -76,7 +76,32 @@ CREATE TABLE removals (
 CREATE INDEX removals_change ON removals (space_id, change)
 """
 
-_STEPS = (_M001,)
+# Lines are found by their words: an FTS5 index that keeps no copy of the text. Triggers keep it in the transaction of
+# the lines themselves, whoever writes or removes them (a cascade, a repair).
+_M002 = (
+    "ALTER TABLE lines ADD COLUMN words TEXT",
+    """CREATE TABLE transcripts (
+    video_id INTEGER NOT NULL, channel TEXT NOT NULL, source TEXT NOT NULL, recipe TEXT NOT NULL, language TEXT,
+    cause TEXT,
+    PRIMARY KEY (video_id, channel), FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE
+)""",
+    """CREATE VIRTUAL TABLE line_words USING fts5 (
+    text, content='lines', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2', prefix='2 3'
+)""",
+    """CREATE TRIGGER line_words_insert AFTER INSERT ON lines BEGIN
+    INSERT INTO line_words (rowid, text) VALUES (new.id, new.text);
+END""",
+    """CREATE TRIGGER line_words_delete AFTER DELETE ON lines BEGIN
+    INSERT INTO line_words (line_words, rowid, text) VALUES ('delete', old.id, old.text);
+END""",
+    """CREATE TRIGGER line_words_update AFTER UPDATE OF text ON lines BEGIN
+    INSERT INTO line_words (line_words, rowid, text) VALUES ('delete', old.id, old.text);
+    INSERT INTO line_words (rowid, text) VALUES (new.id, new.text);
+END""",
+    "INSERT INTO line_words (line_words) VALUES ('rebuild')",
+)
+
+_STEPS = (tuple(_M001.split(";")), _M002)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 
@@ -105,7 +130,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in _STEPS[version:]:
-            for statement in step.split(";"):
+            for statement in step:
                 connection.execute(statement)
         if version == 0:
             connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0)", (secrets.token_hex(16),))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vsearch.library import codec
 from vsearch.library.faults import translated
-from vsearch.library.rows import Failure, FileRow, SceneRow, SpaceRow, VideoRow
+from vsearch.library.rows import Failure, FileRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
 from vsearch.media import FileStamp, Seconds, Space, TranscriptLine, Vectors, VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -186,11 +186,22 @@ class Reader:
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         with self.transaction() as connection:
             rows = connection.execute(
-                "SELECT start_seconds, end_seconds, text, channel FROM lines WHERE video_id = ? "
+                "SELECT start_seconds, end_seconds, text, channel, words FROM lines WHERE video_id = ? "
                 "ORDER BY start_seconds, id",
                 (video_id,),
             ).fetchall()
-        return [TranscriptLine(*row) for row in rows]
+        return [
+            TranscriptLine(start, end, text, channel, codec.words_from_json(words))
+            for start, end, text, channel, words in rows
+        ]
+
+    def transcripts(self, video_id: int) -> list[TranscriptRow]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT channel, source, recipe, language, cause FROM transcripts WHERE video_id = ? ORDER BY channel",
+                (video_id,),
+            ).fetchall()
+        return [TranscriptRow(*row) for row in rows]
 
     # -- scenes
 

@@ -72,6 +72,40 @@ def same_scenes(known: Sequence[tuple[float, float]], new: Sequence[EncodedScene
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptRow:
+    """What is known of a channel of words of a video, without the words: see media.Transcript."""
+
+    channel: str
+    source: str
+    recipe: str
+    language: str | None
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordHit:
+    """A passage that holds what was asked for."""
+
+    scene_id: int
+    """The scene in which it begins."""
+    video_id: int
+    start: float
+    """Seconds: the first word that matched, or its line where the times of words are not known."""
+    end: float
+    """Seconds: the end of the last line that matched."""
+    score: float
+    """(0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted."""
+    channel: str
+    lines: tuple[TranscriptLine, ...]
+    """Those that matched, in time order, at least one."""
+    spans: tuple[tuple[tuple[int, int], ...], ...]
+    """A line: [from, to) of the characters of its text that matched."""
+    chance: float = 1.0
+    """How many passages of the library would be expected to hold as much of the query by chance, were its words spoken
+    at random as often as they are: far below 1 is no coincidence."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpaceRow:
     """A space and how much of the library is encoded in it."""
 
@@ -116,6 +150,11 @@ class LibraryStatus:
     catalog_bytes: int
     snapshot_bytes: int
     failures: tuple[Failure, ...]
+    sounds: int = 0
+    """Of the videos: those without pictures, which no visual space ever holds."""
+    transcribed: int = 0
+    """Of the videos: those whose words have been listened to or read."""
+    lines: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch status --json`."""
@@ -123,6 +162,9 @@ class LibraryStatus:
             "path": str(self.path),
             "change": self.change,
             "videos": self.videos,
+            "sounds": self.sounds,
+            "transcribed": self.transcribed,
+            "lines": self.lines,
             "files": self.files,
             "scenes": self.scenes,
             "seconds": round(self.seconds, 3),

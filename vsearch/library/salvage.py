@@ -31,6 +31,7 @@ _PARTS = {
     "scenes": "video_id = ?",
     "encodings": "video_id = ?",
     "lines": "video_id = ?",
+    "transcripts": "video_id = ?",
     "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
 }

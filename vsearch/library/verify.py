@@ -34,6 +34,8 @@ class Findings:
     """(table, rowid) of rows whose parent is gone."""
     loose: list[str] = field(default_factory=list)
     """Rows that belong to nothing: problems, a line each."""
+    unindexed: int = 0
+    """Lines that the index of words does not know, or knows though they are gone."""
     encodings: dict[tuple[int, int], str] = field(default_factory=dict)
     """(video, space) whose vectors or frames are missing or broken, and how."""
     videos: dict[int, str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Findings:
         lines = [f"catalog: {line}" for line in self.pages]
         lines += _grouped(f"a row of {table} belongs to nothing" for table, _ in self.dangling)
         lines += self.loose
+        lines += [f"the index of words is wrong about {self.unindexed} lines"] if self.unindexed else []
         lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
         lines += [f"video {video}: {why}" for video, why in self.videos.items()]
         lines += [line for found in self.snapshots.values() for line in found]
@@ -102,6 +105,7 @@ def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
         (count,) = connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()
         if count:
             found.loose.append(f"{count} rows of {table} belong to no encoding")
+    (found.unindexed,) = connection.execute(_UNINDEXED).fetchone()
     for why, query in _BROKEN_VIDEOS.items():
         found.videos |= {video: why for (video,) in connection.execute(query)}
     for video, space, scenes, held, framed in connection.execute(
@@ -119,9 +123,13 @@ _NO_ENCODING = (
     "WHERE s.id = {0}.scene_id AND e.space_id = {0}.space_id)"
 )
 _LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames")}
+_UNINDEXED = (
+    "SELECT (SELECT COUNT(*) FROM lines WHERE id NOT IN (SELECT id FROM line_words_docsize)) "
+    "+ (SELECT COUNT(*) FROM line_words_docsize WHERE id NOT IN (SELECT id FROM lines))"
+)
 _BROKEN_VIDEOS = {
     "it has no scenes": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM scenes)",
-    "it is encoded in no space": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM encodings)",
+    "it is encoded in no space": "SELECT id FROM videos WHERE width > 0 AND id NOT IN (SELECT video_id FROM encodings)",
     "a scene is not a span": "SELECT video_id FROM scenes WHERE start_seconds < 0 OR start_seconds >= end_seconds",
 }
 
@@ -225,6 +233,9 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     if found.dangling or found.loose:
         writer.run(statements)
         done.append("removed rows that belonged to nothing")
+    if found.unindexed:
+        writer.run([("INSERT INTO line_words (line_words) VALUES ('rebuild')", {})])
+        done.append("made the index of words anew")
     for (video, space), how in found.encodings.items():
         writer.run(_drop_encoding(video, space))
         done.append(f"video {video}, space {space}: removed its vectors, for {how}")

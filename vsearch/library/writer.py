@@ -23,7 +23,7 @@ from vsearch.errors import LibraryError
 from vsearch.library import catalog, codec
 from vsearch.library.faults import translated
 from vsearch.library.rows import Failure, RemovalReport, VideoRecord, same_scenes
-from vsearch.media import EncodedScene, FileStamp, Space
+from vsearch.media import EncodedScene, FileStamp, Scene, Space, Transcript, TranscriptLine, VideoInfo
 
 
 class Writer:
@@ -54,53 +54,12 @@ class Writer:
     def add_video(self, record: VideoRecord) -> int:
         """Write a video, in the place of what its content key had before."""
         _check(record.space, record.scenes)
-        info = record.info
         with self._transaction() as (session, change):
-            previous = session.scalars(select(catalog.Video.id).where(catalog.Video.key == record.key)).one_or_none()
-            values = {
-                "duration": info.duration,
-                "width": info.width,
-                "height": info.height,
-                "codec": info.codec,
-                "container": info.container,
-                "rotation": info.rotation,
-                "has_audio": int(info.has_audio),
-                "recorded_at": info.recorded_at,
-            }
-            if previous is None:
-                video_id = session.scalars(
-                    insert(catalog.Video).values(key=record.key, **values).returning(catalog.Video.id)
-                ).one()
-            else:
-                # The same content again: other paths go on pointing at it, what was encoded of it starts over.
-                video_id = previous
-                session.execute(update(catalog.Video).where(catalog.Video.id == video_id).values(**values))
-                _remove_scenes(session, [video_id], change)
-                session.execute(delete(catalog.Encoding).where(catalog.Encoding.video_id == video_id))
-                session.execute(delete(catalog.Line).where(catalog.Line.video_id == video_id))
+            video_id = _set_video(session, record.key, record.info, change)
             _set_file(session, record.stamp, video_id)
-            scene_ids = session.scalars(
-                insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
-                [
-                    {"video_id": video_id, "ordinal": i, "start_seconds": s.scene.start, "end_seconds": s.scene.end}
-                    for i, s in enumerate(record.scenes)
-                ],
-            ).all()
+            scene_ids = _add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
             _add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
-            if record.lines:
-                session.execute(
-                    insert(catalog.Line),
-                    [
-                        {
-                            "video_id": video_id,
-                            "channel": line.channel,
-                            "start_seconds": line.start,
-                            "end_seconds": line.end,
-                            "text": _storable(line.text),
-                        }
-                        for line in record.lines
-                    ],
-                )
+            _add_lines(session, video_id, record.lines)
         return video_id
 
     def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
@@ -126,6 +85,22 @@ class Writer:
                 )
             )
             _add_vectors(session, video_id, space, scene_ids, scenes, change)
+
+    def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
+        """Write a file that holds sound alone: its scenes have no vectors."""
+        if not spans or not info.sound_only:
+            raise ValueError(f"sound has at least one scene and no pictures: {len(spans) = }, {info = }")
+        with self._transaction() as (session, change):
+            video_id = _set_video(session, key, info, change)
+            _set_file(session, stamp, video_id)
+            _add_scenes(session, video_id, spans)
+            _set_transcript(session, video_id, heard)
+        return video_id
+
+    def set_transcript(self, key: str, transcript: Transcript) -> None:
+        """The words of one channel of a known video, in the place of those that it had."""
+        with self._transaction() as (session, _):
+            _set_transcript(session, _video_id(session, key), transcript)
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path now holds a known content."""
@@ -171,10 +146,14 @@ class Writer:
             session.execute(update(catalog.Meta).values(pruned_through=through))
 
     def unencoded_videos(self) -> set[int]:
-        """Videos that no space knows."""
+        """Videos with pictures that no space knows."""
         with translated(self._folder), Session(self._engine) as session:
             encoded = select(catalog.Encoding.video_id)
-            return set(session.scalars(select(catalog.Video.id).where(catalog.Video.id.not_in(encoded))))
+            return set(
+                session.scalars(
+                    select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
+                )
+            )
 
     def remove_videos(self, video_ids: Iterable[int]) -> None:
         """Drop videos with their files: the next index run finds them new."""
@@ -221,6 +200,73 @@ def _video_id(session: Session, key: str) -> int:
     if video_id is None:
         raise LibraryError(f"the library holds no video with the key {key}")
     return video_id
+
+
+def _set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
+    """The video with this key. Other paths of a known one go on pointing at it; all that was made of it starts over."""
+    values = {
+        "duration": info.duration,
+        "width": info.width,
+        "height": info.height,
+        "codec": info.codec,
+        "container": info.container,
+        "rotation": info.rotation,
+        "has_audio": int(info.has_audio),
+        "recorded_at": info.recorded_at,
+    }
+    known = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
+    if known is None:
+        return session.scalars(insert(catalog.Video).values(key=key, **values).returning(catalog.Video.id)).one()
+    session.execute(update(catalog.Video).where(catalog.Video.id == known).values(**values))
+    _remove_scenes(session, [known], change)
+    for table in (catalog.Encoding, catalog.Line, catalog.Transcript):
+        session.execute(delete(table).where(table.video_id == known))
+    return known
+
+
+def _add_scenes(session: Session, video_id: int, spans: Sequence[Scene]) -> Sequence[int]:
+    """Their ids, in the same order."""
+    return session.scalars(
+        insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
+        [
+            {"video_id": video_id, "ordinal": i, "start_seconds": span.start, "end_seconds": span.end}
+            for i, span in enumerate(spans)
+        ],
+    ).all()
+
+
+def _set_transcript(session: Session, video_id: int, transcript: Transcript) -> None:
+    of_channel = {"video_id": video_id, "channel": transcript.channel}
+    session.execute(delete(catalog.Line).filter_by(**of_channel))
+    session.execute(delete(catalog.Transcript).filter_by(**of_channel))
+    session.execute(
+        insert(catalog.Transcript).values(
+            **of_channel,
+            source=transcript.source,
+            recipe=_storable(transcript.recipe),
+            language=transcript.language,
+            cause=None if transcript.cause is None else _storable(transcript.cause),
+        )
+    )
+    _add_lines(session, video_id, transcript.lines)
+
+
+def _add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine]) -> None:
+    if lines:
+        session.execute(
+            insert(catalog.Line),
+            [
+                {
+                    "video_id": video_id,
+                    "channel": line.channel,
+                    "start_seconds": line.start,
+                    "end_seconds": line.end,
+                    "text": _storable(line.text),
+                    "words": codec.words_to_json(line.words),
+                }
+                for line in lines
+            ],
+        )
 
 
 def _space_id(session: Session, space: Space) -> int:

@@ -6,11 +6,14 @@ Both vectors live in `space`, where the inner product of unit vectors is the ITC
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from vsearch.media import Pixels, Space, Vectors
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.media import Pixels, Space, TranscriptLine, Vectors
 
 Fit = Literal["squash", "crop"]
 
@@ -97,4 +100,54 @@ class Reranker(Protocol):
 
     def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
         """Word tokens [L, W] against S scenes of frames [T_s, F], T_s >= 1, in time order: logits float32 [S]."""
+        ...
+
+
+SAMPLE_RATE = 16_000
+"""Samples a second of all sound that models hear: mono."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """A stretch of sound."""
+
+    start: float
+    """Seconds on the player's timeline."""
+    samples: NDArray[np.float32]
+    """[N] mono at SAMPLE_RATE, from -1 to 1."""
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            raise ValueError(f"samples must be float32 [N]: {self.samples.shape = }, {self.samples.dtype = }")
+
+    @property
+    def end(self) -> float:
+        return self.start + len(self.samples) / SAMPLE_RATE
+
+    def __repr__(self) -> str:
+        return f"AudioBlock(start={self.start:.3f}, end={self.end:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said in a part of the sound."""
+
+    lines: tuple[TranscriptLine, ...]
+    language: str | None
+    """ISO 639-1, as it was detected or asked for; None where nothing was said."""
+    until: float
+    """Seconds: everything before has been listened to."""
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Sound to words."""
+
+    @property
+    def recipe(self) -> str:
+        """Names the weights and every option that shapes the words: see Transcript.recipe."""
+        ...
+
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+        """Words part by part, in time order, while blocks (in time order) are drawn: memory does not grow with them."""
         ...

@@ -1,48 +1,78 @@
-"""How a query is answered: words -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or moments.
+"""How a query is answered: words -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or moments,
+and beside it words -> passages that hold them; both become one list.
 
-Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py.
+Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py, fuse.py; the library finds passages.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vsearch.errors import QueryError
+from vsearch.library.terms import is_exact
 from vsearch.media import Hit, Space
 from vsearch.models.base import TextEncoder
 from vsearch.models.registry import load_model
-from vsearch.search.explain import explain, whole_scenes
-from vsearch.search.query import Query
+from vsearch.search.explain import Found, explain, whole_scenes
+from vsearch.search.fuse import Fusion, fuse, hits_of, limit_answers, words_alone
+from vsearch.search.query import Query, Rerank
 from vsearch.search.recall import WIDEN, limit_per_video, recall
 from vsearch.search.rerank import chosen_rerank, read_query, rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import Library, WordHit
+
+RECALL_WORDS = 50
+"""Passages that are looked at, at least."""
 
 
 class SearchEngine:
     """Answers queries over one library with one model. Safe to use from several threads."""
 
-    def __init__(self, library: Library, model: TextEncoder | None = None) -> None:
+    def __init__(self, library: Library, model: TextEncoder | None = None, fusion: Fusion | None = None) -> None:
         self._library = library
+        self._fusion = fusion or Fusion()
         self._model: TextEncoder = model if model is not None else load_model()
 
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
 
-        Raises QueryError where the library holds vectors of other models only, or where the model cannot re-rank so.
+        Words in quotes must be spoken exactly so: then pictures have no say. Raises QueryError where the library holds
+        vectors of other models only, or where the model cannot re-rank so.
         """
-        library, model, space = self._library, self._model, self._model.space
-        how = chosen_rerank(query.rerank, model)
-        if not self._has_vectors(space):
-            return []
+        library = self._library
         allowed = library.select_scenes(
             path_glob=query.path_glob,
             since=query.since_seconds,
             until=query.until_seconds,
             min_duration=query.min_duration,
         )
-        if allowed is not None and len(allowed) == 0:
+        how = chosen_rerank(query.rerank, self._model)
+        words = self._words(query, allowed)
+        rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob)
+        exact = query.channel == "all" and is_exact(query.text)
+        if query.channel == "speech" or exact:
+            answers = words_alone(words, rows)
+        else:
+            pictures = self._pictures(query, allowed, how)
+            answers = fuse(pictures, words, rows, self._fusion)
+            if all(answer.words is None for answer in answers):
+                return explain(pictures)  # scores stay those of the model
+        return hits_of(limit_answers(answers, query.per_video)[: query.k])
+
+    def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
+        """Passages, best first; more than are shown, for a file may only have so many hits."""
+        if query.channel == "visual":
+            return []
+        return self._library.search_words(query.text, max(RECALL_WORDS, WIDEN * query.k), allowed=allowed)
+
+    def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, how: Rerank) -> list[Found]:
+        """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""
+        library, model, space = self._library, self._model, self._model.space
+        if not self._has_vectors(space) or (allowed is not None and len(allowed) == 0):
             return []
         read = read_query(model, query.text, how)
         # Neighbours become one moment, and a file may only have so many hits: there, more are needed than are shown.
@@ -62,11 +92,9 @@ class SearchEngine:
         if query.moments:
             from vsearch.search.moments import find_moments
 
-            return explain(
-                find_moments(library, model, space, read[0], candidates, k=query.k, per_video=query.per_video)
-            )
+            return find_moments(library, model, space, read[0], candidates, k=query.k, per_video=query.per_video)
         best = limit_per_video(candidates, query.per_video)[: query.k]
-        return explain(whole_scenes(library, model, space, read[0], best))
+        return whole_scenes(library, model, space, read[0], best)
 
     def missing_videos(self) -> int:
         """How many videos of the library this model has not encoded yet, and so cannot find."""

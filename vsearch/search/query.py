@@ -15,6 +15,8 @@ MAX_K = 100_000
 
 Rerank = Literal["none", "late", "itm"]
 RERANKS: tuple[Rerank, ...] = get_args(Rerank)
+Channel = Literal["all", "visual", "speech"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 RECALL = 100
 """Scenes that are re-ranked: what the Speed figures of benchmarks/rerank.py are stated for."""
 
@@ -40,6 +42,8 @@ class Query:
     """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
     recall: int = RECALL
     """How many scenes are re-ranked; at least k are."""
+    channel: Channel = "all"
+    """What is searched: what is seen, what is said, or both."""
     moments: bool = False
     """Hits are the spans in which the description holds, not whole scenes."""
 
@@ -54,6 +58,8 @@ class Query:
             raise QueryError(f"The number of scenes of one file must be at least 1, not {self.per_video}.")
         if self.rerank is not None and self.rerank not in RERANKS:
             raise QueryError(f"There is no way to re-rank called {self.rerank!r}: use {', '.join(RERANKS)}.")
+        if self.channel not in CHANNELS:
+            raise QueryError(f"There is no channel {self.channel!r}: use {', '.join(CHANNELS)}.")
         if not 1 <= self.recall <= MAX_K:
             raise QueryError(f"The number of scenes to re-rank must be from 1 to {MAX_K}, not {self.recall}.")
         if self.min_duration is not None and not (math.isfinite(self.min_duration) and self.min_duration >= 0):

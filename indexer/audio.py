@@ -1,0 +1,216 @@
+"""Sound of a file as 16 kHz mono float32, block by block: memory does not grow with its length. Runs in the worker.
+
+inspect(path) -> Inspected                     which tracks there are
+read_blocks(path, index) -> Iterator[AudioBlock]
+read_subtitle_track(path, index) -> list[TranscriptLine]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.probe import open_video, pick_stream, recorded_at
+from indexer.subtitles import dialogue_text, plain
+from vsearch.errors import MediaError
+from vsearch.media import TranscriptLine
+from vsearch.models.base import SAMPLE_RATE, AudioBlock
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+BLOCK = 4 * SAMPLE_RATE
+"""Samples of a block, at the least."""
+GAP = 0.1
+"""Seconds by which a timestamp may differ from the end of what came before; beyond that a new block begins there."""
+TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A track of sound or of subtitles."""
+
+    index: int
+    """Of the stream in its file."""
+    language: str | None
+    """ISO 639-1 where the container's code has one, else as it is written there."""
+    default: bool
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a container says of its tracks."""
+
+    audio: tuple[Track, ...]
+    subtitles: tuple[Track, ...]
+    """Those that are text; pictures of text are left out."""
+    pictures: bool
+    """There is a video track, other than cover art."""
+    duration: float
+    """Seconds; 0.0: unknown."""
+    container: str
+    recorded_at: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Inspected:
+        tracks = {name: tuple(Track(**track) for track in fields[name]) for name in ("audio", "subtitles")}
+        return cls(**{**fields, **tracks})
+
+
+def inspect(path: Path) -> Inspected:
+    """Raises MediaError where it is no file with sound or pictures; OSError passes through."""
+    import av
+
+    with path.open("rb"):  # a permission problem is the system's to tell
+        pass
+    try:
+        with open_video(path) as container:
+            if container.format.name.endswith("_pipe"):
+                raise MediaError("it is a picture")
+            return Inspected(
+                audio=tuple(_track(stream) for stream in container.streams.audio if stream.codec_context is not None),
+                subtitles=tuple(
+                    track for track in map(_track, container.streams.subtitles) if track.codec in TEXT_CODECS
+                ),
+                pictures=pick_stream(container) is not None,
+                duration=max(0.0, (container.duration or 0) / 1_000_000),
+                container=container.format.name,
+                recorded_at=recorded_at(container.metadata.get("creation_time")),
+            )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MediaError("it cannot be opened: it is damaged, or holds no sound") from error
+
+
+def _track(stream: Stream) -> Track:
+    from av.stream import Disposition
+
+    context = stream.codec_context
+    return Track(
+        index=stream.index,
+        language=short_language(stream.metadata.get("language")),
+        default=bool(stream.disposition & Disposition.default),
+        codec=context.name if context is not None else "",
+    )
+
+
+_CODES = """
+ara=ar bul=bg cat=ca ces=cs cze=cs chi=zh zho=zh dan=da deu=de ger=de dut=nl nld=nl ell=el gre=el eng=en est=et
+fin=fi fra=fr fre=fr heb=he hin=hi hrv=hr hun=hu ind=id ita=it jpn=ja kor=ko lav=lv lit=lt nor=no per=fa fas=fa
+pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk slv=sl spa=es srp=sr swe=sv tha=th tur=tr ukr=uk vie=vi
+"""
+_SHORT = {pair[:3]: pair[4:] for pair in _CODES.split()}
+
+
+def short_language(code: str | None) -> str | None:
+    """Containers write "eng", people write "en"."""
+    code = (code or "").strip().lower()
+    return None if code in ("", "und", "mis", "zxx", "mul") else _SHORT.get(code, code)
+
+
+def read_blocks(path: Path, index: int) -> Iterator[AudioBlock]:
+    """The sound of one track in time order. Damaged packets are left out; MediaError where nothing can be decoded."""
+    import av
+
+    sounded = False
+    try:
+        with open_video(path) as container:
+            for block in _blocks(container, index):
+                sounded = True
+                yield block
+    except (av.error.FFmpegError, ValueError, MemoryError) as error:
+        raise MediaError("its sound breaks off" if sounded else "its sound cannot be decoded") from error
+    if not sounded:
+        raise MediaError("its sound cannot be decoded")
+
+
+def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
+    import av
+
+    stream = container.streams[index]
+    origin = (container.start_time or 0) / 1_000_000
+    resampler: av.AudioResampler | None = None
+    setup: tuple[Any, ...] = ()
+    parts: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+    held = 0
+    start = now = 0.0  # of what is held, and of its end
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue
+        for frame in frames:
+            if not isinstance(frame, av.AudioFrame) or frame.sample_rate <= 0:
+                continue
+            fresh = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if resampler is None or fresh != setup:
+                # Broadcasts change from stereo to surround between programmes.
+                resampler, setup = av.AudioResampler("flt", "mono", SAMPLE_RATE), fresh
+            begins = (
+                now if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base) - origin
+            )
+            if abs(begins - now) > GAP:
+                if held:
+                    yield AudioBlock(start, np.concatenate(parts))
+                parts, held, start, now = [], 0, max(0.0, begins), max(0.0, begins)
+            frame.pts = None
+            for piece in resampler.resample(frame):
+                samples = np.nan_to_num(piece.to_ndarray()[0], copy=True, nan=0.0, posinf=0.0, neginf=0.0)
+                parts.append(samples)
+                held += len(samples)
+            now += frame.samples / frame.sample_rate
+            if held >= BLOCK:
+                yield AudioBlock(start, np.concatenate(parts))
+                # counted in samples, so that blocks join without a seam
+                parts, held, start = [], 0, start + held / SAMPLE_RATE
+    if resampler is not None:
+        parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+    if parts:
+        yield AudioBlock(start, np.concatenate(parts))
+
+
+def read_subtitle_track(path: Path, index: int) -> list[TranscriptLine]:
+    """The lines of one embedded track of text, in time order; those that cannot be decoded are left out."""
+    import av
+
+    lines: list[TranscriptLine] = []
+    try:
+        with open_video(path) as container:
+            stream = container.streams[index]
+            origin = (container.start_time or 0) / 1_000_000
+            for packet in container.demux(stream):
+                if packet.pts is None or packet.duration is None or packet.time_base is None:
+                    continue
+                try:
+                    rects = [rect for found in packet.decode() for rect in _rects(found)]
+                except av.error.FFmpegError:
+                    continue
+                start = max(0.0, float(packet.pts * packet.time_base) - origin)
+                end = start + float(packet.duration * packet.time_base)
+                text = plain("\n".join(_words(rect) for rect in rects))
+                if text and start < end:
+                    lines.append(TranscriptLine(start, end, text))
+    except (av.error.FFmpegError, ValueError) as error:
+        if not lines:
+            raise MediaError("its subtitles cannot be read") from error
+    return sorted(lines, key=lambda line: line.start)
+
+
+def _rects(found: Any) -> list[Any]:
+    return list(found) if hasattr(found, "__iter__") else [found]
+
+
+def _words(rect: Any) -> str:
+    """An event is "ReadOrder,Layer,Style,Name,MarginL,MarginR,MarginV,Effect,Text"."""
+    event = getattr(rect, "ass", b"") or b""
+    if event:
+        return dialogue_text(event.decode("utf-8", "replace").split(",", 8)[-1])
+    return str((getattr(rect, "text", b"") or b"").decode("utf-8", "replace"))

@@ -1,0 +1,348 @@
+"""Words beside pictures: where they come from, when they are made again, and what goes wrong without harm."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from indexer import Indexer, IndexOptions
+from indexer.events import Event, Finished, Indexed, Moved, Skipped, Summary, Transcribed, Unchanged, Untranscribed
+from indexer.pipeline import index_words
+from indexer.transcribe import WordOptions, sound_scenes
+from tests.indexer.doubles import MeanColour
+from tests.media import Shot, make_video
+from tests.sounds import BeepReader, beeps, with_subtitles, write_sound
+from vsearch.errors import ModelError
+from vsearch.library import Library
+from vsearch.media import TranscriptLine
+from vsearch.models.base import AudioBlock, Heard
+
+E = TypeVar("E")
+
+SRT = "1\n00:00:00,500 --> 00:00:01,500\nthe written word\n"
+
+
+@pytest.fixture
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with Library.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def reader() -> BeepReader:
+    return BeepReader()
+
+
+Index = Callable[..., tuple[list[Event], Summary]]
+
+
+@pytest.fixture
+def index(library: Library, reader: BeepReader) -> Index:
+    """index(path, ..., only=False, **word options) -> (events, summary)."""
+
+    def go(*paths: Path, only: bool = False, prune: bool = False, **words: object) -> tuple[list[Event], Summary]:
+        options = WordOptions(**{"transcriber": reader, **words})  # type: ignore[arg-type]
+        if only:
+            events = list(index_words(library, options, paths))
+        else:
+            events = list(Indexer(library, MeanColour(), IndexOptions(prune=prune), options).index(paths))
+        assert isinstance(events[-1], Finished)
+        return events, events[-1].summary
+
+    return go
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """Two seconds of red with a tone from end to end."""
+    (tmp_path / "v").mkdir()
+    return make_video(tmp_path / "v" / "talk.mkv", [Shot("red", 2.0)], audio=True).path
+
+
+def said(library: Library, path: Path) -> list[str]:
+    row = library.find_file(path)
+    assert row is not None
+    return [line.text for line in library.transcript(row.video_id)]
+
+
+def source(library: Library, path: Path) -> str | None:
+    row = library.find_file(path)
+    assert row is not None
+    known = library.find_transcript(row.video_id)
+    return None if known is None else known.source
+
+
+def of(kind: type[E], events: Iterable[Event]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_what_is_said_is_written_down_beside_the_pictures(index: Index, library: Library, talk: Path) -> None:
+    events, summary = index(talk.parent)
+    assert [(e.path, e.lines > 0, e.source) for e in of(Transcribed, events)] == [(talk, True, "whisper")]
+    assert events.index(of(Indexed, events)[0]) < events.index(of(Transcribed, events)[0])
+    assert (summary.indexed, summary.transcribed) == (1, 1)
+    assert set(said(library, talk)) == {"beep"}
+    hit = library.search_words("beep", 1)[0]
+    assert library.scenes([hit.scene_id])[hit.scene_id].path == talk
+
+
+def test_a_second_run_listens_to_nothing(index: Index, reader: BeepReader, talk: Path) -> None:
+    index(talk)
+    heard = reader.heard
+    events, summary = index(talk)
+    assert reader.heard == heard
+    assert [type(event) for event in events] == [Unchanged, Finished]
+    assert summary.transcribed == 0
+
+
+def test_words_may_come_later_without_decoding_a_picture(
+    library: Library, reader: BeepReader, index: Index, talk: Path
+) -> None:
+    encoder = MeanColour()
+    list(Indexer(library, encoder).index([talk]))
+    assert source(library, talk) is None
+    before = encoder.encoded
+    _, summary = index(talk.parent, only=True)
+    assert (summary.transcribed, summary.indexed, encoder.encoded) == (1, 0, before)
+    assert "beep" in said(library, talk)
+    assert [type(event) for event in index(talk.parent, only=True)[0]] == [Unchanged, Finished]
+
+
+def test_only_words_of_a_video_that_is_not_there_is_said(index: Index, talk: Path) -> None:
+    events, summary = index(talk, only=True)
+    assert "without --only" in of(Skipped, events)[0].cause
+    assert not summary.useful
+
+
+def test_another_model_listens_again(index: Index, library: Library, talk: Path) -> None:
+    index(talk)
+    index(talk, transcriber=BeepReader("boop", "boops 1"))
+    assert set(said(library, talk)) == {"boop"}
+    # without a model, what was heard stays
+    index(talk, transcriber=None)
+    assert set(said(library, talk)) == {"boop"}
+
+
+def test_a_subtitle_file_beats_guessing_and_is_read_again_when_it_changes(
+    index: Index, library: Library, reader: BeepReader, talk: Path
+) -> None:
+    sidecar = talk.with_suffix(".en.srt")
+    sidecar.write_text(SRT)
+    events, _ = index(talk.parent)
+    assert (said(library, talk), source(library, talk), reader.heard) == (["the written word"], "sidecar", 0)
+    assert of(Transcribed, events)[0].language == "en"
+    assert of(Transcribed, index(talk.parent)[0]) == []
+    sidecar.write_text(SRT.replace("written", "changed"))
+    os.utime(sidecar, ns=(1, 1))
+    index(talk.parent)
+    assert said(library, talk) == ["the changed word"]
+    sidecar.unlink()
+    index(talk.parent)
+    assert source(library, talk) == "whisper" and "beep" in said(library, talk)
+    sidecar.write_text(SRT)
+    index(talk.parent, only=True)
+    assert said(library, talk) == ["the written word"]
+
+
+def test_two_paths_of_one_video_share_their_words(
+    index: Index, library: Library, reader: BeepReader, talk: Path
+) -> None:
+    (talk.parent / "copy").mkdir()
+    copy = Path(shutil.copy(talk, talk.parent / "copy" / "other.mkv"))
+    copy.with_suffix(".srt").write_text(SRT)
+    index(talk.parent)
+    assert said(library, talk) == said(library, copy) == ["the written word"]
+    assert of(Transcribed, index(talk.parent)[0]) == [] and reader.heard == 0
+
+
+def test_a_malformed_subtitle_file_is_reported_and_passed_over(index: Index, library: Library, talk: Path) -> None:
+    sidecar = talk.with_suffix(".srt")
+    sidecar.write_bytes(b"\x00\x01")
+    events, summary = index(talk.parent)
+    assert [(event.path, "\n" in event.cause) for event in of(Untranscribed, events)] == [(sidecar, False)]
+    assert "beep" in said(library, talk) and summary.useful
+    events, _ = index(talk.parent)
+    assert of(Transcribed, events) == [] and len(of(Untranscribed, events)) == 1
+
+
+def test_embedded_subtitles_are_read(index: Index, library: Library, reader: BeepReader, talk: Path) -> None:
+    path = with_subtitles(talk, talk.with_name("sub.mkv"), [(0.5, 1.5, "burnt in")], "ger")
+    events, _ = index(path)
+    assert (said(library, path), source(library, path), reader.heard) == (["burnt in"], "embedded", 0)
+    assert of(Transcribed, events)[0].language == "de"
+    assert of(Transcribed, index(path)[0]) == []
+
+
+def test_a_silent_film_is_looked_at_once(index: Index, library: Library, reader: BeepReader, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "silent.mp4", [Shot("blue", 1.0)]).path
+    _, summary = index(path)
+    assert (summary.transcribed, summary.untranscribed, source(library, path)) == (0, (), "none")
+    assert of(Transcribed, index(path)[0]) == []
+
+
+# -- sound without pictures
+
+
+KINDS = [("a.wav", "pcm_s16le"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.mp4", "aac")]
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_sound_without_a_picture_is_a_video_of_words(
+    index: Index, library: Library, reader: BeepReader, tmp_path: Path, name: str, codec: str
+) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    path = write_sound(folder / name, [beeps(40.0, (35.0, 36.0))], codec=codec)
+    events, summary = index(folder)
+    assert summary.skipped == () and (summary.indexed, summary.transcribed) == (1, 1)
+    hit = library.search_words("beep", 1)[0]
+    scene = library.scenes([hit.scene_id])[hit.scene_id]
+    assert (scene.path, scene.start <= 35 < scene.end) == (path, True)
+    assert hit.start == pytest.approx(35.0, abs=0.25)
+    heard = reader.heard
+    events, _ = index(folder)
+    assert ([type(event) for event in events], reader.heard) == ([Unchanged, Finished], heard)
+    moved = path.rename(folder / f"moved{path.suffix}")
+    assert [(event.path, event.previous) for event in of(Moved, index(folder, only=True)[0])] == [(moved, path)]
+    moved.unlink()
+    (folder / "keep.srt").touch()
+    index(folder, prune=True)
+    assert library.search_words("beep", 1) == [] and library.status().videos == 0
+
+
+def test_sound_is_passed_over_where_nobody_listens(index: Index, library: Library, tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [beeps(1.0)], codec="pcm_s16le")
+    events, summary = index(path, transcriber=None, unavailable="no ears")
+    assert summary.note == "1 file was not listened to: no ears"
+    assert [skipped.cause for skipped in of(Skipped, events)] == ["it holds sound alone: no ears"]
+    assert library.status().videos == 0 and library.status().failures == ()
+    assert index(tmp_path, transcriber=None, unavailable="no ears")[1].skipped == ()
+    # but its subtitles are words
+    path.with_suffix(".srt").write_text(SRT)
+    index(path, transcriber=None)
+    assert said(library, path) == ["the written word"]
+
+
+def test_equal_scenes_of_sound() -> None:
+    assert [(scene.start, scene.end) for scene in sound_scenes(75.0)] == [(0.0, 25.0), (25.0, 50.0), (50.0, 75.0)]
+    assert len(sound_scenes(30.0)) == 1 and len(sound_scenes(0.1)) == 1
+
+
+# -- what goes wrong
+
+
+def test_which_track_is_listened_to(index: Index, library: Library, tmp_path: Path) -> None:
+    path = write_sound(
+        tmp_path / "two.mka", [beeps(2.0), beeps(2.0, (0.5, 1.0))], codec="flac", languages=["eng", "ger"]
+    )
+    index(path)
+    assert said(library, path) == []
+    index(path, audio_track=2)
+    assert said(library, path) == ["beep"]
+    _, summary = index(path, audio_track=3, retry_failed=True)
+    assert [u.cause for u in summary.untranscribed] == ["it has 2 sound tracks: there is no track 3"]
+    other = Path(shutil.copy(path, tmp_path / "other.mka"))
+    with other.open("ab") as file:
+        file.write(bytes(10))
+    index(other, language="de")
+    assert said(library, other) == ["beep"]
+
+
+def test_broken_sound_costs_the_words_alone(index: Index, library: Library, reader: BeepReader, talk: Path) -> None:
+    import av
+
+    broken = talk.with_name("broken.mkv")
+    with av.open(str(talk)) as first, av.open(str(broken), "w") as container:
+        copies = {stream.index: container.add_stream_from_template(stream) for stream in first.streams}
+        for packet in first.demux():
+            if not packet.size:
+                continue
+            stream = copies[packet.stream.index]
+            if packet.stream.type == "audio":
+                noise = av.Packet(b"\x01" + random.Random(packet.pts).randbytes(packet.size))
+                noise.pts, noise.dts, noise.time_base = packet.pts, packet.dts, packet.time_base
+                noise.duration, packet = packet.duration, noise
+            packet.stream = stream
+            container.mux(packet)
+    _, summary = index(broken)
+    assert summary.indexed == 1 and summary.useful
+    assert [(u.path, u.cause) for u in summary.untranscribed] == [(broken, "its sound cannot be decoded")]
+    row = library.find_file(broken)
+    assert row is not None
+    known = library.find_transcript(row.video_id)
+    assert known is not None and known.cause == "its sound cannot be decoded"
+    # remembered: not tried again, unless asked
+    assert index(broken)[1].untranscribed == ()
+    assert len(index(broken, retry_failed=True)[1].untranscribed) == 1
+
+
+def test_a_sound_file_that_is_none_is_skipped_and_remembered(index: Index, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"ID3" + bytes(2000))
+    _, summary = index(path)
+    assert len(summary.skipped) == 1 and not summary.useful
+    (again,) = index(path)[1].skipped
+    assert again.remembered
+
+
+class Failing(BeepReader):
+    """A model that cannot be loaded."""
+
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+        next(iter(blocks))
+        raise ModelError("the weights are gone")
+        yield
+
+
+def test_a_model_that_fails_is_said_once_and_the_pictures_stay(index: Index, library: Library, talk: Path) -> None:
+    second = make_video(talk.with_name("second.mkv"), [Shot("blue", 1.0)], audio=True).path
+    _, summary = index(talk.parent, transcriber=Failing())
+    assert [u.cause for u in summary.untranscribed] == ["the weights are gone"]
+    assert summary.note == "1 file was not listened to: the weights are gone"
+    assert (summary.indexed, source(library, second), source(library, talk)) == (2, None, None)
+    assert index(talk.parent)[1].transcribed == 2
+
+
+class Killer(BeepReader):
+    """The decoding process dies, or is silent, after its first block."""
+
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+        for block in blocks:
+            yield Heard((TranscriptLine(block.start, block.end, "before"),), "en", block.end)
+
+
+def test_sound_that_breaks_off_counts_as_far_as_it_goes(
+    index: Index, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from indexer import transcribe
+    from indexer.wire import Message
+
+    path = write_sound(tmp_path / "a.wav", [beeps(20.0, (0.0, 20.0))], codec="pcm_s16le")
+    answers = transcribe.WordStage.answers
+
+    def breaking(stage: transcribe.WordStage, request: dict[str, object]) -> Iterator[Message]:
+        for count, message in enumerate(answers(stage, request)):
+            if count == 2:
+                assert stage._process is not None
+                os.kill(stage._process.pid, 9)
+                stage._process._process.wait()
+                yield from ()
+                raise transcribe.MediaError("the decoder crashed (signal 9)")
+            yield message
+
+    monkeypatch.setattr(transcribe.WordStage, "answers", breaking)
+    events, _ = index(path, transcriber=Killer())
+    (done,) = of(Transcribed, events)
+    assert done.warning == "listened to the first 8 s only: the decoder crashed (signal 9)"
+    assert said(library, path) == ["before", "before"]
+
+
+def test_options_are_frozen() -> None:
+    assert replace(WordOptions(), only=True).only

@@ -1,0 +1,250 @@
+"""Finding passages by their words: stems, prefixes, quotes, what a passage is worth, and queries that mean harm."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.library.made import INFO, record, stamp
+from vsearch.library import Library, TranscriptRow, WordHit
+from vsearch.library.migrations import _STEPS, VERSION
+from vsearch.library.terms import longest_run, parse
+from vsearch.media import Scene, Transcript, TranscriptLine, VideoInfo, Word
+
+SPEECH = [
+    (0.0, "And so, my fellow Americans:"),
+    (0.8, "ask not what your country can do for you,"),
+    (2.5, "ask what you can do for your country."),
+    (4.2, "The torch has been passed to a new generation."),
+]
+COOKING = [
+    (0.2, "Today we are baking a chocolate cake."),
+    (2.1, "Café crème goes into the bowl."),
+    (4.5, "Then whisk the eggs, and ask a friend to help."),
+]
+
+
+def said(lines: list[tuple[float, str]], channel: str = "speech") -> tuple[TranscriptLine, ...]:
+    return tuple(TranscriptLine(start, start + 1.5, text, channel) for start, text in lines)
+
+
+def spoken(lines: list[tuple[float, str]], recipe: str = "r1") -> Transcript:
+    return Transcript(said(lines), source="whisper", recipe=recipe, language="en")
+
+
+@pytest.fixture
+def talks(library: Library) -> Library:
+    library.add_video(record("/v/kennedy.mp4", "K", seed=1))
+    library.add_video(record("/v/cake.mp4", "C", seed=2))
+    library.set_transcript("K", spoken(SPEECH))
+    library.set_transcript("C", spoken(COOKING))
+    return library
+
+
+def texts(hits: list[WordHit]) -> list[list[str]]:
+    return [[line.text for line in hit.lines] for hit in hits]
+
+
+def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: Library) -> None:
+    hit = talks.search_words("a new generation", 5)[0]
+    assert hit.lines == said(SPEECH)[3:]
+    assert (hit.start, hit.end, hit.channel) == (4.2, 5.7, "speech")
+    scene = talks.scenes([hit.scene_id])[hit.scene_id]
+    assert scene.path == Path("/v/kennedy.mp4") and scene.start <= hit.start < scene.end
+    assert [hit.lines[0].text[a:b] for a, b in hit.spans[0]] == ["new", "generation"]
+
+
+def test_stems_accents_and_prefixes(talks: Library) -> None:
+    assert texts(talks.search_words("bake cakes", 5)) == [["Today we are baking a chocolate cake."]]
+    assert texts(talks.search_words("cafe CREME", 5)) == [["Café crème goes into the bowl."]]
+    assert texts(talks.search_words("choc*", 5)) == [["Today we are baking a chocolate cake."]]
+    assert talks.search_words("choc", 5) == []
+
+
+def test_a_quote_means_these_words_in_this_order(talks: Library) -> None:
+    assert texts(talks.search_words('"ask not what your country"', 5)) == [[SPEECH[1][1]]]
+    assert talks.search_words('"asks not what your countries"', 5) == []
+    assert talks.search_words('"country your what not ask"', 5) == []
+    assert texts(talks.search_words("where he says “can do for your country”", 5)) == [[SPEECH[2][1]]]
+    assert len(talks.search_words('"ask"', 5)) == 3
+    assert texts(talks.search_words('"ask" "friend to help"', 5)) == [[COOKING[2][1]]]
+
+
+def test_a_quote_may_run_over_into_the_next_line(talks: Library) -> None:
+    hit = talks.search_words('"fellow americans ask not what"', 5)[0]
+    assert [line.text for line in hit.lines] == [SPEECH[0][1], SPEECH[1][1]]
+    assert hit.start == 0.0
+    assert len(talks.search_words('"can do for you ask"', 5)) == 1
+    assert talks.search_words('"for your country and so"', 5) == []
+
+
+def test_where_words_have_times_the_hit_begins_with_the_word(library: Library) -> None:
+    words = tuple(Word(float(i), i + 0.8, w) for i, w in enumerate(["well", "then", "ask", "not", "what"]))
+    library.add_video(record("/v/a.mp4", "A"))
+    library.set_transcript(
+        "A", Transcript((TranscriptLine(0.0, 5.0, "well then ask not what", words=words),), "whisper", "r")
+    )
+    assert library.search_words('"ask not"', 1)[0].start == 2.0
+    assert library.search_words("asking", 1)[0].start == 2.0
+    assert library.transcript(library.find_key("A").id)[0].words == words  # type: ignore[union-attr]
+
+
+def test_the_score_is_the_share_of_the_query_that_is_there(talks: Library) -> None:
+    whole = talks.search_words("chocolate cake", 1)[0].score
+    half = talks.search_words("chocolate elephant", 1)[0].score
+    apart = talks.search_words("chocolate bowl", 1)[0].score
+    assert whole == pytest.approx(1.0)
+    assert 0.2 < half < 0.6
+    assert half < apart < whole
+    # stop words alone are words, where a person asks for nothing else
+    assert talks.search_words("what can you do for your", 1)[0].lines[0].text in {SPEECH[1][1], SPEECH[2][1]}
+
+
+def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: Library) -> None:
+    rare = talks.search_words("a fellow of the torch passed to a generation of elephants", 1)[0]
+    common = talks.search_words("elephants that ask for hay in a green field at night", 1)[0]
+    run = talks.search_words("what your country can do", 1)[0]
+    assert rare.chance < 0.2 < 1 < common.chance
+    assert run.chance < 0.01
+
+
+def test_words_far_apart_are_two_passages(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    library.set_transcript("A", spoken([(0.0, "red balloon"), (5.0, "green balloon"), (60.0, "blue balloon")]))
+    assert sorted(len(hit.lines) for hit in library.search_words("balloon", 9)) == [1, 2]
+
+
+def test_filters_admit_scenes_and_channels(talks: Library) -> None:
+    cake = talks.select_scenes(path_glob="cake.mp4")
+    assert cake is not None
+    assert {hit.lines[0].text for hit in talks.search_words("ask", 9, allowed=cake)} == {COOKING[2][1]}
+    assert talks.search_words("ask", 9, allowed=np.array([], dtype=np.int64)) == []
+    assert talks.search_words("ask", 9, channel="ocr") == []
+    assert len(talks.search_words("ask", 1)) == 1
+
+
+def test_a_transcript_is_replaced_and_goes_with_its_video(talks: Library) -> None:
+    video = talks.find_key("K")
+    assert video is not None
+    assert talks.find_transcript(video.id) == TranscriptRow("speech", "whisper", "r1", "en", None)
+    talks.set_transcript("K", spoken([(1.0, "entirely different")], recipe="r2"))
+    assert talks.search_words("country", 5) == []
+    assert talks.find_transcript(video.id) == TranscriptRow("speech", "whisper", "r2", "en", None)
+    talks.forget_files([Path("/v/kennedy.mp4")])
+    assert talks.search_words("different", 5) == []
+    assert talks.find_transcript(video.id) is None
+    assert talks.verify().clean
+
+
+def test_a_cause_stands_in_for_lines(talks: Library) -> None:
+    talks.set_transcript("K", Transcript((), "whisper", "r3", cause="the sound is broken \udce9"))
+    video = talks.find_key("K")
+    assert video is not None
+    row = talks.find_transcript(video.id)
+    assert row is not None and row.cause == "the sound is broken \\udce9"
+
+
+SOUND = VideoInfo(duration=70.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
+
+
+def test_sound_without_pictures_is_found_by_its_words(library: Library) -> None:
+    library.add_video(record("/v/a.mp4", "A"))
+    spans = [Scene(0.0, 30.0), Scene(30.0, 60.0), Scene(60.0, 70.0)]
+    video = library.add_sound(stamp("/v/talk.mp3"), "T", SOUND, spans, spoken([(31.0, "a word about sparrows")]))
+    hit = library.search_words("sparrow", 1)[0]
+    assert library.scenes([hit.scene_id])[hit.scene_id].start == 30.0
+    found = library.find_key("T")
+    assert found is not None and found.id == video and found.info.sound_only
+    assert library.verify().clean and library.verify(repair=True).clean
+    library.forget_files([Path("/v/talk.mp3")])
+    assert library.search_words("sparrow", 1) == []
+    with pytest.raises(ValueError, match="no pictures"):
+        library.add_sound(stamp("/v/talk.mp3"), "T", INFO, spans, spoken([]))
+
+
+def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: Library) -> None:
+    with sqlite3.connect(talks.path / "catalog.db") as connection:
+        connection.execute("DROP TRIGGER line_words_delete")
+        connection.execute("DELETE FROM lines WHERE text LIKE '%chocolate%'")
+    connection.close()
+    assert talks.verify().problems == ("the index of words is wrong about 1 lines",)
+    assert talks.verify(repair=True).repaired == ("made the index of words anew",)
+    assert talks.verify().clean
+    assert talks.search_words("chocolate", 5) == []
+    assert len(talks.search_words("ask", 5)) == 2
+
+
+def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    connection = sqlite3.connect(folder / "catalog.db")
+    for statement in _STEPS[0]:
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta VALUES (1, 'x', 3, 0)")
+    connection.execute("INSERT INTO videos VALUES (1, 'A', 9.0, 64, 36, 'h264', 'mp4', 0, 1, NULL)")
+    connection.execute("INSERT INTO files VALUES (1, CAST('/v/a.mp4' AS BLOB), 1, 1, 1)")
+    connection.execute("INSERT INTO scenes VALUES (1, 1, 0, 0.0, 9.0)")
+    connection.execute("INSERT INTO lines VALUES (1, 1, 'speech', 1.0, 2.0, 'an old acquaintance')")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    with Library.open(folder) as library:
+        assert library.search_words("acquaintances", 1)[0].start == 1.0
+        with library._reader.transaction() as upgraded:
+            assert upgraded.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+HOSTILE = [
+    '"',
+    "'; DROP TABLE lines; --",
+    'NEAR("ask" country)',
+    "ask AND OR NOT",
+    "text: ask",
+    "^ask",
+    "ask*",
+    "*",
+    "* *",
+    "(((",
+    "{ask}",
+    "ask + + country",
+    'a"b"c"',
+    '""',
+    "\0ask\0",
+    "\ue000\ue001",
+    "ask\u0000country",
+    "-ask",
+    "🙂",
+    "한국어 ask",
+    "a " * 5000,
+    '"' + "ask " * 5000 + '"',
+]
+
+
+@pytest.mark.parametrize("query", HOSTILE, ids=[f"{i}" for i in range(len(HOSTILE))])
+def test_no_query_is_an_error(talks: Library, query: str) -> None:
+    assert isinstance(talks.search_words(query, 3), list)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=st.text(max_size=60))
+def test_no_text_is_an_error(talks: Library, query: str) -> None:
+    for hit in talks.search_words(query, 3):
+        assert 0 < hit.score <= 1
+
+
+def test_what_a_query_is_made_of() -> None:
+    query = parse('The man who says "Ask not" to basket*')
+    assert query.tokens == ("the", "man", "who", "says", "ask", "not", "to", "basket")
+    assert query.terms == ("man", "ask", "basket*")
+    assert query.phrases == (("ask", "not"),)
+    assert parse("Straße 한국어 été").terms == ("straße", "한국어", "ete")
+
+
+def test_longest_run() -> None:
+    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
+    assert longest_run([], ["a"]) == []

@@ -1,0 +1,182 @@
+"""Pictures and words in one answer: what words are worth, who comes first, and that neither spoils the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.library.made import stamp
+from vsearch.errors import QueryError
+from vsearch.library import Library, SceneRow, VideoRecord, WordHit
+from vsearch.media import EncodedScene, Hit, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.models.fake import FakeModel
+from vsearch.search import Query, SearchEngine
+from vsearch.search.explain import Found
+from vsearch.search.fuse import HOWS, Fusion, evidence, fuse, limit_answers, words_alone
+from vsearch.search.recall import Candidate
+
+INFO = VideoInfo(duration=20.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
+
+
+def film(library: Library, name: str, look: str, lines: Sequence[tuple[float, str]] = ()) -> None:
+    """Two scenes of ten seconds, of one look; words that are said at some second."""
+    model = FakeModel()
+    vectors = model.encode_texts([look, look])
+    scenes = [
+        EncodedScene(Scene(10.0 * i, 10.0 * i + 10), v, v[None], np.array([10.0 * i + 5]))
+        for i, v in enumerate(vectors)
+    ]
+    library.add_video(VideoRecord(stamp(f"/v/{name}"), name, INFO, model.space, tuple(scenes)))
+    said = tuple(TranscriptLine(at, at + 2.0, text) for at, text in lines)
+    library.set_transcript(name, Transcript(said, "whisper", "r"))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library", create=True) as opened:
+        film(opened, "red.mp4", "red", [(1.0, "this film is about the sea")])
+        film(opened, "blue.mp4", "blue", [(12.0, "ask not what your country can do for you")])
+        film(opened, "green.mp4", "green", [(3.0, "a red balloon rises"), (14.0, "what a red day")])
+        film(opened, "yellow.mp4", "yellow")
+        yield opened
+
+
+def ask(library: Library, text: str, **options: object) -> list[Hit]:
+    how = options.pop("how", "rrf")
+    return SearchEngine(library, FakeModel(), Fusion(how=how)).search(Query(text, **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_who_asks_for_what_is_said_gets_it_first(library: Library, how: str) -> None:
+    hit = ask(library, "country can do for you", how=how)[0]
+    assert (hit.video.name, hit.start, hit.end) == ("blue.mp4", 12.0, 14.0)
+    assert hit.best_time == 12.0 and hit.channels["speech"] == pytest.approx(1.0)
+    assert [line.text for line in hit.words] == ["ask not what your country can do for you"]
+    assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["country"]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_who_asks_for_what_is_seen_gets_that_first(library: Library, how: str) -> None:
+    for text in ("something red", "yellow"):
+        seen = [(hit.video, hit.start) for hit in ask(library, text, channel="visual")]
+        assert [(hit.video, hit.start) for hit in ask(library, text, how=how)][:2] == seen[:2]
+
+
+def test_without_words_nothing_changes(library: Library) -> None:
+    assert ask(library, "yellow") == ask(library, "yellow", channel="visual")
+    assert ask(library, "an entirely different yellow matter") == ask(
+        library, "an entirely different yellow matter", channel="visual"
+    )
+
+
+def test_both_channels_together_come_before_either_alone(library: Library) -> None:
+    best = ask(library, "red balloon rises", k=4)
+    assert best[0].video.name == "green.mp4"
+    assert set(best[0].channels) <= {"visual", "speech"} and best[0].score > best[1].score
+    film(library, "both.mp4", "red", [(2.0, "a red balloon rises")])
+    assert ask(library, "red balloon rises", k=4)[0].video.name == "both.mp4"
+
+
+def test_channels_apart(library: Library) -> None:
+    heard = ask(library, "red", channel="speech")
+    assert {(hit.video.name, hit.start) for hit in heard} == {("green.mp4", 3.0)}
+    assert len(heard[0].words) == 2
+    assert all(hit.words == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
+    assert ask(library, "zebra", channel="speech") == []
+    with pytest.raises(QueryError, match="all, visual, speech"):
+        Query("red", channel="smell")  # type: ignore[arg-type]
+
+
+def test_what_is_quoted_must_be_said_exactly(library: Library) -> None:
+    (hit,) = ask(library, '"ask not what your country"')
+    assert (hit.video.name, hit.score) == ("blue.mp4", 1.0)
+    assert ask(library, '"ask what your country"') == []
+    assert len(ask(library, '"red"', channel="visual")) > 1
+
+
+def test_limits_and_filters_hold_for_words_too(library: Library) -> None:
+    assert len(ask(library, "red", k=1)) == 1
+    names = [hit.video.name for hit in ask(library, "red balloon rises", per_video=1)]
+    assert len(names) == len(set(names))
+    assert ask(library, '"ask not"', path_glob="green.mp4") == []
+    assert {hit.video.name for hit in ask(library, "ask not what", path_glob="green.mp4")} == {"green.mp4"}
+
+
+def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
+    sound = VideoInfo(duration=9.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
+    heard = Transcript((TranscriptLine(1.0, 2.0, "a talk about sparrows"),), "whisper", "r")
+    with Library.open(tmp_path / "sounds", create=True) as library:
+        library.add_sound(stamp("/v/talk.mp3"), "T", sound, [Scene(0.0, 9.0)], heard)
+        assert [hit.video.name for hit in ask(library, "sparrows")] == ["talk.mp3"]
+
+
+# -- the parts
+
+
+def word_hit(scene: int, score: float, chance: float = 0.0) -> WordHit:
+    line = TranscriptLine(1.0, 2.0, "words")
+    return WordHit(scene, scene, 1.0, 2.0, score, "speech", (line,), ((),), chance)
+
+
+def row(scene: int) -> SceneRow:
+    return SceneRow(scene, scene, Path(f"/v/{scene}.mp4"), 0.0, 10.0)
+
+
+def picture(scene: int, score: float) -> Found:
+    return Found(Candidate(row(scene), score, {"visual": score}), 0.0, 10.0, 5.0)
+
+
+PICTURES = [picture(scene, 0.3 - scene / 100) for scene in range(1, 11)]
+ROWS = {scene: row(scene) for scene in range(1, 30)}
+
+
+def test_evidence_is_what_is_no_coincidence() -> None:
+    assert evidence(word_hit(1, 0.3)) == 1.0
+    assert evidence(word_hit(1, 1.0, chance=0.5)) == evidence(word_hit(1, 1.0, chance=1e9)) == 0.0
+    assert 0 < evidence(word_hit(1, 1.0, chance=0.2)) < evidence(word_hit(1, 0.5, chance=0.1)) < 1
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_silence_is_no_reproach(how: str) -> None:
+    """Scenes without words keep their order, whatever others say."""
+    fused = fuse(PICTURES, [word_hit(20, 0.9), word_hit(5, 0.7)], ROWS, Fusion(how=how))  # type: ignore[arg-type]
+    silent = [answer.row.id for answer in fused if answer.words is None]
+    assert silent == [scene for scene in range(1, 11) if scene != 5]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_weak_words_add_nothing_and_gone_scenes_are_left_out(how: str) -> None:
+    fused = fuse(
+        PICTURES,
+        [word_hit(20, 0.4, chance=2.0), word_hit(5, 0.4, chance=2.0), word_hit(99, 1.0)],
+        ROWS,
+        Fusion(how=how),
+    )  # type: ignore[arg-type]
+    assert [answer.row.id for answer in fused] == list(range(1, 11))
+    assert all(answer.words is None for answer in fused)
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_whole_query_that_may_be_a_coincidence_comes_behind_the_best_picture(how: str) -> None:
+    fused = fuse(PICTURES, [word_hit(20, 1.0, chance=5.0)], ROWS, Fusion(how=how))  # type: ignore[arg-type]
+    assert [answer.row.id for answer in fused[:3]].index(20) in (1, 2)
+    assert fused[0].row.id == 1
+
+
+def test_the_weight_decides_who_is_first() -> None:
+    said = [word_hit(20, 1.0)]
+    assert fuse(PICTURES, said, ROWS, Fusion(speech=2.0))[0].row.id == 20
+    assert fuse(PICTURES, said, ROWS, Fusion(speech=0.5))[0].row.id == 1
+    with pytest.raises(ValueError, match="not negative"):
+        Fusion(speech=-1.0)
+
+
+def test_passages_of_one_scene_are_one_answer_in_the_mix_and_several_alone() -> None:
+    said = [word_hit(3, 1.0), word_hit(3, 0.9)]
+    assert len(fuse(PICTURES, said, ROWS, Fusion())) == 10
+    alone = words_alone(said, ROWS)
+    assert [answer.score for answer in alone] == [1.0, 0.9]
+    assert len(limit_answers(alone, 1)) == 1

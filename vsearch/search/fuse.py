@@ -1,0 +1,156 @@
+"""One list out of two: what pictures say and what words say, each recalled apart.
+
+Two ways, of which eval/fusion.py measures both:
+
+    rrf         weighted reciprocal rank (Cormack, Clarke and Büttcher 2009): sum of weight / (60 + rank), scaled so
+                that the best picture alone has 1
+    calibrated  1 - (1 - p of the picture) (1 - p of the words), each score first made a probability
+
+Words count by how little they can be a coincidence (WordHit.chance), in the spirit of Socratic Models (Zeng et al.
+2022): a scene in which nothing is said loses nothing by that, and a common word or two that also stand in the query are
+no evidence. A passage that holds the whole of a short query, which may well be a coincidence, comes in behind the best
+picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from vsearch.media import Hit
+from vsearch.search.explain import Found
+
+if TYPE_CHECKING:
+    from vsearch.library import SceneRow, WordHit
+
+How = Literal["rrf", "calibrated"]
+HOWS: tuple[How, ...] = get_args(How)
+
+RANK = 60
+"""The constant of reciprocal rank fusion."""
+DOUBT = 3.0
+"""Passages that were expected by chance count so many times: words of a query are not independent of one another."""
+WHOLE = 0.98
+"""What a passage is worth that holds the whole query and nothing more can be said for: less than the best picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How channels become one list."""
+
+    how: How = "rrf"
+    visual: float = 1.0
+    speech: float = 2.0
+    """Weights. Words that hold the whole query then stand before the best picture."""
+
+    def __post_init__(self) -> None:
+        if self.how not in HOWS or not (self.visual >= 0 and self.speech >= 0):
+            raise ValueError(f"how is one of {', '.join(HOWS)}, weights are not negative: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A scene on its last step: what either channel found in it."""
+
+    row: SceneRow
+    score: float
+    picture: Found | None = None
+    words: WordHit | None = None
+    by_words: bool = False
+    """The words did more for it than the picture."""
+
+
+def evidence(words: WordHit) -> float:
+    """[0, 1]: how sure it is that a passage holds these words for a reason; 0 where coincidence is as likely."""
+    return max(0.0, 2 / (1 + DOUBT * words.chance) - 1)
+
+
+def fuse(
+    pictures: Sequence[Found], words: Sequence[WordHit], rows: Mapping[int, SceneRow], fusion: Fusion
+) -> list[Answer]:
+    """Both lists are best first. rows: of the scenes of the words; passages of scenes that are gone are left out.
+
+    Of several passages of one scene the best counts; what may be a coincidence is left out.
+    """
+    seen = {found.candidate.row.id: found for found in pictures}
+    said: dict[int, WordHit] = {}
+    for passage in sorted(words, key=evidence, reverse=True):
+        if passage.scene_id in rows:
+            said.setdefault(passage.scene_id, passage)
+    calibrated = fusion.how == "calibrated"
+    by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
+    ranks = _ranks(said, 1.0)
+    best = max(by_picture.values(), default=1.0)
+    answers = []
+    for scene in dict.fromkeys([*seen, *said]):
+        picture, heard, whole = by_picture.get(scene, 0.0), 0.0, 0.0
+        hit = said.get(scene)
+        if hit is not None and fusion.speech > 0:
+            likely = evidence(hit)
+            heard = min(0.99, likely) if calibrated else fusion.speech * likely * ranks[scene]
+            whole = WHOLE * best * ranks[scene] if hit.score >= 1.0 else 0.0
+        if max(heard, whole) == 0:
+            hit = None  # a coincidence
+        if hit is None and scene not in seen:
+            continue
+        together = 1 - (1 - picture) * (1 - heard) if calibrated else picture + heard
+        row = seen[scene].candidate.row if scene in seen else rows[scene]
+        by_words = max(heard, whole) > picture
+        answers.append(Answer(row, max(together, whole), seen.get(scene), hit, by_words))
+    return sorted(answers, key=lambda answer: -answer.score)  # stable: pictures before words of the same score
+
+
+def _ranks(scenes: Mapping[int, object], weight: float) -> dict[int, float]:
+    return {scene: weight * (RANK + 1) / (RANK + rank) for rank, scene in enumerate(scenes, start=1)}
+
+
+def _probabilities(pictures: Sequence[Found], fusion: Fusion) -> dict[int, float]:
+    """A score that stands out of those recalled is likely right: logistic of its standard score, two being even."""
+    if not pictures:
+        return {}
+    scores = [found.candidate.score for found in pictures]
+    mean = sum(scores) / len(scores)
+    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores)) or 1.0
+    share = fusion.visual / max(fusion.visual, fusion.speech, 1e-9)
+    return {
+        found.candidate.row.id: share / (1 + math.exp(min(50.0, 2.0 - (found.candidate.score - mean) / spread)))
+        for found in pictures
+    }
+
+
+def words_alone(words: Sequence[WordHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
+    """Passages as answers, in their order; several of one scene are several answers."""
+    return [Answer(rows[hit.scene_id], hit.score, None, hit, by_words=True) for hit in words if hit.scene_id in rows]
+
+
+def limit_answers(answers: Sequence[Answer], per_video: int | None) -> list[Answer]:
+    """In their order, without those that come after `per_video` others of their file."""
+    kept, of_video = [], dict[int, int]()
+    for answer in answers:
+        count = of_video[answer.row.video_id] = of_video.get(answer.row.video_id, 0) + 1
+        if per_video is None or count <= per_video:
+            kept.append(answer)
+    return kept
+
+
+def hits_of(answers: Sequence[Answer]) -> list[Hit]:
+    """Hits, ranked in the order given. What the words brought begins where they begin."""
+    hits = []
+    for rank, answer in enumerate(answers, start=1):
+        channels: dict[str, float] = {}
+        start, end = answer.row.start, answer.row.end
+        best_time = (start + end) / 2
+        if answer.picture is not None:
+            channels.update(answer.picture.candidate.channels)
+            start, end, best_time = answer.picture.start, answer.picture.end, answer.picture.best_time
+        hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time)
+        if answer.words is not None:
+            channels[answer.words.channel] = answer.words.score
+            hit = replace(hit, words=answer.words.lines, matched=answer.words.spans)
+            if answer.by_words:
+                begun = answer.words.start
+                hit = replace(hit, start=begun, end=max(answer.words.end, begun + 0.1), best_time=begun)
+        hits.append(hit)
+    return hits
