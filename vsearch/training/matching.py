@@ -91,10 +91,11 @@ def match_best(
     best = similarity.topk(min(recall, similarity.shape[1]), dim=1).indices
     read = head.read_words(*words)
     tokens = head.frame_tokens(*frames)
-    logits = [
-        head.match(read[row : row + 1], words[1][row : row + 1], tokens[columns], frames[1][columns])
-        for row, columns in enumerate(best)
-    ]
+    logits = []
+    for row, columns in enumerate(best):
+        length = int(words[1][row].sum())  # padding would be most of the work
+        own = read[row : row + 1, :length], words[1][row : row + 1, :length]
+        logits.append(head.match(*own, tokens[columns], frames[1][columns]))
     return best, torch.stack(logits)
 
 
