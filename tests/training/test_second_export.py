@@ -36,9 +36,7 @@ def test_text_gives_vectors_and_words(fresh_towers: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
-def test_the_folder_answers_as_torch_does(
-    fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folder_answers_as_torch_does(fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vsearch.models.folder import FolderModel
 
     def towers_only(folder: Path, backbone: Any, towers: Any, shipped: Shipped) -> None:

@@ -22,7 +22,9 @@ ItmLoss = Literal["binary", "ranking"]
 
 
 @torch.no_grad()
-def hard_negatives(similarity: Tensor, positives: Tensor, scale: Tensor, count: int, generator: object = None) -> Tensor:
+def hard_negatives(
+    similarity: Tensor, positives: Tensor, scale: Tensor, count: int, generator: object = None
+) -> Tensor:
     """similarity [B, B], positives bool [B, B] -> columns [B, count], drawn without repetition from each row's softmax
     over what is no positive. `count` shrinks to the fewest negatives of a row; with no negative anywhere it is 0."""
     count = min(count, int((~positives).sum(1).min()))

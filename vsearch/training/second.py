@@ -57,7 +57,7 @@ class SecondRecipe:
     itm: float = 1.0
     """Weight of the matching loss; 0 trains no head."""
     itm_loss: ItmLoss = "ranking"
-    itm_options: ItmOptions = ItmOptions()
+    itm_options: ItmOptions = field(default_factory=ItmOptions)
     negatives: int = 8
     """Hard negatives a side."""
     noisy: bool = True
@@ -148,7 +148,9 @@ class Second(nn.Module):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold: all but the frozen towers."""
-        frozen = {name for name, p in self.named_parameters() if not p.requires_grad and name.startswith("main.towers.")}
+        frozen = {
+            name for name, p in self.named_parameters() if not p.requires_grad and name.startswith("main.towers.")
+        }
         buffers = {name for name, _ in self.named_buffers() if name.startswith("main.towers.")}
         return {name: value for name, value in self.state_dict().items() if name not in frozen | buffers}
 

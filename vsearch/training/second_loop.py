@@ -3,6 +3,9 @@
 A step is a function of (seed, step number), as in train.py; a checkpoint holds everything else that a run depends on.
 """
 
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +20,7 @@ from torch import Tensor, nn
 from vsearch.training.data import PictureSet
 from vsearch.training.matching import match_best, reranked
 from vsearch.training.metrics import retrieval, top1
-from vsearch.training.second import MAX_FRAMES, Second, SecondRecipe, StageSet
+from vsearch.training.second import MAX_FRAMES, Second, StageSet, step_loss
 from vsearch.training.train import rate_factor
 
 RECALL = 100
@@ -129,8 +132,6 @@ def run(
     With patience, those are the best that a check has seen, and the run stops after `patience` checks without gain;
     else the last. checkpoint: written at every check, read back when it is of the same recipe.
     """
-    from vsearch.training.second import step_loss
-
     recipe, base = model.recipe, model.recipe.base
     groups = model.groups()
     rates = [group["lr"] for group in groups]
@@ -187,7 +188,8 @@ def run(
     if best and last == base.steps:
         model.load_state_dict(best, strict=False)
     model.eval()
-    return check(model, validation)
+    final: Check = check(model, validation)
+    return final
 
 
 def first_captions(pictures: PictureSet, count: int) -> PictureSet:

@@ -1,5 +1,8 @@
 """Word tokens of captions, read once by the tuned sentence encoder and cached: training of heads then takes minutes."""
 
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
 from __future__ import annotations
 
 import hashlib
@@ -40,8 +43,7 @@ def keep_captions(data: SetData, count: int) -> SetData:
     kept = [min(count, len(item.captions)) for item in data.pictures.items]
     rows = np.concatenate([data.first[i] + np.arange(number) for i, number in enumerate(kept)])
     items = [
-        replace(item, captions=item.captions[:number])
-        for item, number in zip(data.pictures.items, kept, strict=True)
+        replace(item, captions=item.captions[:number]) for item, number in zip(data.pictures.items, kept, strict=True)
     ]
     return SetData(
         pictures=data.pictures.take(items),
