@@ -77,7 +77,7 @@ def test_the_matching_head_learns_on_frozen_towers(stage: Any, fresh_towers: Any
 )
 def test_each_loss_alone_gives_its_part_a_gradient(stage: Any, fresh_towers: Any, switch: dict[str, Any]) -> None:
     model = build(fresh_towers, replace(SMALL, **switch))
-    before = dict(model.groups()[0])  # noqa: F841  (sets what learns)
+    model.groups()  # sets what learns
     model.set_mode()
     step_loss(model, stage(), np.random.default_rng(0)).backward()
     moved = {name for name, p in model.trained() if p.grad is not None and bool((p.grad != 0).any())}
@@ -162,3 +162,23 @@ def test_a_recipe_that_makes_no_sense_is_refused() -> None:
         SecondRecipe(temporal="tab")
     with pytest.raises(ValueError, match="mean has none"):
         SecondRecipe(mfm=1.0)
+
+
+def test_a_row_of_the_table_is_measured_and_not_trained_twice(stage: Any, fresh_towers: Any, tmp_path: Path) -> None:
+    from vsearch.training.table import Stages, lines, run_row
+
+    sets = [stage(), stage("places", labelled=True)]
+    stages = Stages(sets, sets[0], sets[1:])
+    model, found = run_row(fresh_towers(), SMALL, stages, tmp_path, "lineage")
+    assert set(found.labels) == {"places"} and len(lines("itm", found)) == 1 + len(found.reranked)
+    [checkpoint] = tmp_path.iterdir()
+    written = checkpoint.stat().st_mtime_ns
+    again, _ = run_row(fresh_towers(), SMALL, stages, tmp_path, "lineage")
+    assert torch.equal(learnt(model), learnt(again)) and checkpoint.stat().st_mtime_ns == written
+
+
+def test_the_table_has_a_row_for_each_loss() -> None:
+    from vsearch.training.table import ROWS
+
+    assert ROWS["towers"].base.steps == 0 and not ROWS["towers"].itm
+    assert ROWS["itc-queue"].queue and ROWS["tdb-mfm"].mfm and ROWS["tdb"].temporal == "tdb" and ROWS["itm"].itm

@@ -19,7 +19,7 @@ from vsearch.training.second_loop import Check, check, first_captions, run
 from vsearch.training.train import Recipe, SetData, Towers
 from vsearch.training.words import keep_captions, read_words
 
-_FROZEN = Recipe(steps=200, batch=512, head_rate=0, weight_decay=0.1, warm_up=0.1, mix=0, views=2)
+_FROZEN = Recipe(steps=150, batch=384, head_rate=0, weight_decay=0.1, warm_up=0.1, mix=0, views=2)
 _TUNED = replace(_FROZEN, head_rate=2e-4)
 _PAIRS = replace(_FROZEN, steps=250, batch=192, weight_decay=0.05)
 _ITC = SecondRecipe(base=_TUNED, itm=0, rate=3e-4)
@@ -33,6 +33,7 @@ ROWS: Mapping[str, SecondRecipe] = {
     "tdb-mfm": replace(_ITC, base=_FROZEN, temporal="tdb", mfm=0.1),
     "tdb-itc-queue": replace(_ITC, temporal="tdb", queue=2048),
     "itm": SecondRecipe(base=_PAIRS, negatives=5),
+    "itm-fast": SecondRecipe(base=_PAIRS, negatives=5, rate=3e-3),
     "itm-quiet": SecondRecipe(base=_PAIRS, negatives=5, noisy=False),
     "itm-binary": SecondRecipe(base=_PAIRS, negatives=5, itm_loss="binary"),
 }
