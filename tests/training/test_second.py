@@ -182,3 +182,11 @@ def test_the_table_has_a_row_for_each_loss() -> None:
 
     assert ROWS["towers"].base.steps == 0 and not ROWS["towers"].itm
     assert ROWS["itc-queue"].queue and ROWS["tdb-mfm"].mfm and ROWS["tdb"].temporal == "tdb" and ROWS["itm"].itm
+
+
+def test_the_towers_alone_are_a_row(stage: Any, fresh_towers: Any, tmp_path: Path) -> None:
+    from vsearch.training.table import ROWS, Stages, run_row
+
+    data = stage(items=8)
+    _, found = run_row(fresh_towers(), ROWS["towers"], Stages([data], data, []), tmp_path, "lineage")
+    assert found.reranked == {} and found.recall["MnR"] >= 1

@@ -134,6 +134,9 @@ def run(
     """
     recipe, base = model.recipe, model.recipe.base
     groups = model.groups()
+    if not groups:  # the towers as they are: a row to compare with
+        untrained: Check = check(model, validation)
+        return untrained
     rates = [group["lr"] for group in groups]
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     trained = [parameter for _, parameter in model.trained()]
