@@ -60,11 +60,14 @@ class PictureTower(nn.Module):
         assert self.fc_weight.shape == (CLASSES, FEATURES)
         self.head = Head(FEATURES + WIDTH, hidden, dropout)
 
+    def inputs(self, features: Tensor) -> Tensor:
+        """features [N, 1280] -> what the head sees [N, 1664]: the features and beside them the ConSE vector."""
+        posterior = torch.softmax(F.linear(features, self.fc_weight, self.fc_bias), dim=-1)
+        return torch.cat([features, CONSE_SCALE * (posterior @ self.class_vectors)], dim=-1)
+
     def embed(self, features: Tensor) -> Tensor:
         """features [N, 1280] -> [N, 512], unit length."""
-        posterior = torch.softmax(F.linear(features, self.fc_weight, self.fc_bias), dim=-1)
-        conse = CONSE_SCALE * (posterior @ self.class_vectors)
-        return F.normalize(self.head(torch.cat([features, conse], dim=-1)), dim=-1)
+        return F.normalize(self.head(self.inputs(features)), dim=-1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """maps [N, 208, 9, 9] -> [N, 512], unit length."""

@@ -49,6 +49,12 @@ class Layer(nn.Module):
         return self.norm2(x + self.drop(self.down(F.gelu(self.up(x)))))
 
 
+def mean_of_words(words: Tensor, mask: Tensor) -> Tensor:
+    """Token vectors [Q, L, 384] and their validity [Q, L] -> sentence vectors [Q, 384], not normalised."""
+    shares = mask.to(torch.float32)
+    return (words.float() * shares[:, :, None]).sum(1) / shares.sum(1, keepdim=True)
+
+
 class MiniLM(nn.Module):
     """input_ids, attention_mask int64 [Q, L] -> mean of the token vectors [Q, 384], not normalised."""
 
@@ -64,13 +70,16 @@ class MiniLM(nn.Module):
         places = torch.arange(input_ids.shape[1])
         return self.norm(self.words(input_ids) + self.positions(places) + self.kind)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        mask = attention_mask.to(torch.float32)
-        bias = (1.0 - mask)[:, None, None, :] * -1e4
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The token vectors [Q, L, 384]; those of padding mean nothing."""
+        bias = (1.0 - attention_mask.to(torch.float32))[:, None, None, :] * -1e4
         x = self.embed(input_ids)
         for layer in self.layers:
             x = layer(x, bias)
-        return (x.float() * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        return x
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return mean_of_words(self.read(input_ids, attention_mask), attention_mask)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from vsearch.training.backbone import SIZE, load_lite2
+from vsearch.training.backbone import SIZE, Lite2, load_lite2
 from vsearch.training.card import Findings, write_card
 from vsearch.training.check import Folder, milliseconds_a_frame
 from vsearch.training.data import PictureSet, load_captioned, load_training_sets
@@ -22,7 +22,7 @@ from vsearch.training.imagenet import CLASS_NAMES
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, encode_sentences, load_minilm
 from vsearch.training.prepare import prepare_set
-from vsearch.training.train import WEIGHTS, Recipe, Towers, describe, evaluate, train
+from vsearch.training.train import WEIGHTS, Recipe, SetData, Towers, describe, evaluate, train
 
 STAGES: tuple[tuple[str, Recipe], ...] = (
     ("heads", Recipe()),
@@ -83,8 +83,24 @@ def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
         yield name, replace(recipe, seed=settings.seed + recipe.seed - 1, views=settings.views, weights=weights)
 
 
-def build(settings: Settings, follow: Follow) -> list[str]:
-    """Run everything and return the lines worth reading. Raises VsearchError where the data is not usable."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """The towers after every stage, and what they were trained and are measured on."""
+
+    towers: Towers
+    backbone: Lite2
+    sets: list[SetData]
+    validation: SetData
+    labelled: list[SetData]
+    lineage: str
+    """Digest of the sets and recipes that led here."""
+    reference: dict[str, float]
+    lines: list[str]
+    recipe_lines: list[str]
+
+
+def train_towers(settings: Settings, follow: Follow) -> Trained:
+    """Features (cached) and all stages of training (checkpointed): run again, it goes on or is done at once."""
     settings.cache.mkdir(parents=True, exist_ok=True)
     sets, validation, labelled = load_training_sets(settings.data, settings.held)
     sets += [load_captioned(name, images, table) for name, images, table in settings.added]
@@ -119,11 +135,20 @@ def build(settings: Settings, follow: Follow) -> list[str]:
         reference = evaluate(towers, held, held_labels)
         lines.append(f"after {name}: {in_line(reference)}")
         recipe_lines.append(f"{name}: {describe(recipe)}")
+    digest = lineage.hexdigest()[:12]
+    return Trained(towers, backbone, prepared, held, held_labels, digest, reference, lines, recipe_lines)
 
-    scale = float(towers.log_scale.detach().exp())
-    export_folder(settings.out, backbone, towers, Shipped(settings.version, scale))
-    lines += check_and_describe(settings, validation, labelled, sets, reference, recipe_lines)
-    return lines
+
+def build(settings: Settings, follow: Follow) -> list[str]:
+    """Run everything and return the lines worth reading. Raises VsearchError where the data is not usable."""
+    done = train_towers(settings, follow)
+    scale = float(done.towers.log_scale.detach().exp())
+    export_folder(settings.out, done.backbone, done.towers, Shipped(settings.version, scale))
+    sets = [data.pictures for data in done.sets]
+    labelled = [data.pictures for data in done.labelled]
+    return done.lines + check_and_describe(
+        settings, done.validation.pictures, labelled, sets, done.reference, done.recipe_lines
+    )
 
 
 def check_and_describe(

@@ -1,0 +1,75 @@
+"""The folder that is exported answers, through the product's own reader, as the torch modules do."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+torch = pytest.importorskip("torch")
+
+from vsearch.models.itm import ItmOptions  # noqa: E402
+from vsearch.training import second_export  # noqa: E402
+from vsearch.training.export import Shipped  # noqa: E402
+from vsearch.training.second import Second, SecondRecipe  # noqa: E402
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_text_gives_vectors_and_words(fresh_towers: Any, tmp_path: Path) -> None:
+    import onnxruntime
+
+    tower = fresh_towers().text.eval()
+    path = tmp_path / "text.onnx"
+    second_export.export_text_with_words(tower, path)
+    ids = torch.tensor([[1, 5, 6, 3], [1, 7, 3, 0]])
+    mask = (ids > 0).long()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    vectors, words = session.run(["vectors", "words"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    with torch.inference_mode():
+        np.testing.assert_allclose(vectors, tower(ids, mask).numpy(), atol=1e-4)
+        read = tower.encoder.read(ids, mask).numpy()
+    np.testing.assert_allclose(words[0], read[0], atol=1e-3)
+    np.testing.assert_allclose(words[1, :3], read[1, :3], atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_the_folder_answers_as_torch_does(fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vsearch.models.folder import FolderModel
+
+    def towers_only(folder: Path, backbone: Any, towers: Any, shipped: Shipped) -> None:
+        (folder / "float32").mkdir(parents=True)
+        for name in ("image.onnx", "text.onnx", "tokenizer.json"):
+            (folder / name).write_bytes(b"")
+        (folder / "config.json").write_text(
+            '{"format": 1, "name": "mini", "version": "t", "licence": "none", "dim": 512, '
+            '"image": {"file": "image.onnx", "width": 260, "height": 260}, '
+            '"text": {"file": "text.onnx", "tokenizer": "tokenizer.json", "context_length": 48}, '
+            '"aggregation": "mean", "sha256": {"image.onnx": "", "text.onnx": "", "tokenizer.json": ""}}'
+        )
+
+    monkeypatch.setattr(second_export, "export_folder", towers_only)
+    towers = fresh_towers()
+    recipe = replace(SecondRecipe(), temporal="tdb", temporal_width=16, itm_options=ItmOptions(width=16))
+    model = Second(towers, recipe, [])
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for module in (model.main.aggregator, model.head):
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    second_export.export_second(tmp_path / "folder", None, model, Shipped("t", 20.0), weight=0.05)
+    folder = FolderModel(tmp_path / "folder", threads=1)
+    assert folder.head is not None and folder.head.weight == 0.05
+    rng = np.random.default_rng(0)
+    scenes = [rng.standard_normal((count, 512)).astype(np.float32) for count in (1, 4, 12)]
+    scenes = [scene / np.linalg.norm(scene, axis=1, keepdims=True) for scene in scenes]
+    words = rng.standard_normal((5, 384)).astype(np.float32)
+    for place, scene in enumerate(scenes):
+        frames, mask = torch.from_numpy(scene)[None], torch.ones(1, len(scene), dtype=torch.bool)
+        with torch.inference_mode():
+            vector = model.main.aggregator(frames, mask).numpy()
+            logit = model.head(torch.from_numpy(words)[None], torch.ones(1, 5, dtype=torch.bool), frames, mask).numpy()
+        np.testing.assert_allclose(folder.aggregate(scenes)[place], vector[0], atol=1e-4)
+        np.testing.assert_allclose(folder.match(words, scenes)[place], logit[0], atol=1e-3)
