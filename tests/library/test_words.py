@@ -91,6 +91,7 @@ def test_where_words_have_times_the_hit_begins_with_the_word(library: Library) -
     )
     assert library.search_words('"ask not"', 1)[0].start == 2.0
     assert library.search_words("asking", 1)[0].start == 2.0
+    assert library.search_words("then ask not", 1)[0].start == 1.0  # word for word, though "then" says nothing
     assert library.transcript(library.find_key("A").id)[0].words == words  # type: ignore[union-attr]
 
 

@@ -261,7 +261,8 @@ def _hit(
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
     most = max(len(line.terms) for line in group)
     telling = group if asked.exact else [line for line in group if 2 * len(line.terms) >= most]
-    start = _phrase_start(telling, asked.phrases[0]) if asked.exact else _start(telling[0])
+    in_a_row = asked.phrases[0] if asked.exact else _run(asked, telling)
+    start = _phrase_start(telling, in_a_row) if in_a_row else _start(telling[0])
     scene = connection.execute(
         "SELECT id FROM scenes WHERE video_id = ? ORDER BY start_seconds <= ? DESC, "
         "CASE WHEN start_seconds <= ? THEN -start_seconds ELSE start_seconds END LIMIT 1",
