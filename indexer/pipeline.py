@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> It
         for event in stage.events():
             tally.count(event)
             yield event
+        library.remove_orphans()
     tally.words, tally.note = stage.seconds, stage.note
     yield Finished(tally.summary())
 
@@ -132,18 +134,27 @@ class _Run:
                 written += 1
                 if written % SNAPSHOT_EVERY == 0:
                     self._store.save_snapshots()
+        # What is gone is forgotten last: until then, sound that was moved is recognised by its content.
+        for event in chain(self._listen_to_sound(), self._forget_gone()):
+            self._tally.count(event)
+            yield event
         if not self._options.dry_run:
             self._store.remove_orphans()
             self._store.save_snapshots()  # also what a run that was killed left behind
-        if self._words is not None:
-            for lane in (self._prober, *self._lanes):
-                lane.kill()  # their memory is wanted now
-            stage = WordStage(self._store, self._words, self._roots, self._sound)
-            for event in stage.events():
-                self._tally.count(event)
-                yield event
-            self._tally.words, self._tally.note = stage.seconds, stage.note
         yield Finished(self._tally.summary())
+
+    def _listen_to_sound(self) -> Iterator[Event]:
+        if self._words is None:
+            return
+        self._store.save_snapshots()  # this may take long; the pictures can be searched meanwhile
+        for lane in (self._prober, *self._lanes):
+            lane.kill()  # their memory is wanted now
+        stage = WordStage(self._store, self._words, self._roots, self._sound)
+        yield from stage.events()
+        self._tally.words, self._tally.note = stage.seconds, stage.note
+
+    def _forget_gone(self) -> Iterator[Event]:
+        return forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
 
     def _work(self) -> Iterator[Event]:
         discovery = self._discover()
@@ -165,7 +176,6 @@ class _Run:
                 yield from self._listen(busy, wait=self._discovered_all or far)
             elif self._discovered_all and not self._to_probe and not self._to_decode:
                 break
-        yield from forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
 
     def _discover(self) -> Iterator[Job | SoundFile | Unchanged | Moved | Skipped | None]:
         """One step a file; None for a file of no interest."""

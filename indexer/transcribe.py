@@ -138,7 +138,7 @@ class WordStage:
         gone = [other for other in video.paths if other != path and is_gone(other)]
         self._store.touch_file(stamp, key)
         if gone:
-            self._store.forget_files(gone)
+            self._store.forget_files(gone, keep_videos=True)
         return Moved(path, gone[0] if gone else None)
 
     def _is_sound(self, found: Found) -> bool:
@@ -281,7 +281,7 @@ class WordStage:
         if stamp_now(path) == target.stamp:
             if target.video is None:
                 if self._store.find_file(path) is not None:
-                    self._store.forget_files([path])
+                    self._store.forget_files([path], keep_videos=True)
                 self._store.record_failure(Failure(target.stamp, cause))
             else:
                 recipe = self._recipe() if self._options.transcriber is not None else _NOTHING

@@ -217,6 +217,23 @@ def test_sound_without_a_picture_is_a_video_of_words(
     assert library.search_words("beep", 1) == [] and library.status().videos == 0
 
 
+def test_moved_sound_is_not_heard_again_even_where_what_is_gone_is_forgotten(
+    index: Index, library: Library, reader: BeepReader, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    path = write_sound(folder / "a.wav", [beeps(2.0, (0.5, 1.0))], codec="pcm_s16le")
+    index(folder)
+    heard = reader.heard
+    moved = path.rename(folder / "b.wav")
+    _, summary = index(folder, prune=True)
+    assert (reader.heard, summary.moved, summary.transcribed) == (heard, 1, 0)
+    assert said(library, moved) == ["beep"] and library.status().files == 1
+    write_sound(moved, [beeps(3.0, (0.5, 1.0))], codec="pcm_s16le")
+    index(folder, only=True)
+    assert library.status().videos == 1 and library.verify().clean
+
+
 def test_sound_is_passed_over_where_nobody_listens(index: Index, library: Library, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [beeps(1.0)], codec="pcm_s16le")
     events, summary = index(path, transcriber=None, unavailable="no ears")
