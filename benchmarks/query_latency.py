@@ -279,7 +279,7 @@ def show(results: list[Result]) -> None:
             taken,
             f"{r.catalog_mb:.0f}+{r.snapshot_mb:.0f}",
         )
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 def log(results: list[Result], path: Path) -> None:
