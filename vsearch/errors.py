@@ -16,7 +16,7 @@ VsearchError
     ├── UnknownModel         no model has that name
     └── ModelDamaged         its folder is incomplete or fails its checksums
 
-The message is one line that a person can act on. Only cli.py prints and exits.
+The message is one line that a person can act on. Only the cli package prints and exits.
 """
 
 

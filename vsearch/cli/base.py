@@ -1,0 +1,113 @@
+"""What the commands share: the app, options that several have, and how they open, print and read dates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vsearch import __version__
+from vsearch.errors import LibraryMissing, PathError, QueryError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vsearch.library import Library
+    from vsearch.settings import Settings
+
+app = typer.Typer(
+    name="vsearch",
+    help="Find the moment in a video that a sentence describes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Paths are taken as plain text: Typer's own checks would end a command where one of many paths cannot be read, and
+# would read an empty text (an unset shell variable) as the current folder.
+LibraryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--library", "-l", help="The library's folder.", show_default="VSEARCH_LIBRARY, else your data folder"
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A model's name, or a model folder.", show_default="VSEARCH_MODEL, else mini"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def given_paths(texts: Sequence[str]) -> list[Path]:
+    if not all(texts):
+        raise PathError("One of the paths is empty: an unset variable, perhaps? The current folder is called `.`")
+    return [Path(text).expanduser() for text in texts]
+
+
+def settings_of(library: str | None, model: str | None) -> Settings:
+    from vsearch.settings import read_settings
+
+    return read_settings(library=None if library is None else given_paths([library])[0], model=model)
+
+
+def open_library(settings: Settings, *, create: bool = False) -> Library:
+    from vsearch.library import Library
+
+    return Library.open(settings.library, create=create)
+
+
+def open_to_look(settings: Settings, stack: ExitStack) -> Library:
+    """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
+    from vsearch.library import Library
+
+    try:
+        return open_library(settings)
+    except LibraryMissing:
+        return Library.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
+
+
+def console_of(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        # Nobody's window is too narrow here: keep a file's name on one line, so that it can be searched and cut.
+        console.width = max(console.width, 1000)
+    return console
+
+
+def print_json(value: Any) -> None:
+    # ASCII, so that no terminal's encoding and no undecodable file name can make printing fail.
+    typer.echo(json.dumps(value, indent=2))
+
+
+def date_of(text: str | None, option: str, *, end_of_day: bool = False) -> datetime | None:
+    """An ISO date or date-time. A date alone means its first moment, or with end_of_day the first moment after it."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise QueryError(f"{option} takes a date such as 2024-05-31 or 2024-05-31T18:00, not {text!r}.") from error
+    if not (end_of_day and len(text) <= len("2024-05-31")):
+        return when
+    try:
+        return when + timedelta(days=1)
+    except OverflowError as error:
+        raise QueryError(f"{option} {text} lies at the end of time: leave it out.") from error

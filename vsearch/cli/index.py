@@ -1,0 +1,122 @@
+"""`vsearch index`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vsearch.cli.base import (
+    JsonOption,
+    LibraryOption,
+    ModelOption,
+    app,
+    console_of,
+    given_paths,
+    open_library,
+    open_to_look,
+    print_json,
+    settings_of,
+)
+from vsearch.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from vsearch.models.base import Transcriber
+    from vsearch.settings import Settings
+
+
+@app.command()
+def index(
+    paths: Annotated[list[str], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune", help="Forget files below PATHS that are gone; not those of a folder that is empty now."
+        ),
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    speech: Annotated[
+        bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
+    ] = True,
+    only: Annotated[
+        str | None, typer.Option(metavar="speech", help="Add or renew words alone; no picture is decoded.")
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="What is spoken, such as en; chooses among tracks and subtitles, too."),
+    ] = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Write down in English what is said.")] = False,
+    audio_track: Annotated[
+        int | None, typer.Option("--audio-track", min=1, help="Which sound track to listen to.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
+    from indexer import Indexer, IndexOptions
+    from indexer.options import available_cores
+    from indexer.pipeline import index_words
+    from indexer.report import IndexReporter, closing
+    from indexer.transcribe import WordOptions
+    from vsearch.models.registry import load_model
+
+    given = given_paths(paths)
+    if only not in (None, "speech"):
+        raise InputError(f"--only takes speech, not {only!r}.")
+    if only and (dry_run or prune or not speech):
+        raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
+    settings = settings_of(library, model)
+    # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
+    threads = settings.threads or max(1, available_cores() // 2)
+    encoder = None if only else load_model(settings.model, models=settings.models, threads=threads)
+    transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
+    words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
+    options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
+    reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
+    with ExitStack() as stack:
+        opened = stack.enter_context(
+            open_to_look(settings, stack) if dry_run else open_library(settings, create=not only)
+        )
+        stack.enter_context(reporter)
+        try:
+            if only:
+                events = index_words(opened, words, given)
+            else:
+                assert encoder is not None, "pictures are left alone with --only"
+                events = Indexer(opened, encoder, options, words).index(given)
+            for event in events:
+                reporter.show(event)
+        except KeyboardInterrupt:
+            typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+            raise typer.Exit(130) from None
+    summary = reporter.summary
+    assert summary is not None, "a run that was not interrupted ends with a summary"
+    if as_json:
+        print_json(summary.as_json())
+    elif not quiet:
+        console_of().print(closing(summary, Path.cwd()))
+    if not summary.useful:
+        raise typer.Exit(1)
+
+
+def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:
+    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
+    from vsearch.models.speech import load_transcriber
+
+    try:
+        return load_transcriber(
+            settings.speech_model,
+            cache=settings.cache,
+            download=settings.download,
+            language=language,
+            translate=translate,
+            threads=settings.threads,
+        ), None
+    except ModelError as error:
+        return None, str(error)

@@ -1,0 +1,112 @@
+"""`vsearch query`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vsearch.cli.base import (
+    JsonOption,
+    LibraryOption,
+    ModelOption,
+    app,
+    console_of,
+    date_of,
+    open_library,
+    print_json,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from vsearch.search.query import Channel, Rerank
+
+
+@app.command()
+def query(
+    text: Annotated[
+        str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
+    ],
+    k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    per_video: Annotated[
+        int | None, typer.Option("--per-video", help="At most this many scenes of one file.", show_default="no limit")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", metavar="GLOB", help="Only files whose path or name fits, such as '*.mkv'.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) then or later, such as 2024-05-31.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) before the end of that day.")
+    ] = None,
+    min_duration: Annotated[
+        float | None, typer.Option("--min-duration", metavar="SECONDS", help="Only scenes at least this long.")
+    ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|late|itm",
+            help="Look again at the best: by the frames that fit (late), or by the model's matching head (itm).",
+            show_default="itm where the model has a matching head, else none",
+        ),
+    ] = None,
+    recall: Annotated[int, typer.Option(metavar="N", help="How many scenes are looked at again.")] = 100,
+    moments: Annotated[
+        bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
+    ] = False,
+    channel: Annotated[
+        str, typer.Option(metavar="all|visual|speech", help="Search what is seen, what is said, or both.")
+    ] = "all",
+    open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the scenes that a sentence describes, best first."""
+    from vsearch.search.query import Query
+
+    asked = Query(
+        text=text,
+        k=k,
+        per_video=per_video,
+        path_glob=path,
+        since=date_of(since, "--since"),
+        until=date_of(until, "--until", end_of_day=True),
+        min_duration=min_duration,
+        rerank=cast("Rerank | None", rerank),  # Query checks it
+        recall=recall,
+        moments=moments,
+        channel=cast("Channel", channel),
+    )
+    settings = settings_of(library, model)
+    with open_library(settings) as opened:
+        from vsearch.models.registry import load_model
+        from vsearch.search.engine import SearchEngine
+        from vsearch.search.fuse import Fusion
+
+        text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
+        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
+        hits = engine.search(asked)
+        missing = engine.missing_videos()
+    if as_json:
+        print_json([hit.as_json() for hit in hits])
+    elif hits:
+        from vsearch.report import hits_table
+
+        console_of().print(hits_table(hits, Path.cwd()))
+    else:
+        console_of(stderr=True).print(
+            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says so."
+        )
+    if missing:
+        console_of(stderr=True).print(
+            f"{missing} videos are not encoded with this model yet and were not searched: "
+            "run `vsearch index` with it on their folders.",
+            soft_wrap=True,
+        )
+    if open_first and hits:
+        from vsearch.player import play
+
+        play(hits[0].video, hits[0].start)
