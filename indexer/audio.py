@@ -17,6 +17,7 @@ import numpy as np
 from indexer.probe import open_video, pick_stream, recorded_at
 from indexer.subtitles import dialogue_text, plain
 from vsearch.errors import MediaError
+from vsearch.languages import short_language
 from vsearch.media import TranscriptLine
 from vsearch.models.base import SAMPLE_RATE, AudioBlock
 
@@ -100,20 +101,6 @@ def _track(stream: Stream) -> Track:
         default=bool(stream.disposition & Disposition.default),
         codec=context.name if context is not None else "",
     )
-
-
-_CODES = """
-ara=ar bul=bg cat=ca ces=cs cze=cs chi=zh zho=zh dan=da deu=de ger=de dut=nl nld=nl ell=el gre=el eng=en est=et
-fin=fi fra=fr fre=fr heb=he hin=hi hrv=hr hun=hu ind=id ita=it jpn=ja kor=ko lav=lv lit=lt nor=no per=fa fas=fa
-pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk slv=sl spa=es srp=sr swe=sv tha=th tur=tr ukr=uk vie=vi
-"""
-_SHORT = {pair[:3]: pair[4:] for pair in _CODES.split()}
-
-
-def short_language(code: str | None) -> str | None:
-    """Containers write "eng", people write "en"."""
-    code = (code or "").strip().lower()
-    return None if code in ("", "und", "mis", "zxx", "mul") else _SHORT.get(code, code)
 
 
 def read_blocks(path: Path, index: int) -> Iterator[AudioBlock]:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, fit_frame
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest
 from vsearch.errors import MediaError
 from vsearch.media import Pixels, Seconds
+from vsearch.models.fitting import fit_frame
 
 TOLERATED_REPEATS = 2
 """Frames that decord may silently replace before it is not believed any more."""

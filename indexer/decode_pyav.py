@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, Fitting, fit_frame
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest
 from indexer.probe import explain, open_video, pick_stream
 from vsearch.errors import MediaError
 from vsearch.media import Pixels
+from vsearch.models.fitting import Fitting, fit_frame
 
 if TYPE_CHECKING:
     from av.container import InputContainer

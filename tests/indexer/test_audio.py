@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.audio import inspect, read_blocks, read_subtitle_track, short_language
+from indexer.audio import inspect, read_blocks, read_subtitle_track
 from tests.media import Shot, make_video, truncate
 from tests.sounds import beeps, with_subtitles, write_sound
 from vsearch.errors import MediaError
+from vsearch.languages import short_language
 from vsearch.models.base import SAMPLE_RATE
 
 CODECS = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "m4a": "aac", "ogg": "libopus", "mka": "libopus"}

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder, fit_frame
+from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from indexer.probe import Probed, probe_video
 from tests.media import Shot, make_gif, make_video, truncate
 from vsearch.errors import MediaError
 from vsearch.models.base import FrameSize
+from vsearch.models.fitting import fit_frame
 
 SHOTS = [Shot("red", 0.6), Shot("texture", 0.6, 1)]
 

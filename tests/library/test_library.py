@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import INFO, OTHER, SPACE, record, scenes, stamp, stored, unit
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import Failure, FileRow, Library, RemovalReport
-from vsearch.media import EncodedScene, Scene, Space, TranscriptLine, VideoInfo
+from vsearch.media import EncodedScene, Scene, Space, Transcript, TranscriptLine, VideoInfo
 
 
 def search_all(library: Library, space: Space = SPACE) -> set[int]:
@@ -285,6 +285,51 @@ def test_filters(library: Library) -> None:
     assert admitted(since=400, until=1500, path_glob="*.MKV") == ["b.MKV"]
     assert admitted(min_duration=2.0) == ["a.mp4", "b.MKV", "c.mp4"]
     assert admitted(min_duration=2.1) == []
+    assert admitted(max_duration=1.9) == [] and len(admitted(max_duration=2.0)) == 3
+    assert admitted(under=Path("/v/work")) == ["b.MKV", "c.mp4"]
+    assert admitted(under=Path("/v/work/b.MKV")) == ["b.MKV"]
+    assert admitted(under=Path("/v/wor")) == [] and len(admitted(under=Path("/"))) == 3
+    assert admitted(under=Path("/v/work"), path_glob="*.mp4") == ["c.mp4"]
+
+
+def test_a_folder_and_a_pattern_must_fit_the_same_file(library: Library) -> None:
+    library.add_video(record("/one/a.mp4", "A"))
+    library.touch_file(stamp("/two/b.mkv"), "A")
+    ids = library.select_scenes(under=Path("/two"))
+    assert ids is not None and len(ids) == 3
+    assert {row.path for row in library.scenes(ids.tolist(), under=Path("/two")).values()} == {Path("/two/b.mkv")}
+    assert library.select_scenes(under=Path("/two"), path_glob="*.mp4").tolist() == []  # type: ignore[union-attr]
+
+
+def test_scenes_are_chosen_by_what_is_said_in_them(library: Library) -> None:
+    def said(key: str, language: str | None, *lines: TranscriptLine) -> None:
+        library.set_transcript(key, Transcript(lines, "sidecar", "r", language))
+
+    for number, key in enumerate("ABCD"):
+        library.add_video(record(f"/v/{key}.mp4", key, seed=number))  # scenes of two seconds
+    said("A", "en", TranscriptLine(1.0, 2.0, "hello"))  # ends where the second scene begins
+    said("B", "pt-BR", TranscriptLine(3.0, 4.5, "ola"))
+    said("C", "eng")
+
+    def admitted(**filters: object) -> list[tuple[str, float]]:
+        ids = library.select_scenes(**filters)  # type: ignore[arg-type]
+        assert ids is not None
+        return [(row.path.stem, row.start) for row in library.scenes(ids.tolist()).values()]
+
+    assert admitted(has_speech=True) == [("A", 0.0), ("B", 2.0), ("B", 4.0)]
+    assert len(admitted(has_speech=False)) == 12 - 3
+    assert {name for name, _ in admitted(language="en")} == {name for name, _ in admitted(language="ENG")} == {"A", "C"}
+    assert {name for name, _ in admitted(language="pt")} == {name for name, _ in admitted(language="pt-br")} == {"B"}
+    assert admitted(language="pt-pt") == admitted(language="e") == admitted(language="de") == []
+    assert admitted(language="en", has_speech=True) == [("A", 0.0)]
+
+
+def test_stored_vectors_are_given_out_by_scene(library: Library) -> None:
+    video = library.add_video(record("/v/a.mp4", "A", seed=1))
+    ids = [row.id for row in library.scenes_of(video)]
+    found = library.scene_vectors(SPACE, [*ids, 999])
+    np.testing.assert_array_equal(np.stack([found[scene] for scene in ids]), stored(unit(1, 3)))
+    assert set(found) == set(ids) and library.scene_vectors(OTHER, ids) == {}
 
 
 def test_allowed_scenes_are_the_only_ones_found(library: Library) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -14,6 +16,7 @@ from vsearch.cli.base import (
     app,
     console_of,
     date_of,
+    given_paths,
     open_library,
     print_json,
     settings_of,
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 def query(
     text: Annotated[
         str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
-    ],
+    ] = "",
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
     model: ModelOption = None,
@@ -45,6 +48,29 @@ def query(
     ] = None,
     min_duration: Annotated[
         float | None, typer.Option("--min-duration", metavar="SECONDS", help="Only scenes at least this long.")
+    ] = None,
+    max_duration: Annotated[
+        float | None, typer.Option("--max-duration", metavar="SECONDS", help="Only scenes at most this long.")
+    ] = None,
+    folder: Annotated[str | None, typer.Option(metavar="PATH", help="Only what lies below this folder.")] = None,
+    has_speech: Annotated[
+        bool | None,
+        typer.Option(
+            "--has-speech/--no-speech", help="Only scenes in which something is said, or nothing that is known."
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only videos in which this language is spoken, such as en.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Look for this picture; with words: for both together.")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Look for what this clip shows (at most two minutes).")
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="FILE@TIME", help="More like the scene there, such as a.mp4@12.5 or a.mp4@1:02:03."),
     ] = None,
     rerank: Annotated[
         str | None,
@@ -64,9 +90,11 @@ def query(
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the scenes that a sentence describes, best first."""
+    """Find the scenes that a sentence, a picture or a clip describes, best first."""
+    from vsearch.cli.example import find_example, given_example
     from vsearch.search.query import Query
 
+    given = given_example(image, clip, like)
     asked = Query(
         text=text,
         k=k,
@@ -75,10 +103,15 @@ def query(
         since=date_of(since, "--since"),
         until=date_of(until, "--until", end_of_day=True),
         min_duration=min_duration,
+        max_duration=max_duration,
+        folder=None if folder is None else Path(os.path.abspath(given_paths([folder])[0])),  # noqa: PTH100 - not resolve
+        has_speech=has_speech,
+        language=language,
         rerank=cast("Rerank | None", rerank),  # Query checks it
         recall=recall,
         moments=moments,
         channel=cast("Channel", channel),
+        example=given,
     )
     settings = settings_of(library, model)
     with open_library(settings) as opened:
@@ -88,7 +121,8 @@ def query(
 
         text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
         engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
-        hits = engine.search(asked)
+        example = find_example(given, clip, like, opened, text_model)
+        hits = engine.search(replace(asked, example=example))
         missing = engine.missing_videos()
     if as_json:
         print_json([hit.as_json() for hit in hits])

@@ -7,14 +7,11 @@ committed before its question.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import json
 import logging
 import os
-import re
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -289,12 +286,17 @@ class Library:
 
     # -- scenes and vectors
 
-    def scenes(self, ids: Sequence[int], *, path_glob: str | None = None) -> dict[int, SceneRow]:
+    def scenes(
+        self, ids: Sequence[int], *, path_glob: str | None = None, under: Path | None = None
+    ) -> dict[int, SceneRow]:
         """Scenes by id; those that are gone, or whose video no path holds now, are absent.
 
-        path_glob: of the files that hold a scene's video, tell one that this pattern of `select_scenes` names.
+        path_glob, under: of the files that hold a scene's video, tell one that these filters of `select_scenes` admit.
         """
-        return self._reader.scenes(ids, None if path_glob is None else _matcher(path_glob))
+        from vsearch.library.filters import admits
+
+        unfiltered = path_glob is None and under is None
+        return self._reader.scenes(ids, None if unfiltered else admits(path_glob, under))
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
@@ -320,36 +322,51 @@ class Library:
         space_id = self._reader.space_id(space)
         return {} if space_id is None else self._reader.frame_vectors(space_id, scene_ids)
 
+    def scene_vectors(self, space: Space, scene_ids: Sequence[int]) -> dict[int, Vectors]:
+        """The stored vectors of scenes in a space, float32 [D]; scenes that have none are absent."""
+        space_id = self._reader.space_id(space)
+        if space_id is None:
+            return {}
+        found = self._reader.vectors(space_id, space.dim, scene_ids)
+        return {scene_id: vector.astype(np.float32) for scene_id, vector in found.items()}
+
     def select_scenes(
         self,
         *,
         path_glob: str | None = None,
+        under: Path | None = None,
         since: float | None = None,
         until: float | None = None,
         min_duration: float | None = None,
+        max_duration: float | None = None,
+        has_speech: bool | None = None,
+        language: str | None = None,
     ) -> NDArray[np.int64] | None:
         """Ids, ascending, of the scenes that pass every given filter; None if none is given.
 
         path_glob: shell pattern; without a slash it is held against the file's name ("*.mkv"), else against the path or
-        its end ("holidays/*"), where * crosses folders. since, until: Unix seconds, [since, until), against the time
-        that the container says it was recorded, else the oldest modification time of its files. min_duration: seconds.
+        its end ("holidays/*"), where * crosses folders. under: an absolute file or folder; the same file must fit both.
+        since, until: Unix seconds, [since, until), against the time that the container says it was recorded, else
+        the oldest modification time of its files. min_duration, max_duration: seconds, both inclusive. has_speech:
+        whether something is known to be said in the scene. language: ISO 639 code of what is said in its video.
         """
-        conditions: list[str] = []
-        values: list[object] = []
-        if path_glob is not None:
-            conditions.append("scenes.video_id IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(sorted(self._reader.videos_at(_matcher(path_glob)))))
-        taken = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
-        for limit, comparison in ((since, ">="), (until, "<")):
-            if limit is not None:
-                conditions.append(f"{taken} {comparison} ?")
-                values.append(limit)
-        if min_duration is not None:
-            conditions.append("end_seconds - start_seconds >= ?")
-            values.append(min_duration)
-        if not conditions:
+        from vsearch.library.filters import conditions
+
+        found = conditions(
+            self._reader,
+            path_glob=path_glob,
+            under=under,
+            since=since,
+            until=until,
+            min_duration=min_duration,
+            max_duration=max_duration,
+            has_speech=has_speech,
+            language=language,
+        )
+        if not found:
             return None
-        return self._reader.select_scenes(" AND ".join(conditions), values)
+        values = [value for _, values in found for value in values]
+        return self._reader.select_scenes(" AND ".join(condition for condition, _ in found), values)
 
     def search_vectors(
         self, space: Space, queries: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
@@ -450,19 +467,3 @@ class Library:
             if not found.obstacle:
                 self.save_snapshots()
             return verify.check(self._reader, self._snapshots).report(repaired, found.lost)
-
-
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a path, as text, is one that a shell pattern names: see `Library.select_scenes`."""
-    # Windows paths may be written with either slash.
-    pattern = os.path.normcase(pattern).replace(os.sep, "/")
-    expression = re.compile(fnmatch.translate(pattern))
-    end = re.compile(fnmatch.translate(f"*/{pattern}"))
-
-    def matches(path: str) -> bool:
-        text = os.path.normcase(path).replace(os.sep, "/")
-        if "/" not in pattern:
-            return expression.match(text.rpartition("/")[2]) is not None
-        return (expression.match(text) or end.match(text)) is not None
-
-    return matches

@@ -1,6 +1,7 @@
 """How a query is answered."""
 
 from vsearch.search.engine import SearchEngine
+from vsearch.search.example import ClipExample, ImageExample, SceneExample, read_picture
 from vsearch.search.query import Query
 
-__all__ = ["Query", "SearchEngine"]
+__all__ = ["ClipExample", "ImageExample", "Query", "SceneExample", "SearchEngine", "read_picture"]

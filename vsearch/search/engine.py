@@ -1,11 +1,12 @@
-"""How a query is answered: words -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or moments,
-and beside it words -> passages that hold them; both become one list.
+"""How a query is answered: words or an example -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or
+moments, and beside it words -> passages that hold them; both become one list.
 
 Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py, fuse.py; the library finds passages.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
-from vsearch.media import Hit, Space
+from vsearch.media import Hit, Space, Vectors
 from vsearch.models.base import TextEncoder
 from vsearch.models.registry import load_model
+from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
 from vsearch.search.explain import Found, explain, whole_scenes
 from vsearch.search.fuse import Fusion, fuse, hits_of, limit_answers, words_alone
 from vsearch.search.query import Query, Rerank
@@ -40,20 +42,25 @@ class SearchEngine:
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
 
-        Words in quotes must be spoken exactly so: then pictures have no say. Raises QueryError where the library holds
-        vectors of other models only, or where the model cannot re-rank so.
+        Words in quotes must be spoken exactly so: then pictures have no say, unless one is asked with. Raises
+        QueryError where the library holds vectors of other models only, where the model cannot re-rank so, or where it
+        knows nothing of the example.
         """
         library = self._library
         allowed = library.select_scenes(
             path_glob=query.path_glob,
+            under=query.folder,
             since=query.since_seconds,
             until=query.until_seconds,
             min_duration=query.min_duration,
+            max_duration=query.max_duration,
+            has_speech=query.has_speech,
+            language=query.language,
         )
-        how = chosen_rerank(query.rerank, self._model)
+        how = chosen_rerank(query.rerank, self._model) if query.has_words else query.rerank or "none"
         words = self._words(query, allowed)
-        rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob)
-        exact = query.channel == "all" and is_exact(query.text)
+        rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
+        exact = query.channel == "all" and query.example is None and is_exact(query.text)
         if query.channel == "speech" or exact:
             answers = words_alone(words, rows)
         else:
@@ -65,16 +72,16 @@ class SearchEngine:
 
     def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
         """Passages, best first; more than are shown, for a file may only have so many hits."""
-        if query.channel == "visual":
+        if query.channel == "visual" or not query.has_words:
             return []
         return self._library.search_words(query.text, max(RECALL_WORDS, WIDEN * query.k), allowed=allowed)
 
     def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, how: Rerank) -> list[Found]:
         """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""
-        library, model, space = self._library, self._model, self._model.space
+        library, model, space, like = self._library, self._model, self._model.space, query.example
         if not self._has_vectors(space) or (allowed is not None and len(allowed) == 0):
             return []
-        read = read_query(model, query.text, how)
+        read = self._read(query, how)
         # Neighbours become one moment, and a file may only have so many hits: there, more are needed than are shown.
         wanted = query.k if query.per_video is None and not query.moments else WIDEN * query.k
         reranked = max(query.recall, query.k)
@@ -87,6 +94,8 @@ class SearchEngine:
             per_video=query.per_video,
             allowed=allowed,
             path_glob=query.path_glob,
+            under=query.folder,
+            left_out=partial(same_instant, library, space, like.scene_id) if isinstance(like, SceneExample) else None,
         )
         candidates = rerank(library, model, space, how, read, candidates, reranked)
         if query.moments:
@@ -95,6 +104,16 @@ class SearchEngine:
             return find_moments(library, model, space, read[0], candidates, k=query.k, per_video=query.per_video)
         best = limit_per_video(candidates, query.per_video)[: query.k]
         return whole_scenes(library, model, space, read[0], best)
+
+    def _read(self, query: Query, how: Rerank) -> tuple[Vectors, Vectors | None]:
+        """The query's vector [D], and its word tokens [L, W] where the matching head wants them."""
+        if query.example is None:
+            return read_query(self._model, query.text, how)
+        example = example_vector(self._library, self._model, query.example)
+        if not query.has_words:
+            return example, None
+        vector, words = read_query(self._model, query.text, how)
+        return mix_query(vector, example, query.example_weight), words
 
     def missing_videos(self) -> int:
         """How many videos of the library this model has not encoded yet, and so cannot find."""

@@ -1,13 +1,16 @@
-"""What a person asks: words, how many hits, and which part of the library counts."""
+"""What a person asks: words or an example, how many hits, and which part of the library counts."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, get_args
 
 from vsearch.errors import QueryError
+from vsearch.languages import short_language
+from vsearch.search.example import Example, SceneExample
 
 MAX_TEXT = 10_000
 """Characters: far beyond what any text tower reads, small enough that a hostile query costs nothing."""
@@ -25,7 +28,8 @@ RECALL = 100
 class Query:
     """Raises QueryError where it makes no sense."""
 
-    text: str
+    text: str = ""
+    """What can be seen or heard. May be empty where there is an example."""
     k: int = 10
     """At most this many hits."""
     per_video: int | None = None
@@ -38,6 +42,14 @@ class Query:
     """Only videos recorded (else last modified) before this moment."""
     min_duration: float | None = None
     """Only scenes of at least this many seconds."""
+    max_duration: float | None = None
+    """Only scenes of at most this many seconds."""
+    folder: Path | None = None
+    """Only this file, or what lies below this folder; absolute."""
+    has_speech: bool | None = None
+    """Only scenes in which something is (or is not) known to be said."""
+    language: str | None = None
+    """Only videos in which this language is spoken: an ISO 639 code such as en."""
     rerank: Rerank | None = None
     """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
     recall: int = RECALL
@@ -46,9 +58,13 @@ class Query:
     """What is searched: what is seen, what is said, or both."""
     moments: bool = False
     """Hits are the spans in which the description holds, not whole scenes."""
+    example: Example | None = None
+    """A picture, a clip or a scene to look for, in the place of words or beside them."""
+    example_weight: float = 0.5
+    """Beside words: what the example weighs, from 0 (words alone) to 1."""
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        if not self.text.strip() and self.example is None:
             raise QueryError('The query is empty: describe what can be seen, for example "a dog runs on a beach".')
         if len(self.text) > MAX_TEXT:
             raise QueryError(f"The query has {len(self.text)} characters; at most {MAX_TEXT} are read.")
@@ -62,14 +78,37 @@ class Query:
             raise QueryError(f"There is no channel {self.channel!r}: use {', '.join(CHANNELS)}.")
         if not 1 <= self.recall <= MAX_K:
             raise QueryError(f"The number of scenes to re-rank must be from 1 to {MAX_K}, not {self.recall}.")
-        if self.min_duration is not None and not (math.isfinite(self.min_duration) and self.min_duration >= 0):
-            raise QueryError(f"The shortest duration must be 0 seconds or more, not {self.min_duration}.")
+        for name, limit in (("shortest", self.min_duration), ("longest", self.max_duration)):
+            if limit is not None and not (math.isfinite(limit) and limit >= 0):
+                raise QueryError(f"The {name} duration must be 0 seconds or more, not {limit}.")
+        if self.min_duration is not None and self.max_duration is not None and self.min_duration > self.max_duration:
+            raise QueryError(f"No scene lasts at least {self.min_duration} and at most {self.max_duration} seconds.")
         if self.since is not None and self.until is not None and _moment(self.since) >= _moment(self.until):
             raise QueryError(
                 f"Nothing can lie between {self.since} and {self.until}: the second must be the later one."
             )
         if self.path_glob == "":
             raise QueryError("The path pattern is empty: give one such as '*/holiday/*.mp4'.")
+        if self.folder is not None and not self.folder.is_absolute():
+            raise QueryError(f"The folder {self.folder} must be given from the root on.")
+        if self.language is not None and short_language(self.language) is None:
+            raise QueryError(f"There is no language {self.language!r}: give a code such as en, de or zh.")
+        if not 0 <= self.example_weight <= 1:
+            raise QueryError(f"An example weighs from 0 to 1, not {self.example_weight}.")
+        if self.example is not None:
+            self._check_example()
+
+    def _check_example(self) -> None:
+        if self.channel == "speech":
+            raise QueryError("An example can be seen, not heard: leave out --channel speech.")
+        if not self.has_words and self.rerank == "itm":
+            raise QueryError("The matching head reads words: with an example alone use --rerank late or none.")
+        if self.moments and isinstance(self.example, SceneExample):
+            raise QueryError("More like a scene are scenes: leave out --moments.")
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.text.strip())
 
     @property
     def since_seconds(self) -> float | None:

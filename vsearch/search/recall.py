@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,10 @@ class Candidate:
     """Score of every channel that had a say."""
 
 
+LeftOut = Callable[[Sequence["SceneRow"]], set[int]]
+"""Of scenes, the ids of those that are no answer."""
+
+
 def recall(
     library: Library,
     space: Space,
@@ -39,17 +44,23 @@ def recall(
     per_video: int | None,
     allowed: NDArray[np.int64] | None,
     path_glob: str | None = None,
+    under: Path | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[Candidate]:
     """The scenes nearest to one query [D], best first: about `wanted`, which is at least k.
 
     More where fewer than k would be left with at most `per_video` of a file, so that a single file with many scenes
-    cannot crowd out the rest; fewer where there are no more. path_glob: which file to name where several hold a scene.
+    cannot crowd out the rest; fewer where there are no more. path_glob, under: which file to name where several hold a
+    scene. left_out: which scenes are no answer.
     """
     while True:
         scores, ids = library.search_vectors(space, vector[None], wanted, allowed=allowed)
         found = [int(scene) for scene in ids[0] if scene >= 0]
         # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
-        rows = library.scenes(found, path_glob=path_glob)
+        rows = library.scenes(found, path_glob=path_glob, under=under)
+        if left_out is not None:
+            gone = left_out(list(rows.values()))
+            rows = {scene: row for scene, row in rows.items() if scene not in gone}
         candidates = [
             Candidate(rows[scene], float(score), {space.channel: float(score)})
             for scene, score in zip(found, scores[0], strict=False)
