@@ -8,6 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch.containers import explain as explain
+from vsearch.containers import open_video as open_video
+from vsearch.containers import pick_stream as pick_stream
 from vsearch.media import VideoInfo
 
 if TYPE_CHECKING:
@@ -52,25 +55,6 @@ class Rejected:
     """False: an ordinary file of another kind. True: a video, but not one that can be used."""
     sound: bool = False
     """It has no pictures, but sound."""
-
-
-def open_video(path: Path) -> InputContainer:
-    """Open for reading. Only local files are followed, whatever a hostile play list asks for."""
-    import av
-
-    # Never set a level for PyAV's log: its callback then asks for the interpreter lock in FFmpeg's threads, which
-    # deadlocks with closing a container. Without a level, FFmpeg's messages are dropped.
-    return av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
-
-
-def pick_stream(container: InputContainer) -> VideoStream | None:
-    """The pictures that a player shows: the first video stream that is not cover art."""
-    from av.stream import Disposition
-
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
-            return stream
-    return None
 
 
 def probe_video(path: Path) -> Probed | Rejected:
@@ -170,9 +154,3 @@ def recorded_at(text: str | None) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if seconds > 86_400 else None
-
-
-def explain(error: BaseException) -> str:
-    """One line of what went wrong, without the file's name, which the caller knows."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())

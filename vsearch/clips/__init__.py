@@ -1,0 +1,11 @@
+"""Spans of videos as files of their own: cutting, and a bounded store of clips that any browser plays.
+
+from vsearch.clips import ClipCache, browser_can_play, cut
+
+FFmpeg (PyAV) does the work in a process of its own with a time limit: a hostile file can end that, not the program.
+"""
+
+from vsearch.clips.cache import ClipCache
+from vsearch.clips.cut import Clip, How, browser_can_play, cut
+
+__all__ = ["Clip", "ClipCache", "How", "browser_can_play", "cut"]

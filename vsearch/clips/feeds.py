@@ -1,0 +1,365 @@
+"""Where the packets of a clip's tracks come from: copied from the file, or decoded and encoded anew.
+
+A feed reads the file by itself, so that the tracks of a clip need not wait for each other: `attach` makes the track in
+the clip, `packets` then yields its packets in decoding order, on a clock that is 0 where the clip begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.clips.picture import Shape, encoder_picture, shape_of
+from vsearch.clips.timeline import (
+    EPSILON,
+    base_of,
+    key_frame_before,
+    pictures,
+    sound_origin,
+    video_origin,
+    video_stream,
+    ways_to,
+)
+from vsearch.containers import open_video
+from vsearch.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
+_UNDATED = 64
+"""Packets at the beginning that may lack a decoding time (Matroska stores none)."""
+
+
+class NotCopyable(Exception):
+    """These packets cannot be taken over as they are."""
+
+
+class Feed(Protocol):
+    """One track of a clip."""
+
+    end: float
+    """Seconds on the player's timeline: where what was yielded so far ends."""
+
+    def attach(self, output: OutputContainer) -> None:
+        """Make the track."""
+        ...
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        """Ready for `output.mux`, in order."""
+        ...
+
+
+class VideoCopy:
+    """Pictures as they are, from the last key frame at or before `start`."""
+
+    def __init__(self, path: Path, start: float, end: float, stack: ExitStack) -> None:
+        self._path, self._stop = path, end
+        try:
+            self._index, self._key = key_frame_before(path, start)
+        except MediaError as error:
+            raise NotCopyable(str(error)) from error
+        self._template = stack.enter_context(open_video(path))
+        stream = self._template.streams[self._index]
+        if self._template.format.name == "avi" and stream.codec_context.name in ("h264", "hevc"):
+            raise NotCopyable("AVI does not say when a picture is shown")
+        self._origin = video_origin(path)
+        self.begin = float(self._key * base_of(stream) - self._origin)
+        self.end = self.begin
+
+    def attach(self, output: OutputContainer) -> None:
+        self._track = output.add_stream_from_template(self._template.streams[self._index])
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        for container, sought in ways_to(self._path, self._index, self._key * base_of(self._stream())):
+            found = self._from(container, sought)
+            first = next(found, None)
+            if first is not None:
+                yield from _dated(chain([first], found), self._step(container))
+                return
+        raise NotCopyable("its key frame is not found again")
+
+    def _stream(self) -> Any:
+        return self._template.streams[self._index]
+
+    def _step(self, container: Any) -> int:
+        rate = self._stream().average_rate
+        return max(1, round(1 / rate / base_of(self._stream()))) if rate else 1
+
+    def _from(self, container: Any, sought: bool) -> Iterator[Packet[Any]]:
+        """Packets from the key frame on, rebased, until all that is shown before the end has come."""
+        stream = container.streams[self._index]
+        base = base_of(stream)
+        stop = (Fraction(self._stop - EPSILON) + self._origin) / base
+        begun = False
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if packet.pts is None:
+                raise NotCopyable("a packet has no timestamp")
+            if not begun:
+                if sought and packet.is_keyframe and packet.pts > self._key:
+                    return
+                if not (packet.is_keyframe and packet.pts == self._key):
+                    continue
+                begun = True
+            if (packet.dts if packet.dts is not None else packet.pts) >= stop:
+                return
+            if packet.pts < self._key:
+                continue  # shown before the key frame, and built on pictures that are left out
+            self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * base - self._origin))
+            packet.pts -= self._key
+            if packet.dts is not None:
+                packet.dts -= self._key
+            packet.stream = self._track
+            yield packet
+
+
+def _dated(packets: Iterator[Packet[Any]], step: int) -> Iterator[Packet[Any]]:
+    """Give the first packets the decoding times that they lack. NotCopyable where times do not increase."""
+    waiting: list[Packet[Any]] = []
+    last: int | None = None
+    for packet in packets:
+        waiting.append(packet)
+        if packet.dts is None:
+            if len(waiting) > _UNDATED:
+                raise NotCopyable("its packets have no decoding times")
+            continue
+        for place, earlier in enumerate(waiting):
+            if earlier.dts is None:
+                earlier.dts = packet.dts - (len(waiting) - 1 - place) * step
+            if earlier.dts is None or earlier.pts is None or earlier.dts > earlier.pts:
+                raise NotCopyable("a picture would be shown before it is decoded")
+            if last is not None and earlier.dts <= last:
+                raise NotCopyable("its decoding times do not increase")
+            last = earlier.dts
+            yield earlier
+        waiting = []
+    for place, earlier in enumerate(waiting):  # a clip that is over before the first decoding time
+        lowest = min(cast(int, one.pts) for one in waiting)
+        earlier.dts = lowest - (len(waiting) - place) * step
+        yield earlier
+
+
+class VideoEncode:
+    """Exactly the pictures of [start, end), encoded anew."""
+
+    def __init__(self, path: Path, start: float, end: float, encoder: str, options: dict[str, str], most: int) -> None:
+        """most: pixels that the wider side may have; 0: as large as it is."""
+        self._pictures = pictures(path, start, end)
+        self._first = next(self._pictures)
+        self._encoder, self._options = encoder, options
+        self.begin = self._first.time
+        self.end = self.begin
+        with open_video(path) as container:
+            stream = video_stream(container)
+            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio or Fraction(1), most)
+            base = base_of(stream)
+            # The file's own clock, so that a constant rate stays one, unless no container could hold it.
+            self._base = base if base.numerator < 2**15 and base.denominator <= 1_000_000 else Fraction(1, 90_000)
+            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            self._rate = rate if Fraction(1) <= rate <= Fraction(240) else Fraction(25)
+
+    def attach(self, output: OutputContainer) -> None:
+        self._track = cast("VideoStream", output.add_stream(self._encoder, rate=self._rate, options=self._options))
+        shape = self._shape
+        self._track.width, self._track.height, self._track.pix_fmt = shape.width, shape.height, "yuv420p"
+        self._track.time_base = self._base
+        context: VideoCodecContext = self._track.codec_context
+        context.time_base = self._base
+        context.sample_aspect_ratio = shape.aspect
+        context.gop_size = max(1, round(2 * self._rate))
+        first = self._first.frame
+        for name in ("colorspace", "color_primaries", "color_trc"):
+            setattr(context, name, int(getattr(first, name, 2)))
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        durations: dict[int, int] = {}
+        last = -1
+        for picture in chain([self._first], self._pictures):
+            tick = max(last + 1, round(Fraction(picture.time - self.begin) / self._base))
+            durations[tick] = max(1, round(Fraction(picture.end - self.begin) / self._base) - tick)
+            last, self.end = tick, picture.end
+            frame = encoder_picture(picture.frame, self._shape)
+            frame.pts, frame.time_base = tick, self._base
+            yield from self._lasting(self._track.encode(frame), durations)
+        yield from self._lasting(self._track.encode(None), durations)
+
+    @staticmethod
+    def _lasting(packets: list[Packet[Any]], durations: dict[int, int]) -> Iterator[Packet[Any]]:
+        for packet in packets:
+            packet.duration = durations.pop(cast(int, packet.pts), packet.duration)
+            yield packet
+
+
+class SoundCopy:
+    """Packets of one track of sound that begin in [begin, end)."""
+
+    def __init__(self, path: Path, index: int, begin: float, end: float, stack: ExitStack) -> None:
+        self._path, self._index, self._begin, self._stop = path, index, begin, end
+        self._template = stack.enter_context(open_video(path))
+        self._origin = sound_origin(self._template)
+        self.begin = self.end = begin
+
+    def attach(self, output: OutputContainer) -> None:
+        self._track = output.add_stream_from_template(self._template.streams[self._index])
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        at = Fraction(self._begin) + self._origin
+        for container, sought in ways_to(self._path, self._index, at):
+            found = self._from(container, sought)
+            first = next(found, None)
+            if first is not None:
+                yield from chain([first], found)
+                return
+
+    def _from(self, container: Any, sought: bool) -> Iterator[Packet[Any]]:
+        stream = container.streams[self._index]
+        base = base_of(stream)
+        zero = round((Fraction(self._begin) + self._origin) / base)
+        stop = round((Fraction(self._stop) + self._origin) / base)
+        first, last = True, None
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if packet.pts is None:
+                raise NotCopyable("a packet of sound has no timestamp")
+            if first and sought and packet.pts - zero > (packet.duration or 0) + 0.2 / base:
+                return  # the seek came out too late
+            first = False
+            if packet.pts >= stop:
+                return
+            if packet.pts < zero or (last is not None and packet.pts <= last):
+                continue
+            last = packet.pts
+            self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * base - self._origin))
+            packet.pts = packet.dts = packet.pts - zero
+            packet.stream = self._track
+            yield packet
+
+
+class SoundEncode:
+    """Exactly the samples of [begin, end), encoded anew; silence where the file has a gap."""
+
+    def __init__(
+        self, path: Path, index: int, begin: float, end: float, encoder: str, *, stereo: bool, pad: bool
+    ) -> None:
+        """stereo: surround is mixed down to it. pad: silence follows where the sound ends before the span does."""
+        from av.codec import Codec
+
+        self._path, self._index, self._begin, self._stop = path, index, begin, end
+        self.begin = self.end = begin
+        self._encoder, self._pad = encoder, pad
+        with open_video(path) as container:
+            context = cast("AudioStream", container.streams[index]).codec_context
+            rates = Codec(encoder, "w").audio_rates or [context.sample_rate]
+            self._rate = context.sample_rate if context.sample_rate in rates else 48_000
+            wide = context.channels > (2 if stereo else 6)
+            self._layout = "stereo" if wide or context.channels < 1 else context.layout.name
+            if context.layout.name not in ("mono", "stereo", "5.1"):
+                self._layout = "mono" if context.channels == 1 else "stereo"
+            if stereo and self._layout == "5.1":
+                self._layout = "stereo"
+
+    def attach(self, output: OutputContainer) -> None:
+        self._track = cast("AudioStream", output.add_stream(self._encoder, rate=self._rate, layout=self._layout))
+        context: AudioCodecContext = self._track.codec_context
+        context.bit_rate = 96_000 * len(self._channels())
+
+    def _channels(self) -> tuple[Any, ...]:
+        from av.audio.layout import AudioLayout
+
+        return AudioLayout(self._layout).channels
+
+    def packets(self) -> Iterator[Packet[Any]]:
+        from av import AudioFrame
+
+        position = 0
+        for samples in self._samples():
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
+            frame.rate, frame.pts, frame.time_base = self._rate, position, Fraction(1, self._rate)
+            position += samples.shape[1]
+            self.end = self._begin + position / self._rate
+            yield from self._track.encode(frame)
+        yield from self._track.encode(None)
+
+    def _samples(self) -> Iterator[NDArray[np.float32]]:
+        """float32 [channels, N] without a gap; padded, together exactly as long as the span."""
+        channels = len(self._channels())
+        total = round((self._stop - self._begin) * self._rate)
+        position = 0
+        for at, samples in self._pieces():
+            if at >= total:
+                break
+            slack = round(0.02 * self._rate)
+            if at > position + slack:
+                yield from _silence(channels, at - position)
+                position = at
+            if abs(at - position) > slack or position == 0:
+                samples = samples[:, max(0, position - at) :]
+            samples = samples[:, : total - position]
+            if samples.shape[1]:
+                yield samples
+                position += samples.shape[1]
+        if self._pad:
+            yield from _silence(channels, total - position)
+
+    def _pieces(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """(place from the clip's beginning in samples, which may be negative; float32 [channels, N])."""
+        import av
+
+        with open_video(self._path) as container:
+            origin = sound_origin(container)
+        at = Fraction(self._begin) + origin
+        for container, sought in ways_to(self._path, self._index, at - Fraction(1, 10)):
+            stream = cast("AudioStream", container.streams[self._index])
+            resampler, setup, first, now = None, None, True, 0
+            late = False
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    continue
+                for frame in frames:
+                    if frame.sample_rate <= 0:
+                        continue
+                    place = now
+                    if frame.pts is not None and frame.time_base is not None:
+                        place = round((frame.pts * frame.time_base - origin - Fraction(self._begin)) * self._rate)
+                    late = first and sought and place > 0.2 * self._rate
+                    if late:
+                        break
+                    first = False
+                    fresh = (frame.format.name, frame.layout.name, frame.sample_rate)
+                    if resampler is None or fresh != setup:
+                        resampler, setup = av.AudioResampler("fltp", self._layout, self._rate), fresh
+                        now = place
+                    if abs(place - now) > 0.05 * self._rate:
+                        now = place
+                    frame.pts = None
+                    for piece in resampler.resample(frame):
+                        samples = np.nan_to_num(piece.to_ndarray(), nan=0.0, posinf=0.0, neginf=0.0)
+                        yield now, samples.astype(np.float32, copy=False)
+                        now += samples.shape[1]
+                if late:
+                    break
+            if not late:
+                return
+
+
+def _silence(channels: int, samples: int) -> Iterator[NDArray[np.float32]]:
+    while samples > 0:
+        length = min(samples, 1 << 16)
+        yield np.zeros((channels, length), np.float32)
+        samples -= length

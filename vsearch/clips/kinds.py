@@ -1,0 +1,122 @@
+"""Which codec goes into which container, what every browser plays, and what this computer's FFmpeg can encode.
+
+What browsers play is taken from MDN's guides to containers and codecs: H.264 (8 bit, 4:2:0) with AAC or MP3 in MP4, and
+VP8 or VP9 with Vorbis or Opus in WebM. AV1 and HEVC depend on the computer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".m4a": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".mka": "matroska",
+    ".webm": "webm",
+}
+"""File ending -> FFmpeg's name of the container."""
+
+_MP4 = frozenset({"h264", "hevc", "mpeg4", "av1"}), frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
+_WEBM = frozenset({"vp8", "vp9", "av1"}), frozenset({"vorbis", "opus"})
+
+PLAIN_PIXELS = frozenset({"yuv420p", "yuvj420p"})
+BROWSER_AUDIO_IN_MP4 = frozenset({"aac", "mp3"})
+_BROWSER_SOUND_FILES = {"mp3": {"mp3"}, "wav": {"pcm_s16le", "pcm_u8"}, "flac": {"flac"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """Which encoders make a clip, and in which container they go."""
+
+    video: str
+    audio: str
+    suffix: str
+    sound_suffix: str
+    exact: dict[str, str] = field(default_factory=dict)
+    """The video encoder's options where no difference should be seen."""
+    quick: dict[str, str] = field(default_factory=dict)
+    """The same where somebody waits."""
+
+
+ENCODERS = (
+    Encoders("libx264", "aac", ".mp4", ".m4a", {"preset": "fast", "crf": "16"}, {"preset": "veryfast", "crf": "23"}),
+    # An FFmpeg without GPL parts has no libx264.
+    Encoders(
+        "libvpx-vp9",
+        "libopus",
+        ".webm",
+        ".webm",
+        {"deadline": "good", "cpu-used": "4", "crf": "20", "b": "0", "row-mt": "1"},
+        {"deadline": "realtime", "cpu-used": "7", "crf": "34", "b": "0", "row-mt": "1"},
+    ),
+)
+"""Best first."""
+
+
+def available_encoders(can_encode: Callable[[str], bool] | None = None) -> Encoders | None:
+    """The best that this FFmpeg has; None where it has none."""
+    can_encode = can_encode or _can_encode
+    return next((one for one in ENCODERS if can_encode(one.video) and can_encode(one.audio)), None)
+
+
+def _can_encode(name: str) -> bool:
+    from av.codec import Codec
+    from av.codec.codec import UnknownCodecError
+
+    try:
+        return bool(Codec(name, "w").is_encoder)
+    except UnknownCodecError:
+        return False
+
+
+def suffix_of_copy(video: str | None, audio: list[str]) -> str:
+    """The ending of a container that holds these codecs as they are; Matroska holds everything."""
+    for suffix, sound_suffix, (pictures, sounds) in ((".mp4", ".m4a", _MP4), (".webm", ".webm", _WEBM)):
+        if sounds.issuperset(audio) and (video is None or video in pictures):
+            return sound_suffix if video is None else suffix
+    return ".mka" if video is None else ".mkv"
+
+
+def plays_in_browser(container: InputContainer, path: Path) -> bool:
+    """By what the file holds, not by its name. Files with several tracks play if the first of each kind does."""
+    from vsearch.containers import pick_stream
+
+    names = container.format.name.split(",")
+    stream = pick_stream(container)
+    audio = [one.codec_context.name for one in container.streams.audio if one.codec_context is not None][:1]
+    if len(container.streams.audio) > len(audio) and not audio:
+        return False  # a codec that FFmpeg itself does not know
+    if stream is None:
+        if "mp4" in names:
+            return audio == ["aac"]
+        return bool(audio) and any(audio[0] in _BROWSER_SOUND_FILES.get(name, ()) for name in names)
+    context = stream.codec_context
+    plain = context.pix_fmt in PLAIN_PIXELS
+    if "mp4" in names:
+        # Firefox refuses QuickTime's own brand.
+        return (
+            container.metadata.get("major_brand", "").strip() != "qt"
+            and context.name == "h264"
+            and plain
+            and BROWSER_AUDIO_IN_MP4.issuperset(audio)
+        )
+    if "webm" in names:
+        return is_webm(path) and context.name in ("vp8", "vp9") and plain and _WEBM[1].issuperset(audio)
+    return False
+
+
+def is_webm(path: Path) -> bool:
+    """WebM and Matroska are one format to FFmpeg; the DocType element (0x4282) of the header tells them apart."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    at = head.find(b"\x42\x82")
+    return at >= 0 and head[at + 3 : at + 7] == b"webm"

@@ -1,0 +1,197 @@
+"""Finding a moment in a file: where the container must be read from, and which pictures lie in a span.
+
+Times are seconds on the player's timeline, as everywhere in the library; see indexer/decode.py for how it is defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from vsearch.containers import open_video, pick_stream
+from vsearch.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+EPSILON = 0.001
+"""Seconds: what two times may differ by and still mean one frame. The library's times are rounded to a millisecond."""
+HELD = 0.25
+"""Seconds a picture may have been shown before a span begins; one that was held longer begins with the span."""
+MOST_PIXELS = 8192 * 8192
+"""Larger pictures are refused: each frame would take hundreds of megabytes."""
+_BACK = (0.0, 2.0, 10.0, 60.0)
+"""Seconds by which a seek goes further back, where one before it came out too late (MPEG has no index)."""
+_SETTLING = 10.0
+"""Seconds: an MPEG program stream tells the time of some pictures only, and those after a seek are guessed, wrongly,
+until one comes that has its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One decoded frame. [time, end) in seconds."""
+
+    time: float
+    end: float
+    frame: VideoFrame
+
+
+def base_of(stream: Stream) -> Fraction:
+    """Seconds a tick."""
+    return stream.time_base or Fraction(1, 90_000)
+
+
+def sound_origin(container: InputContainer) -> Fraction:
+    """Seconds of the container's clock at which a player's clock is 0."""
+    return Fraction(container.start_time or 0, 1_000_000)
+
+
+def video_origin(path: Path) -> Fraction:
+    """The same for its pictures: AVI stores no display times, and the demuxer's guess begins late."""
+    with open_video(path) as container:
+        if container.format.name != "avi":
+            return sound_origin(container)
+        stream = video_stream(container)
+        first = next(_decoded(container, stream, sought=False), None)
+        return first.pts * base_of(stream) if first is not None and first.pts is not None else Fraction(0)
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """Raises MediaError where there are no pictures."""
+    stream = pick_stream(container)
+    if stream is None:
+        raise MediaError("it has no pictures")
+    return stream
+
+
+def ways_to(path: Path, index: int, at: Fraction) -> Iterator[tuple[InputContainer, bool]]:
+    """The file opened anew and sought to a time of the container's clock, further and further back; at last from its
+    beginning. The caller takes the first that does not begin too late. With each: whether it was sought."""
+    import av
+
+    for back in _BACK:
+        with open_video(path) as container:
+            start = Fraction(container.start_time or 0, 1_000_000)
+            if at - Fraction(back) <= start:
+                break
+            if container.format.name == "mpeg" and back < _SETTLING:
+                continue
+            stream = container.streams[index]
+            with suppress(av.error.FFmpegError):  # a format that cannot be sought
+                container.seek(int((at - Fraction(back)) / base_of(stream)), stream=stream)
+                yield container, True
+    with open_video(path) as container:
+        yield container, False
+
+
+def key_frame_before(path: Path, start: float) -> tuple[int, int]:
+    """(stream's index, timestamp in its ticks) of the last key frame at or before `start`, else of the first one.
+
+    Raises MediaError where a packet has no timestamp, or no packet is a key frame.
+    """
+    origin = video_origin(path)
+    with open_video(path) as container:
+        index = video_stream(container).index
+    at = Fraction(start + EPSILON) + origin
+    for container, sought in ways_to(path, index, at):
+        stream = container.streams[index]
+        limit = at / base_of(stream)
+        found: int | None = None
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if packet.pts is None:
+                raise MediaError("its packets have no timestamps")
+            if packet.is_keyframe and (packet.pts <= limit or (found is None and not sought)):
+                found = packet.pts
+            if (packet.dts if packet.dts is not None else packet.pts) > limit:
+                break
+        if found is not None:
+            return index, found
+    raise MediaError("it has no key frame")
+
+
+def pictures(path: Path, start: float, end: float) -> Iterator[Picture]:
+    """What a player shows in [start, end): the first is what is seen at `start`. Raises MediaError where it is nothing.
+
+    The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest.
+    """
+    origin = video_origin(path)
+    with open_video(path) as container:
+        index = video_stream(container).index
+    begun = False
+    for container, sought in ways_to(path, index, Fraction(start + EPSILON) + origin):
+        stream = cast("VideoStream", container.streams[index])
+        waiting: Picture | None = None
+        for picture in _timed(container, stream, origin, sought):
+            if waiting is None:
+                if sought and picture.time > start + EPSILON:
+                    break  # too late: from further back
+            elif picture.time > start + EPSILON:
+                yield _within(Picture(waiting.time, picture.time, waiting.frame), start, end)
+                begun = True
+            waiting = picture
+            if picture.time >= end - EPSILON:
+                break
+        else:
+            if waiting is not None and waiting.end > start + EPSILON:
+                yield _within(waiting, start, end)
+                begun = True
+        if begun:
+            return
+    raise MediaError(f"no picture can be decoded between {start:.3f} and {end:.3f} s")
+
+
+def _within(picture: Picture, start: float, end: float) -> Picture:
+    time = picture.time if picture.time >= start - HELD else start
+    return Picture(time, max(min(picture.end, end), time + EPSILON), picture.frame)
+
+
+def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[Picture]:
+    """Frames with times that strictly increase, as indexer/decode_pyav.py gives them."""
+    base = base_of(stream)
+    rate = stream.average_rate or stream.guessed_rate
+    step = 1 / float(rate) if rate else 0.04
+    last: float | None = None
+    for frame in _decoded(container, stream, sought):
+        time = float(frame.pts * base - origin) if frame.pts is not None else -1.0
+        if last is None:
+            if frame.pts is None and sought:
+                continue
+            time = max(0.0, time)
+        elif time <= last:
+            time = last + step
+        yield Picture(time, time + (float((frame.duration or 0) * base) or step), frame)
+        last = time
+
+
+def _decoded(container: InputContainer, stream: VideoStream, sought: bool) -> Iterator[VideoFrame]:
+    import av
+
+    context = stream.codec_context
+    context.thread_type = "AUTO"
+    context.thread_count = 2
+    context.options = {"max_pixels": str(MOST_PIXELS)}
+    keyed = not sought
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return  # a container that breaks off: what came before stands
+        if packet is None:
+            return
+        keyed = keyed or packet.is_keyframe
+        if not keyed:
+            continue  # pictures that are built on one that was not read
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError:
+            continue

@@ -1,0 +1,189 @@
+"""Writing one clip. Runs in the process of child.py: it trusts no byte of the file."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsearch.clips.feeds import Feed, NotCopyable, SoundCopy, SoundEncode, VideoCopy, VideoEncode
+from vsearch.clips.kinds import (
+    BROWSER_AUDIO_IN_MP4,
+    FORMATS,
+    PLAIN_PIXELS,
+    Encoders,
+    available_encoders,
+    suffix_of_copy,
+)
+from vsearch.clips.timeline import EPSILON
+from vsearch.containers import explain, open_video, pick_stream
+from vsearch.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+BROWSER_SIDE = 1280
+"""Pixels of the longer side of a clip that is encoded for a browser."""
+BROWSER_SLACK = 0.5
+"""Seconds before its start at which a copied clip may begin for a browser: beyond that it is encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a span. Seconds on the player's timeline of the source."""
+
+    suffix: str
+    """The ending that a file of this container has."""
+    start: float
+    end: float
+    copied: bool
+    """The pictures (of a sound file: the sound) are those of the source, bit by bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    video: str | None
+    plain: bool
+    """8 bit 4:2:0."""
+    audio: tuple[tuple[int, str], ...]
+    """(stream's index, codec), the best one first."""
+
+
+def write_clip(
+    source: Path, target: Path, start: float, end: float, how: str, suffix: str = "", encoders: Encoders | None = None
+) -> Written:
+    """Write [start, end) of `source` to `target`, which is overwritten, into the container of `suffix`, else into one
+    that fits. how: "copy", "exact" or "browser", see cut.py. Raises MediaError; OSError passes through."""
+    import av
+
+    with source.open("rb"):  # a permission problem is the system's to tell
+        pass
+    encoders = encoders or available_encoders()
+    try:
+        found = _inspect(source)
+        if how != "exact":
+            try:
+                return _copy(source, target, start, end, found, suffix, encoders, for_browser=how == "browser")
+            except (NotCopyable, av.error.FFmpegError, ValueError):
+                pass  # timestamps or codecs that the container refuses: encode them
+        return _encode(source, target, start, end, found, suffix, encoders, for_browser=how == "browser")
+    except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror) from error
+        raise MediaError(f"it cannot be cut ({explain(error)})") from error
+    except ValueError as error:
+        raise MediaError(f"it cannot be cut ({explain(error)})") from error
+
+
+def _inspect(path: Path) -> _Source:
+    with open_video(path) as container:
+        stream = pick_stream(container)
+        best = container.streams.best("audio")
+        audio = [one for one in container.streams.audio if one.codec_context is not None]
+        audio.sort(key=lambda one: (best is None or one.index != best.index, one.index))
+        if stream is None and not audio:
+            raise MediaError("it holds neither pictures nor sound")
+        return _Source(
+            video=None if stream is None else stream.codec_context.name,
+            plain=stream is not None and stream.codec_context.pix_fmt in PLAIN_PIXELS,
+            audio=tuple((one.index, one.codec_context.name) for one in audio),
+        )
+
+
+def _copy(
+    source: Path,
+    target: Path,
+    start: float,
+    end: float,
+    found: _Source,
+    suffix: str,
+    encoders: Encoders | None,
+    *,
+    for_browser: bool,
+) -> Written:
+    """NotCopyable where this is not possible."""
+    audio = found.audio[:1] if for_browser else found.audio
+    if for_browser:
+        if found.video not in (None, "h264") or (found.video is not None and not found.plain):
+            raise NotCopyable("no browser plays these pictures everywhere")
+        if found.video is None and audio[0][1] != "aac":
+            raise NotCopyable("no browser plays this sound everywhere")
+        suffix = ".m4a" if found.video is None else ".mp4"
+    suffix = suffix or suffix_of_copy(found.video, [codec for _, codec in audio])
+    feeds: list[Feed] = []
+    with ExitStack() as stack:
+        begin = start
+        if found.video is not None:
+            video = VideoCopy(source, start, end, stack)
+            begin = video.begin
+            if for_browser and begin < start - BROWSER_SLACK:
+                raise NotCopyable("its key frame is too far away")
+            feeds.append(video)
+        for index, codec in audio:
+            if for_browser and codec not in BROWSER_AUDIO_IN_MP4:
+                if encoders is None or encoders.suffix != ".mp4":
+                    raise NotCopyable("this sound cannot go into MP4")
+                feeds.append(SoundEncode(source, index, begin, end, encoders.audio, stereo=True, pad=True))
+            else:
+                feeds.append(SoundCopy(source, index, begin, end, stack))
+        _write(target, suffix, feeds, start)
+    return Written(suffix, max(0.0, begin), feeds[0].end, copied=True)
+
+
+def _encode(
+    source: Path,
+    target: Path,
+    start: float,
+    end: float,
+    found: _Source,
+    suffix: str,
+    encoders: Encoders | None,
+    *,
+    for_browser: bool,
+) -> Written:
+    if encoders is None:
+        raise MediaError("this FFmpeg has no encoder for H.264 and none for VP9")
+    suffix = suffix or (encoders.sound_suffix if found.video is None else encoders.suffix)
+    feeds: list[Feed] = []
+    begin = start
+    if found.video is not None:
+        options, most = (encoders.quick, BROWSER_SIDE) if for_browser else (encoders.exact, 0)
+        video = VideoEncode(source, start, end, encoders.video, options, most)
+        begin = video.begin
+        feeds.append(video)
+    for index, _ in found.audio[:1]:
+        alone = found.video is None
+        feeds.append(SoundEncode(source, index, begin, end, encoders.audio, stereo=for_browser, pad=not alone))
+    _write(target, suffix, feeds, start)
+    return Written(suffix, begin, feeds[0].end, copied=False)
+
+
+def _write(target: Path, suffix: str, feeds: list[Feed], start: float) -> None:
+    import av
+
+    # faststart puts the table of contents in front, so that a browser plays before it has the whole file.
+    options = {"movflags": "+faststart"} if FORMATS[suffix] in ("mp4", "mov") else {}
+    with av.open(str(target), "w", format=FORMATS[suffix], options=options) as output:
+        for feed in feeds:
+            feed.attach(output)
+        written = [0] * len(feeds)
+        for place, packet in heapq.merge(
+            *(_placed(place, feed.packets()) for place, feed in enumerate(feeds)), key=lambda pair: _when(pair[1])
+        ):
+            output.mux(packet)
+            written[place] += 1
+        if not written[0] or feeds[0].end <= start + EPSILON:
+            raise MediaError("nothing of it lies in that span")
+
+
+def _placed(place: int, packets: Iterator[Packet[Any]]) -> Iterator[tuple[int, Packet[Any]]]:
+    return ((place, packet) for packet in packets)
+
+
+def _when(packet: Packet[Any]) -> float:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return float((ticks or 0) * packet.time_base) if packet.time_base else 0.0
