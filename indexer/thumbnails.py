@@ -10,12 +10,15 @@ from vsearch.media import Pixels, Scene
 JPEG_QUALITY = 78
 """Some 10 KB at 320 pixels."""
 
-GROWTH = 1 / 3
+GROWTH = 1 / 2
 """A frame is kept once its shot has grown by this share since the last: the middle of a shot, wherever it turns out to
-lie, is missed by a sixth of the shot at most."""
+lie, is missed by an eighth of the shot at most."""
 
-DENSEST, SPARSEST = 0.1, 5.0
+DENSEST, SPARSEST = 0.25, 5.0
 """Seconds between frames that are kept, at least and at most: parts of a long shot are longer than that."""
+
+UNPACKED = 12
+"""Pictures of 170 KB that wait as they are: most are never asked for. More come in long shots alone."""
 
 
 MAX_BYTES = 512 * 1024
@@ -26,7 +29,7 @@ class Thumbnails:
     """Pictures of the shots that are not settled yet. Where a scene begins and ends is known only after it."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[float, bytes]] = []
+        self._kept: list[tuple[float, Pixels | bytes]] = []
         self._start = self._due = 0.0
 
     def begin(self, start: float) -> None:
@@ -37,7 +40,10 @@ class Thumbnails:
         """The next frame of the shot."""
         if frame.time < self._due:
             return
-        self._kept.append((frame.time, jpeg(frame.thumbnail())))
+        self._kept.append((frame.time, frame.thumbnail()))
+        if len(self._kept) > UNPACKED:
+            time, oldest = self._kept[-1 - UNPACKED]
+            self._kept[-1 - UNPACKED] = (time, _packed(oldest))
         self._due = frame.time + min(max((frame.time - self._start) * GROWTH, DENSEST), SPARSEST)
 
     def take(self, scene: Scene) -> bytes:
@@ -48,7 +54,7 @@ class Thumbnails:
         inside = [kept for kept in self._kept if scene.start <= kept[0] < scene.end]
         _, best = min(inside or self._kept, key=lambda kept: abs(kept[0] - middle))
         self._kept = [kept for kept in self._kept if kept[0] >= scene.end] or self._kept[-1:]
-        return best
+        return _packed(best)
 
 
 def checked_thumbnail(payload: bytes) -> bytes:
@@ -56,6 +62,10 @@ def checked_thumbnail(payload: bytes) -> bytes:
     if payload and (len(payload) > MAX_BYTES or not payload.startswith(b"\xff\xd8\xff")):
         raise ValueError("a thumbnail is a small JPEG")
     return payload
+
+
+def _packed(picture: Pixels | bytes) -> bytes:
+    return picture if isinstance(picture, bytes) else jpeg(picture)
 
 
 def jpeg(picture: Pixels) -> bytes:
