@@ -20,13 +20,17 @@ from typing import Any
 import numpy as np
 
 from indexer import Indexer, IndexOptions
-from indexer.decode import DecodeRequest, find_decoder
+from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from indexer.events import Finished
 from indexer.options import available_cores
 from indexer.probe import Probed, probe_video
+from indexer.sample import Sampler
+from indexer.scenes import CutDetector
+from indexer.thumbnails import Thumbnails
 from tests.media import Shot, loop_video, make_video
 from vsearch.errors import MediaError
 from vsearch.library import Library
+from vsearch.media import Scene
 from vsearch.models.base import VideoEncoder
 from vsearch.models.registry import load_model
 
@@ -62,6 +66,34 @@ def decode_alone(path: Path, probed: Probed, model: VideoEncoder, decoder: str, 
             due += 1.0
         count += 1
     return count
+
+
+class _Clocked(Thumbnails):
+    """Counts the CPU seconds that it takes."""
+
+    spent = 0.0
+
+    def see(self, frame: DecodedFrame) -> None:
+        begun = time.thread_time()
+        super().see(frame)
+        self.spent += time.thread_time() - begun
+
+    def take(self, scene: Scene) -> bytes:
+        begun = time.thread_time()
+        picture = super().take(scene)
+        self.spent += time.thread_time() - begun
+        return picture
+
+
+def thumbnails_alone(path: Path, probed: Probed, model: VideoEncoder, decoder: str) -> float:
+    """CPU seconds that thumbnails add to the work of the decoding process."""
+    detector, clocked = CutDetector(), _Clocked()
+    sampler = Sampler(1.0, detector.latency, thumbnails=clocked)
+    for frame in find_decoder(decoder)(DecodeRequest(path, probed, model.frame_size)):
+        for found in sampler.push(frame, detector.push(frame.small())):
+            if isinstance(found, Scene):
+                clocked.take(found)
+    return clocked.spent
 
 
 def encode_alone(model: VideoEncoder, frames: int, batch: int) -> None:
@@ -103,6 +135,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         raise MediaError(f"{path}: {last.summary.skipped[0].cause}")
     decoding = measure(lambda: decode_alone(path, probed, model, given.decoder, options.decoding_threads))
     encoding = measure(lambda: encode_alone(model, round(footage), options.batch_size))
+    thumbnails = thumbnails_alone(path, probed, model, given.decoder)
     slower = min(footage / decoding[0], footage / encoding[0])
     cores = available_cores()
     return {
@@ -120,6 +153,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "index": round(1000 * cpu / footage, 1),
             "decode_alone": round(1000 * decoding[1] / footage, 1),
             "encode_alone": round(1000 * encoding[1] / footage, 1),
+            "thumbnails": round(1000 * thumbnails / footage, 1),
         },
         # what these cores could do with the same work if none of it ever waited
         "speed_limit_of_the_cores": round(cores * footage / (decoding[1] + encoding[1]), 1),

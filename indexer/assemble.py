@@ -19,7 +19,7 @@ class SceneAssembler:
         self._encoder, self._batch = encoder, batch
         self._pending: list[tuple[float, Pixels | None]] = []
         self._encoded: deque[tuple[float, Vectors]] = deque()
-        self._spans: deque[Scene] = deque()
+        self._spans: deque[tuple[Scene, bytes]] = deque()
         self._last: Vectors | None = None
         self.scenes: list[EncodedScene] = []
         """Complete ones, in time order."""
@@ -35,9 +35,9 @@ class SceneAssembler:
         """`pixels` [H, W, 3]; None: the picture of the sample before."""
         self._pending.append((moment, pixels))
 
-    def add_scene(self, scene: Scene) -> None:
-        """All samples that lie in it have been added."""
-        self._spans.append(scene)
+    def add_scene(self, scene: Scene, thumbnail: bytes = b"") -> None:
+        """All samples that lie in it have been added. thumbnail: JPEG."""
+        self._spans.append((scene, thumbnail))
 
     def encode(self) -> None:
         """Encode what is pending, and complete every scene that this makes complete."""
@@ -54,16 +54,17 @@ class SceneAssembler:
         self.seconds += time.perf_counter() - begun
 
     def _complete(self) -> None:
-        groups: list[tuple[Scene, Vectors, list[float]]] = []
+        groups: list[tuple[Scene, bytes, Vectors, list[float]]] = []
         while self._spans:
-            scene = self._spans.popleft()
+            scene, thumbnail = self._spans.popleft()
             inside = []
             while self._encoded and self._encoded[0][0] < scene.end:
                 inside.append(self._encoded.popleft())
-            groups.append((scene, np.stack([vector for _, vector in inside]), [moment for moment, _ in inside]))
+            vectors = np.stack([vector for _, vector in inside])
+            groups.append((scene, thumbnail, vectors, [moment for moment, _ in inside]))
         if groups:
-            whole = self._encoder.aggregate([vectors for _, vectors, _ in groups])
-            for (scene, vectors, moments), vector in zip(groups, whole, strict=True):
+            whole = self._encoder.aggregate([vectors for _, _, vectors, _ in groups])
+            for (scene, thumbnail, vectors, moments), vector in zip(groups, whole, strict=True):
                 # Half precision, as the library stores them: these are all that grows with the length of a video.
                 kept = cast(Vectors, vectors.astype(np.float16))
-                self.scenes.append(EncodedScene(scene, np.array(vector), kept, np.array(moments)))
+                self.scenes.append(EncodedScene(scene, np.array(vector), kept, np.array(moments), thumbnail))

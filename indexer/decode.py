@@ -25,6 +25,9 @@ DETECT_SIZE = (128, 128)
 """Width, height of the picture that cuts are looked for in. One size for all models, so that scenes do not depend on
 the model and a video can be encoded into a second space."""
 
+THUMBNAIL_SIDE = 320
+"""Pixels of a thumbnail's longer side, where the video has as many."""
+
 DECODERS = {"pyav": "indexer.decode_pyav:decode", "decord": "indexer.decode_decord:decode"}
 """Name -> "module:function". A name with a colon is such a reference itself, so that others can bring their own."""
 
@@ -64,6 +67,10 @@ class DecodedFrame(Protocol):
         """uint8 RGB [H, W, 3] of the requested FrameSize, as a player shows it."""
         ...
 
+    def thumbnail(self) -> Pixels:
+        """uint8 RGB [h, w, 3] of `thumbnail_size`, the whole picture as a player shows it."""
+        ...
+
 
 Decode = Callable[[DecodeRequest], Iterator[DecodedFrame]]
 
@@ -75,3 +82,9 @@ def find_decoder(name: str) -> Decode:
     if not colon:
         raise ValueError(f"no decoder is called {name!r}; there are: {', '.join(DECODERS)}")
     return cast(Decode, getattr(import_module(module), function))
+
+
+def thumbnail_size(source_width: int, source_height: int) -> tuple[int, int]:
+    """Width, height of the thumbnail of a picture of that size as shown: its aspect kept, never enlarged."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(source_width, source_height))
+    return max(1, round(source_width * scale)), max(1, round(source_height * scale))

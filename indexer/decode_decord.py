@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, thumbnail_size
 from vsearch.errors import MediaError
 from vsearch.media import Pixels, Seconds
 from vsearch.models.fitting import fit_frame
@@ -31,12 +31,19 @@ class _Frame:
     end: float
     picture: Pixels
     """[H, W, 3] RGB, already of the model's size."""
+    whole: Pixels
+    """[H', W', 3] RGB: before it was cut to that size."""
+    shown: tuple[int, int]
+    """Width, height of the video's picture."""
 
     def small(self) -> Pixels:
         return np.ascontiguousarray(_resize(self.picture, *DETECT_SIZE)[..., ::-1])
 
     def pixels(self) -> Pixels:
         return self.picture
+
+    def thumbnail(self) -> Pixels:
+        return _resize(self.whole, *thumbnail_size(*self.shown))  # sharp enough for the backend that is rarely asked
 
 
 def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
@@ -71,7 +78,7 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
             picture = _resize(picture, fitting.width, fitting.height)
         left, top = fitting.left, fitting.top
         cut = np.ascontiguousarray(picture[top : top + size.height, left : left + size.width])
-        yield _Frame(float(start), float(end), cut)
+        yield _Frame(float(start), float(end), cut, picture, (probed.info.width, probed.info.height))
 
 
 def _resize(picture: Pixels, width: int, height: int) -> Pixels:

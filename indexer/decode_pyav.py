@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest
-from indexer.probe import explain, open_video, pick_stream
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, thumbnail_size
+from indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.errors import MediaError
 from vsearch.media import Pixels
+from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame
 
 if TYPE_CHECKING:
@@ -32,21 +33,29 @@ class _Scaler:
     size: tuple[int, int]
     quarter_turns: int
     """Counterclockwise, as np.rot90 counts."""
+    thumbnail_size: tuple[int, int]
+    """Width, height as shown."""
     for_model: VideoReformatter
     for_cuts: VideoReformatter
+    for_thumbnails: VideoReformatter
 
     def pixels(self, frame: VideoFrame) -> Pixels:
-        width, height = self.fitting.width, self.fitting.height
-        if self.quarter_turns % 2:
-            width, height = height, width
-        picture = self._convert(self.for_model, frame, width, height, "rgb24")
-        if self.quarter_turns:
-            picture = np.rot90(picture, self.quarter_turns)
+        picture = self._shown(self.for_model, frame, self.fitting.width, self.fitting.height)
         left, top = self.fitting.left, self.fitting.top
         return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
 
     def small(self, frame: VideoFrame) -> Pixels:
         return self._convert(self.for_cuts, frame, *DETECT_SIZE, "bgr24")
+
+    def thumbnail(self, frame: VideoFrame) -> Pixels:
+        return np.ascontiguousarray(self._shown(self.for_thumbnails, frame, *self.thumbnail_size))
+
+    def _shown(self, reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int) -> Pixels:
+        """RGB [height, width, 3], turned as a player turns it."""
+        if self.quarter_turns % 2:
+            width, height = height, width
+        picture = self._convert(reformatter, frame, width, height, "rgb24")
+        return np.rot90(picture, self.quarter_turns) if self.quarter_turns else picture
 
     @staticmethod
     def _convert(
@@ -70,20 +79,35 @@ class _Frame:
     def pixels(self) -> Pixels:
         return self.scaler.pixels(self.frame)
 
+    def thumbnail(self) -> Pixels:
+        return self.scaler.thumbnail(self.frame)
+
+
+def _scaler(probed: Probed, size: FrameSize) -> _Scaler:
+    from av.video.reformatter import VideoReformatter
+
+    return _Scaler(
+        fitting=fit_frame(probed.info.width, probed.info.height, size),
+        size=(size.width, size.height),
+        quarter_turns=-probed.info.rotation // 90 % 4,
+        thumbnail_size=thumbnail_size(probed.info.width, probed.info.height),
+        for_model=VideoReformatter(),
+        for_cuts=VideoReformatter(),
+        for_thumbnails=VideoReformatter(),
+    )
+
+
+def thumbnail_of(frame: VideoFrame, probed: Probed) -> Pixels:
+    """A single frame's thumbnail: see DecodedFrame."""
+    return _scaler(probed, FrameSize(1, 1)).thumbnail(frame)
+
 
 def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
     """Every frame that decodes; damaged packets are passed over. MediaError where there is none."""
     import av
-    from av.video.reformatter import VideoReformatter
 
     probed = request.probed
-    scaler = _Scaler(
-        fitting=fit_frame(probed.info.width, probed.info.height, request.frame_size),
-        size=(request.frame_size.width, request.frame_size.height),
-        quarter_turns=-probed.info.rotation // 90 % 4,
-        for_model=VideoReformatter(),
-        for_cuts=VideoReformatter(),
-    )
+    scaler = _scaler(probed, request.frame_size)
     try:
         container = open_video(request.path)
     except (av.error.FFmpegError, ValueError) as error:

@@ -88,6 +88,15 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
+class Illustrated:
+    """A video that was indexed without thumbnails has them now."""
+
+    path: Path
+    thumbnails: int
+    """0: none can be made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """So much of a file has been listened to."""
 
@@ -216,6 +225,7 @@ Event = (
     | Moved
     | Skipped
     | Pruned
+    | Illustrated
     | Listening
     | Transcribed
     | Untranscribed

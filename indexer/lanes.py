@@ -10,6 +10,7 @@ from indexer.assemble import SceneAssembler
 from indexer.options import IndexOptions
 from indexer.plan import Job
 from indexer.process import DecodingProcess, Inbox
+from indexer.thumbnails import checked_thumbnail
 from indexer.wire import Message
 from vsearch.media import Scene
 from vsearch.models.base import VideoEncoder
@@ -114,7 +115,7 @@ class DecodingLane(Lane):
         """
         fields = message.fields
         if fields["is"] == "scene":
-            self.assembler.add_scene(Scene(fields["start"], fields["end"]))
+            self.assembler.add_scene(Scene(fields["start"], fields["end"]), checked_thumbnail(message.payload))
             return None
         if fields["is"] == "sample":
             size = self._encoder.frame_size

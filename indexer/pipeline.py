@@ -20,6 +20,7 @@ from typing import Any
 from indexer.assemble import SceneAssembler
 from indexer.discover import Unreadable, absolute, walk
 from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
+from indexer.illustrate import StillStage
 from indexer.lanes import DecodingLane, Lane
 from indexer.options import IndexOptions
 from indexer.plan import Job, Planner, SoundFile, Store, stamp_now
@@ -135,13 +136,18 @@ class _Run:
                 if written % SNAPSHOT_EVERY == 0:
                     self._store.save_snapshots()
         # What is gone is forgotten last: until then, sound that was moved is recognised by its content.
-        for event in chain(self._listen_to_sound(), self._forget_gone()):
+        for event in chain(self._illustrate(), self._listen_to_sound(), self._forget_gone()):
             self._tally.count(event)
             yield event
         if not self._options.dry_run:
             self._store.remove_orphans()
             self._store.save_snapshots()  # also what a run that was killed left behind
         yield Finished(self._tally.summary())
+
+    def _illustrate(self) -> Iterator[Event]:
+        """Thumbnails for what was indexed before there were any."""
+        if not self._options.dry_run:
+            yield from StillStage(self._store, self._roots, self._options.hang_seconds).events()
 
     def _listen_to_sound(self) -> Iterator[Event]:
         if self._words is None:

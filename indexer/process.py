@@ -12,10 +12,11 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from indexer.wire import Message, receive, send
+from vsearch.errors import MediaError
 
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexer.worker import main; main()"
 
@@ -81,3 +82,50 @@ class DecodingProcess:
                     continue
             if message is None:
                 return
+
+
+class Correspondent:
+    """One thing asked at a time, of a process that is started when it is needed and replaced when it is lost."""
+
+    _LAST = ("inspected", "lines", "done", "failed", "unreadable")
+
+    def __init__(self, hang_seconds: float, depth: int = 4) -> None:
+        """hang_seconds: without a sign of life. depth: messages in flight."""
+        self._hang_seconds, self._depth = hang_seconds, depth
+        self._inbox: Inbox = queue.Queue(depth)
+        self.process: DecodingProcess | None = None
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+    def answer(self, request: Mapping[str, Any]) -> Message:
+        """The only answer there is."""
+        return next(self.answers(request))
+
+    def answers(self, request: Mapping[str, Any]) -> Iterator[Message]:
+        """What the process says to a request. MediaError where it cannot, hangs or ends; then it is killed."""
+        if self.process is None or not self.process.alive:
+            self.close()
+            self._inbox = queue.Queue(self._depth)
+            self.process = DecodingProcess(self._inbox)
+        self.process.ask(request)
+        finished = False
+        try:
+            while not finished:
+                try:
+                    _, message = self._inbox.get(timeout=self._hang_seconds)
+                except queue.Empty:
+                    raise MediaError(f"the decoder hung (no sign of life for {self._hang_seconds:.0f} s)") from None
+                if message is None:
+                    raise MediaError(self.process.death())
+                kind = message.fields.get("is")
+                finished = kind in self._LAST
+                if kind in ("failed", "unreadable"):
+                    raise MediaError(str(message.fields.get("cause", "it cannot be decoded")))
+                yield message
+        finally:
+            if not finished:
+                self.close()  # it is in the middle of something that nobody wants any more

@@ -14,6 +14,7 @@ from indexer.events import (
     Discovered,
     Event,
     Finished,
+    Illustrated,
     Indexed,
     Listening,
     Moved,
@@ -79,6 +80,8 @@ class IndexReporter:
             case Encoded():
                 # Speed and time left are over the whole run; until every folder is read, the total still grows.
                 self._bar.update(self._task, completed=event.run_done, total=max(event.run_total, event.run_done))
+            case Illustrated(path=path):
+                self._bar.update(self._task, description=f"thumbnails of {short_path(path, self._base)}")
             case Listening(path=path, done=done, total=total):
                 said = f"listening to {short_path(path, self._base)}"
                 self._bar.update(self._task, description=said, completed=done, total=max(total, done) or None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from indexer.decode import DecodedFrame
 from indexer.scenes import LONGEST_SCENE, SHORTEST_SCENE, split_shot
+from indexer.thumbnails import Thumbnails
 from vsearch.media import Pixels, Scene
 
 EARLY_FRAMES = 16
@@ -40,11 +41,14 @@ class Sampler:
         latency: int = 2,
         longest: float = LONGEST_SCENE,
         shortest: float = SHORTEST_SCENE,
+        thumbnails: Thumbnails | None = None,
     ) -> None:
+        """thumbnails: is shown every frame, and told where shots begin."""
         if not 0 < interval <= longest / 2:
             # parts of a long shot are longer than half of the longest scene: each holds a point of the grid
             raise ValueError(f"interval must be in (0, {longest / 2}] seconds: {interval = }")
         self._interval, self._longest, self._shortest = interval, longest, shortest
+        self._thumbnails = thumbnails
         self._unjudged: deque[DecodedFrame] = deque()
         self._latency = latency
         self._shown: DecodedFrame | None = None
@@ -88,6 +92,8 @@ class Sampler:
                 yield from self._cut(frame.time)
         self._shown = frame
         self._keep_early(frame)
+        if self._thumbnails is not None:
+            self._thumbnails.see(frame)
 
     def _grid(self, until: float) -> Iterator[Sample]:
         """Samples of the frame on screen for every grid point before `until`."""
@@ -125,6 +131,8 @@ class Sampler:
 
     def _open(self, time: float) -> None:
         self._start, self._points, self._early, self._stride, self._age = time, 0, [], 1, 0
+        if self._thumbnails is not None:
+            self._thumbnails.begin(time)
 
     def _keep_early(self, frame: DecodedFrame) -> None:
         if self._points:

@@ -8,7 +8,6 @@ recipe of its transcript says so. Sound is decoded in a process that may be kill
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from indexer.content_key import content_key
 from indexer.discover import Found, Unreadable, has_sound_ending, has_video_ending, sniff, walk
 from indexer.events import Event, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
 from indexer.plan import Store, is_gone, stamp_now
-from indexer.process import DecodingProcess, Inbox
+from indexer.process import Correspondent
 from indexer.subtitles import ENDINGS, find_sidecar, read_subtitles, sidecar_language, sidecar_recipe
-from indexer.wire import Message
 from vsearch.errors import MediaError, ModelError
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
 from vsearch.media import FileStamp, Scene, Transcript, TranscriptLine, VideoInfo
@@ -75,8 +73,7 @@ class WordStage:
 
     def __init__(self, store: Store, options: WordOptions, roots: Sequence[Path], sound: Collection[Path] = ()) -> None:
         self._store, self._options, self._roots, self._sound = store, options, roots, frozenset(sound)
-        self._inbox: Inbox = queue.Queue(INBOX)
-        self._process: DecodingProcess | None = None
+        self._decoder = Correspondent(options.hang_seconds, INBOX)
         self._seen: set[int] = set()  # videos that this run has dealt with, whatever paths they have
         self._names: tuple[Path, list[str]] = (Path(), [])  # subtitle files of the folder looked at last
         self._unheard = 0
@@ -85,9 +82,7 @@ class WordStage:
         """Time spent here."""
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+        self._decoder.close()
 
     @property
     def note(self) -> str | None:
@@ -291,7 +286,7 @@ class WordStage:
         yield Skipped(path, cause) if target.video is None else Untranscribed(path, cause)
 
     def _inspect(self, path: Path) -> Inspected:
-        fields = self._answer({"do": "inspect", "path": str(path)}).fields
+        fields = self._decoder.answer({"do": "inspect", "path": str(path)}).fields
         try:
             return Inspected.from_json(fields["inspected"])
         except (KeyError, TypeError, ValueError) as error:
@@ -301,7 +296,8 @@ class WordStage:
         """Its own subtitles; without sound and without subtitles an empty transcript; None: it must be listened to."""
         for track in _preferred(inspected.subtitles, self._options.language):
             try:
-                rows = self._answer({"do": "subtitles", "path": str(path), "track": track.index}).fields["lines"]
+                request = {"do": "subtitles", "path": str(path), "track": track.index}
+                rows = self._decoder.answer(request).fields["lines"]
                 lines = tuple(TranscriptLine(float(start), float(end), str(text)) for start, end, text in rows)
             except (MediaError, KeyError, TypeError, ValueError) as error:
                 log.info("%s: subtitles of track %d: %s", path, track.index, error)
@@ -316,7 +312,7 @@ class WordStage:
         if transcriber is None or self._broken is not None:
             return None, None
         track = self._track(inspected.audio)
-        blocks = _Blocks(self, {"do": "listen", "path": str(path), "track": track.index})
+        blocks = _Blocks(self._decoder, {"do": "listen", "path": str(path), "track": track.index})
         lines: list[TranscriptLine] = []
         languages: dict[str, int] = {}
         yield Listening(path, 0.0, inspected.duration)
@@ -337,50 +333,18 @@ class WordStage:
             return tracks[wanted - 1]
         return _preferred(tracks, self._options.language)[0]
 
-    # -- the process that decodes
-
-    def _answer(self, request: Mapping[str, Any]) -> Message:
-        return next(self.answers(request))
-
-    def answers(self, request: Mapping[str, Any]) -> Iterator[Message]:
-        """What the process says to a request. MediaError where it cannot, hangs or ends; then it is killed."""
-        if self._process is None or not self._process.alive:
-            self.close()
-            self._inbox = queue.Queue(INBOX)
-            self._process = DecodingProcess(self._inbox)
-        self._process.ask(request)
-        finished = False
-        try:
-            while not finished:
-                try:
-                    _, message = self._inbox.get(timeout=self._options.hang_seconds)
-                except queue.Empty:
-                    raise MediaError(
-                        f"the decoder hung (no sign of life for {self._options.hang_seconds:.0f} s)"
-                    ) from None
-                if message is None:
-                    raise MediaError(self._process.death())
-                kind = message.fields.get("is")
-                finished = kind in ("inspected", "lines", "done", "failed", "unreadable")
-                if kind in ("failed", "unreadable"):
-                    raise MediaError(str(message.fields.get("cause", "it cannot be decoded")))
-                yield message
-        finally:
-            if not finished:
-                self.close()  # it is in the middle of something that nobody wants any more
-
 
 class _Blocks:
     """Sound as it comes from the process. Where it breaks off, what came before counts and `warning` says so."""
 
-    def __init__(self, stage: WordStage, request: Mapping[str, Any]) -> None:
-        self._stage, self._request = stage, request
+    def __init__(self, decoder: Correspondent, request: Mapping[str, Any]) -> None:
+        self._decoder, self._request = decoder, request
         self.warning: str | None = None
 
     def __iter__(self) -> Iterator[AudioBlock]:
         until = 0.0
         try:
-            for message in self._stage.answers(self._request):
+            for message in self._decoder.answers(self._request):
                 if message.fields.get("is") == "sound":
                     try:
                         samples = np.frombuffer(message.payload, np.float32)

@@ -5,11 +5,13 @@ It is started by process.py and may be killed at any moment: it holds nothing th
 Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
            {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
            {"do": "inspect", "path"}  {"do": "subtitles", "path", "track"}  {"do": "listen", "path", "track"}
+           {"do": "thumbnails", "path", "spans": [[start, end], ...]}
 Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
-           {"is": "sample", "time"} + RGB bytes (none: the same picture as before)  {"is": "scene", "start", "end"}
+           {"is": "sample", "time"} + RGB bytes (none: the same picture as before)
+           {"is": "scene", "start", "end"} + JPEG of its thumbnail
            {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
-           {"is": "sound", "start"} + float32 samples
+           {"is": "sound", "start"} + float32 samples  {"is": "thumbnail", "scene"} + JPEG
            {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
 """
 
@@ -70,6 +72,8 @@ def _serve(request: Message, answers: BinaryIO) -> None:
                 _probe(fields, answers)
             elif fields["do"] == "decode":
                 _decode(fields, answers, silence)
+            elif fields["do"] == "thumbnails":
+                _thumbnails(fields, answers)
             else:
                 _hear(fields, answers)
         except BrokenPipeError:
@@ -94,6 +98,7 @@ def _warm() -> None:
     CutDetector()
     find_decoder(DEFAULT_DECODERS[0])
     import av  # noqa: F401
+    import PIL.JpegImagePlugin  # noqa: F401
 
 
 def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
@@ -115,13 +120,15 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     from indexer.probe import Probed
     from indexer.sample import Sample, Sampler
     from indexer.scenes import CutDetector
+    from indexer.thumbnails import Thumbnails
     from vsearch.models.base import FrameSize
 
     decode = find_decoder(fields["decoder"])
     size = FrameSize(fields["width"], fields["height"], fields["fit"])
     request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"])
     detector = CutDetector()
-    sampler = Sampler(fields["interval"], detector.latency)
+    thumbnails = Thumbnails()
+    sampler = Sampler(fields["interval"], detector.latency, thumbnails=thumbnails)
     send(answers, {"is": "started"})
     decoding = detecting = 0.0
     end = 0.0
@@ -134,7 +141,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
                 payload = b"" if item.pixels is None else item.pixels.tobytes()
                 send(answers, {"is": "sample", "time": item.time}, payload)
             else:
-                send(answers, {"is": "scene", "start": item.start, "end": item.end})
+                send(answers, {"is": "scene", "start": item.start, "end": item.end}, thumbnails.take(item))
         return sent
 
     # Decoding goes on in FFmpeg's threads while this one scales frames and looks for cuts.
@@ -174,6 +181,18 @@ def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:
         for block in read_blocks(path, fields["track"]):
             send(answers, {"is": "sound", "start": block.start}, block.samples.tobytes())
         send(answers, {"is": "done"})
+
+
+def _thumbnails(fields: dict[str, Any], answers: BinaryIO) -> None:
+    from indexer.stills import stills
+    from vsearch.media import Scene
+
+    for found in stills(Path(fields["path"]), [Scene(start, end) for start, end in fields["spans"]]):
+        if isinstance(found, float):
+            send(answers, {"is": "alive", "time": found})
+        else:
+            send(answers, {"is": "thumbnail", "scene": found[0]}, found[1])
+    send(answers, {"is": "done"})
 
 
 if __name__ == "__main__":

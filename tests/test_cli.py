@@ -109,6 +109,7 @@ def test_a_query_finds_the_scene_and_its_time(vsearch: Vsearch, indexed: Path) -
     assert hits[0] == {
         "rank": 1,
         "score": pytest.approx(1.0, abs=1e-3),
+        "scene": 1,
         "video": str(indexed / "flags.mp4"),
         "start": 0.0,
         "end": pytest.approx(2.0, abs=0.05),

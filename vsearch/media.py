@@ -113,6 +113,8 @@ class EncodedScene:
     """[T, F]: one a sampled frame, for best_time and re-ranking."""
     frame_times: Seconds
     """[T] seconds."""
+    thumbnail: bytes = b""
+    """JPEG, the longer side at most 320 pixels; empty where there is none."""
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.frame_vectors.ndim != 2:
@@ -203,6 +205,8 @@ class Hit:
     """Lines that hold words of the query."""
     matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
     """A line: [from, to) of the characters of its text that matched."""
+    scene_id: int = 0
+    """The library's own, to ask for the scene's thumbnail; 0 for what is in no library."""
 
     def marked(self) -> list[tuple[TranscriptLine, tuple[tuple[int, int], ...]]]:
         """Every line of `words` with the spans of it that matched."""
@@ -214,6 +218,7 @@ class Hit:
         return {
             "rank": self.rank,
             "score": round(self.score, 6),
+            "scene": self.scene_id,
             "video": str(self.video),
             "start": round(self.start, 3),
             "end": round(self.end, 3),

@@ -136,6 +136,9 @@ class DictLibrary:
     def failures(self, under: Path | None = None) -> list[Failure]:
         return [f for p, f in sorted(self.failed.items()) if under is None or under == p or under in p.parents]
 
+    def videos_without_thumbnails(self) -> set[int]:
+        return set()
+
     def save_snapshots(self) -> None:
         self._note("save_snapshots")
 

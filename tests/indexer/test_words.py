@@ -339,22 +339,23 @@ def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     index: Index, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from indexer import transcribe
+    from indexer.process import Correspondent
     from indexer.wire import Message
 
     path = write_sound(tmp_path / "a.wav", [beeps(20.0, (0.0, 20.0))], codec="pcm_s16le")
-    answers = transcribe.WordStage.answers
+    answers = Correspondent.answers
 
-    def breaking(stage: transcribe.WordStage, request: dict[str, object]) -> Iterator[Message]:
-        for count, message in enumerate(answers(stage, request)):
+    def breaking(decoder: Correspondent, request: dict[str, object]) -> Iterator[Message]:
+        for count, message in enumerate(answers(decoder, request)):
             if count == 2:
-                assert stage._process is not None
-                os.kill(stage._process.pid, 9)
-                stage._process._process.wait()
+                assert decoder.process is not None
+                os.kill(decoder.process.pid, 9)
+                decoder.process._process.wait()
                 yield from ()
                 raise transcribe.MediaError("the decoder crashed (signal 9)")
             yield message
 
-    monkeypatch.setattr(transcribe.WordStage, "answers", breaking)
+    monkeypatch.setattr(Correspondent, "answers", breaking)
     events, _ = index(path, transcriber=Killer())
     (done,) = of(Transcribed, events)
     assert done.warning == "listened to the first 8 s only: the decoder crashed (signal 9)"

@@ -148,6 +148,18 @@ class Frames(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Thumbnail(Base):
+    """A small picture of a scene: JPEG, or empty where none could be made."""
+
+    __tablename__ = "thumbnails"
+    # An index of its own, although a scene has but one: looking for scenes without must not read the pictures.
+    __table_args__ = (Index("thumbnails_scene", "scene_id", unique=True),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    scene_id: Mapped[int] = mapped_column(ForeignKey("scenes.id", ondelete="CASCADE"))
+    picture: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Line(Base):
     """Words of a video and when they were spoken or shown."""
 

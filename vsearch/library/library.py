@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -207,6 +207,12 @@ class Library:
         with self._writing() as writer:
             writer.set_transcript(key, transcript)
 
+    def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None:
+        """Thumbnails (JPEG) of a known video's scenes, by scene id; empty: none could be made. LibraryError if the
+        video is not known."""
+        with self._writing() as writer:
+            writer.set_thumbnails(key, pictures)
+
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path (new, moved, or with a new stamp) now holds this known content. LibraryError if it is not known.
 
@@ -301,6 +307,14 @@ class Library:
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
         return self._reader.scenes_of(video_id)
+
+    def thumbnail(self, scene_id: int) -> bytes | None:
+        """JPEG of a scene, its longer side at most 320 pixels. None where there is none."""
+        return self._reader.thumbnail(scene_id)
+
+    def videos_without_thumbnails(self) -> set[int]:
+        """Ids of the videos with pictures for whose scenes nobody has tried to make thumbnails yet."""
+        return self._reader.videos_without_thumbnails()
 
     def has_space(self, video_id: int, space: Space) -> bool:
         """Whether every scene of a video is encoded in a space."""

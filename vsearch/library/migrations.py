@@ -101,7 +101,15 @@ END""",
     "INSERT INTO line_words (line_words) VALUES ('rebuild')",
 )
 
-_STEPS = (tuple(_M001.split(";")), _M002)
+_M003 = (
+    """CREATE TABLE thumbnails (
+    id INTEGER NOT NULL, scene_id INTEGER NOT NULL, picture BLOB NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(scene_id) REFERENCES scenes (id) ON DELETE CASCADE
+)""",
+    "CREATE UNIQUE INDEX thumbnails_scene ON thumbnails (scene_id)",
+)
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 

@@ -239,6 +239,25 @@ class Reader:
             rows = self.scenes(scene_id for (scene_id,) in ids)
         return sorted(rows.values(), key=lambda row: row.start)
 
+    def thumbnail(self, scene_id: int) -> bytes | None:
+        """Of a scene whose video some file holds."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT picture FROM thumbnails JOIN scenes ON scenes.id = scene_id "
+                f"WHERE scene_id = ? AND NOT scenes.video_id {_ORPHAN}",
+                (scene_id,),
+            ).fetchone()
+        return row[0] if row is not None and row[0] else None
+
+    def videos_without_thumbnails(self) -> set[int]:
+        """Videos with pictures of which a scene has no row of a thumbnail, not even an empty one."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT scenes.video_id FROM scenes JOIN videos ON videos.id = scenes.video_id "
+                "WHERE videos.width > 0 AND scenes.id NOT IN (SELECT scene_id FROM thumbnails)"
+            )
+            return {video_id for (video_id,) in rows}
+
     def select_scenes(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
         """Ids, ascending, of the scenes that an SQL condition over scenes and videos admits."""
         with self.transaction() as connection:

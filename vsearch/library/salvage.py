@@ -34,7 +34,10 @@ _PARTS = {
     "transcripts": "video_id = ?",
     "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+    "thumbnails": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
 }
+_MADE_AGAIN = ("thumbnails",)
+"""Tables whose rows the next index run fills in: no video is given up for them."""
 
 
 def repair_library(path: Path) -> VerifyReport:
@@ -96,7 +99,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
         try:
             if _copy_rows(old, new, "videos", "id = ?", (video_id,)):
                 for table, where in _PARTS.items():
-                    _copy_rows(old, new, table, where, (video_id,), strict=True)
+                    _copy_rows(old, new, table, where, (video_id,), strict=table not in _MADE_AGAIN)
                 kept += 1
         except (sqlite3.Error, UnicodeDecodeError):
             new.execute("ROLLBACK TO video")

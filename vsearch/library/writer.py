@@ -8,7 +8,7 @@ commit takes milliseconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -59,6 +59,7 @@ class Writer:
             _set_file(session, record.stamp, video_id)
             scene_ids = _add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
             _add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
+            _set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
             _add_lines(session, video_id, record.lines)
         return video_id
 
@@ -85,6 +86,15 @@ class Writer:
                 )
             )
             _add_vectors(session, video_id, space, scene_ids, scenes, change)
+            fresh = {i: s.thumbnail for i, s in zip(scene_ids, scenes, strict=True) if s.thumbnail}
+            _set_thumbnails(session, fresh)
+
+    def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None:
+        """Thumbnails of scenes of a known video, by their ids. Ids of other scenes are passed over."""
+        with self._transaction() as (session, _):
+            of_video = select(catalog.Scene.id).where(catalog.Scene.video_id == _video_id(session, key))
+            known = set(session.scalars(of_video))
+            _set_thumbnails(session, {i: picture for i, picture in pictures.items() if i in known})
 
     def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
         """Write a file that holds sound alone: its scenes have no vectors."""
@@ -233,6 +243,13 @@ def _add_scenes(session: Session, video_id: int, spans: Sequence[Scene]) -> Sequ
             for i, span in enumerate(spans)
         ],
     ).all()
+
+
+def _set_thumbnails(session: Session, pictures: Mapping[int, bytes]) -> None:
+    if pictures:
+        session.execute(delete(catalog.Thumbnail).where(catalog.Thumbnail.scene_id.in_(list(pictures))))
+        rows = [{"scene_id": scene_id, "picture": picture} for scene_id, picture in pictures.items()]
+        session.execute(insert(catalog.Thumbnail), rows)
 
 
 def _set_transcript(session: Session, video_id: int, transcript: Transcript) -> None:

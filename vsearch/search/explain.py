@@ -54,6 +54,7 @@ def explain(found: Sequence[Found]) -> list[Hit]:
             end=one.end,
             channels=one.candidate.channels,
             best_time=one.best_time,
+            scene_id=one.candidate.row.id,
         )
         for rank, one in enumerate(found, start=1)
     ]

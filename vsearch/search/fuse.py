@@ -145,7 +145,7 @@ def hits_of(answers: Sequence[Answer]) -> list[Hit]:
         if answer.picture is not None:
             channels.update(answer.picture.candidate.channels)
             start, end, best_time = answer.picture.start, answer.picture.end, answer.picture.best_time
-        hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time)
+        hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time, scene_id=answer.row.id)
         if answer.words is not None:
             channels[answer.words.channel] = answer.words.score
             hit = replace(hit, words=answer.words.lines, matched=answer.words.spans)
