@@ -7,6 +7,7 @@ makes scenes of frames and looks again at candidates; without one a scene is the
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -16,14 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vsearch.errors import ModelError
+from vsearch.errors import ModelDamaged, ModelError
 from vsearch.media import Pixels, Space, Vectors
 from vsearch.models import heads
 from vsearch.models.base import Fit, FrameSize, HeadInfo
 from vsearch.models.devices import Batches, Compute, autocast, autocast_dtype, choose_device, quantise
-from vsearch.models.heads import Head
+from vsearch.models.graphs import Graphs
+from vsearch.models.heads import FramesGraph, Head
 from vsearch.models.openclip_source import OpenClipParts, Preprocessing
-from vsearch.models.pooling import mean_pool, unit
+from vsearch.models.pooling import mean_pool
 
 _FITS: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
 
@@ -51,12 +53,9 @@ class OpenClipModel:
         self._frame_size = frame_size_of(parts.preprocessing)
         self.device = choose_device(compute.device)
         self._dtype = autocast_dtype(self.device, compute.precision)
-        self._head = head
-        dim = head.dim if head is not None and head.temporal is not None else parts.dim
         self.backbone = parts.fingerprint + ("-int8" if compute.precision == "int8" else "")
         """The fingerprint of the frame vectors: what a head folder names."""
-        whole = head.fingerprint(self.backbone) if head is not None else self.backbone
-        self._space = Space(model=parts.name, fingerprint=whole, dim=dim)
+        self._set_head(head)
         model = parts.model
         if compute.precision == "int8":
             quantise(model)
@@ -73,6 +72,20 @@ class OpenClipModel:
         self._mean, self._std = mean[:, None, None], std[:, None, None]
         self._frames, self._texts = Batches(self.device), Batches(self.device)
         self._lock = threading.Lock()
+
+    def with_head(self, head: Head) -> OpenClipModel:
+        """The same towers under another head."""
+        model = copy.copy(self)
+        model._set_head(head)
+        return model
+
+    def _set_head(self, head: Head | None) -> None:
+        dim = self.parts.dim
+        if head is not None and head.temporal is not None and head.dim != dim:
+            raise ModelDamaged(f"The head {head.name} makes vectors of {head.dim} numbers, {self.parts.name} of {dim}.")
+        self._head = head
+        fingerprint = head.fingerprint(self.backbone) if head is not None else self.backbone
+        self._space = Space(model=self.parts.name, fingerprint=fingerprint, dim=dim)
 
     @property
     def space(self) -> Space:
@@ -108,24 +121,25 @@ class OpenClipModel:
         Raises ModelError for a tower that keeps no patches.
         """
         self._check(pixels)
-        rows = self._run(self._frames, self._encode_patches, pixels)
-        return torch.cat(rows).numpy()
+        patches: Vectors = torch.cat(self._run(self._frames, self._encode_patches, pixels)).numpy()
+        return patches
 
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
-        head = self._head
-        if head is None or head.temporal is None:
+        if self.temporal is None:
             return mean_pool(frame_vectors, self.parts.dim)
-        return heads.aggregate(head.graphs, head.temporal, frame_vectors, head.dim)
+        return heads.aggregate(*self.temporal, frame_vectors, self.parts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        vectors = _numpy(self._run(self._texts, self._encode_tokens, self.tokens(texts)), self.parts.dim)
-        width = self._space.dim
-        # A temporal head whose scenes are longer than a frame says nothing of texts: those stay where they are.
-        return vectors if width == self.parts.dim else np.pad(vectors, ((0, 0), (0, width - self.parts.dim)))
+        return _numpy(self._run(self._texts, self._encode_tokens, self.tokens(texts)), self.parts.dim)
 
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
-        width = frame_vectors.shape[1]
-        return frame_vectors @ (text_vector if len(text_vector) == width else unit(text_vector[:width]))
+        return frame_vectors @ text_vector
+
+    @property
+    def temporal(self) -> tuple[Graphs, FramesGraph] | None:
+        """What makes scenes of frames, where it is more than their mean."""
+        head = self._head
+        return None if head is None or head.temporal is None else (head.graphs, head.temporal)
 
     @property
     def head(self) -> HeadInfo | None:
