@@ -274,6 +274,13 @@ def test_a_folder_of_open_clip_is_a_model_by_its_path(plain: Path) -> None:
         load_model(str(broken))
 
 
+def test_the_benchmarks_take_it_too(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval.models import open_model
+
+    monkeypatch.setenv("VSEARCH_DEVICE", "cpu")
+    assert open_model(str(plain)).space.model == "tiny"
+
+
 def test_int8_is_close_and_a_space_of_its_own(plain: Path) -> None:
     pytest.importorskip("torchao")
     exact = OpenClipModel(parts_of(plain), compute=EXACT)
