@@ -6,9 +6,11 @@
 ViT-B-32 has random weights: they change neither its speed nor how close its forms are to each other. "encode" is the
 model alone, on frames that lie in memory, in batches; "whole" decodes the video and encodes one frame a second of it,
 as `vsearch index` does, but without looking for cuts. The naive loop decodes with PyAV as it comes, and puts a frame a
-second through open_clip's own transform and encode_image, one at a time. "cosine" is the least one to the vectors of
-torch in float32. Needs the extras `clip` and `dev`, and torchao for int8; run it in the repository root, on a machine
-with nothing else to do.
+second through open_clip's own transform and encode_image, one at a time. "CPU ms" is what a frame costs this process,
+"cosine" the least one to the vectors of torch in float32.
+
+Needs the extras `clip` and `dev`, and torchao for int8; run it in the repository root, on a machine with nothing else to
+do.
 """
 
 from __future__ import annotations
@@ -39,14 +41,21 @@ ARCHITECTURE = "ViT-B-32"
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    frames_a_second: float
+    cpu_ms_a_frame: float
+    """Of this process: what stays much the same when the machine is busy."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One way to run a model. Frames a second; None where it has no such part."""
+    """One way to run a model. None where it has no such part."""
 
     model: str
     device: str
     how: str
-    encode: float | None
-    whole: float | None
+    encode: Rate | None
+    whole: Rate | None
     cosine: float | None = None
 
 
@@ -91,11 +100,11 @@ def naive(video: Path, parts: Any, device: str) -> int:
     return count
 
 
-def rate(work: Callable[[], int]) -> float:
-    """Frames a second of wall time."""
-    started = time.perf_counter()
+def rate(work: Callable[[], int]) -> Rate:
+    wall, cpu = time.perf_counter(), time.process_time()
     count = work()
-    return count / (time.perf_counter() - started)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Rate(count / wall, 1000 * cpu / count)
 
 
 def measure(name: str, device: str, how: str, encoder: VideoEncoder, film: Film, reference: Vectors | None) -> Row:
@@ -156,17 +165,16 @@ def rows(film: Film, threads: int, compiled: bool) -> Iterator[Row]:
                     yield Row(ARCHITECTURE, device, f"{how}: {str(error).splitlines()[0][:60]}", None, None)
 
 
-def table(found: list[Row]) -> str:
-    def cell(value: float | None, form: str) -> str:
-        return "" if value is None else format(value, form)
+def heading() -> str:
+    columns = ("model", "device", "how", "encode, frames/s", "CPU ms", "whole, frames/s", "CPU ms", "cosine")
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
 
-    lines = ["| model | device | how | encode, frames/s | whole, frames/s | cosine |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row.model} | {row.device} | {row.how} | {cell(row.encode, '.1f')} | {cell(row.whole, '.1f')} | "
-        f"{cell(row.cosine, '.5f')} |"
-        for row in found
-    ]
-    return "\n".join(lines)
+
+def line(row: Row) -> str:
+    cells = [row.model, row.device, row.how]
+    for part in (row.encode, row.whole):
+        cells += ["", ""] if part is None else [f"{part.frames_a_second:.1f}", f"{part.cpu_ms_a_frame:.0f}"]
+    return f"| {' | '.join([*cells, '' if row.cosine is None else f'{row.cosine:.5f}'])} |"
 
 
 def main() -> None:
@@ -182,8 +190,15 @@ def main() -> None:
         probed = probe_video(path)
         if not isinstance(probed, Probed):
             raise MediaError(f"{path}: {probed.cause}")
-        found = list(rows(Film(path, probed), given.threads, given.compile))
-    print(json.dumps([asdict(row) for row in found], indent=1) if given.json else table(found))
+        found = []
+        if not given.json:
+            print(heading())
+        for row in rows(Film(path, probed), given.threads, given.compile):
+            found.append(row)
+            if not given.json:
+                print(line(row), flush=True)
+    if given.json:
+        print(json.dumps([asdict(row) for row in found], indent=1))
 
 
 if __name__ == "__main__":
