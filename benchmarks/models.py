@@ -9,8 +9,8 @@ as `vsearch index` does, but without looking for cuts. The naive loop decodes wi
 second through open_clip's own transform and encode_image, one at a time. "CPU ms" is what a frame costs this process,
 "cosine" the least one to the vectors of torch in float32.
 
-Needs the extras `clip` and `dev`, and torchao for int8; run it in the repository root, on a machine with nothing else to
-do.
+Needs the extras `clip` and `dev`, and torchao for int8; run it in the repository root, on a machine with nothing else
+to do.
 """
 
 from __future__ import annotations

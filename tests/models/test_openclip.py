@@ -22,6 +22,9 @@ if find_spec("open_clip") is None:
 
 from PIL import Image  # noqa: E402
 
+from indexer.decode import DecodeRequest, find_decoder  # noqa: E402
+from indexer.probe import Probed, probe_video  # noqa: E402
+from tests.media import Shot, make_video  # noqa: E402
 from tests.models.tiny_clip import DIM, SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
 from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel  # noqa: E402
 from vsearch.models import openclip_names  # noqa: E402
@@ -128,11 +131,32 @@ def test_texts_are_encoded_as_open_clip_encodes_them(open_clip: Any, folder: Pat
 
 
 def test_the_decoder_is_asked_for_the_model_s_own_picture(plain: Path, sigmoid: Path, tmp_path: Path) -> None:
-    assert OpenClipModel(parts_of(plain), compute=EXACT).frame_size == FrameSize(SIZE, SIZE, "crop")
-    assert OpenClipModel(parts_of(sigmoid), compute=EXACT).frame_size == FrameSize(SIZE, SIZE, "squash")
+    assert OpenClipModel(parts_of(plain), compute=EXACT).frame_size == FrameSize(SIZE, SIZE, "crop", "bicubic")
+    assert OpenClipModel(parts_of(sigmoid), compute=EXACT).frame_size == FrameSize(SIZE, SIZE, "squash", "bicubic")
     padded = write_folder(tmp_path / "padded", config(), {"resize_mode": "longest"})
     with pytest.raises(ModelError, match="longest"):
         OpenClipModel(parts_of(padded), compute=EXACT)
+
+
+@pytest.mark.parametrize(("size", "rotation"), [((194, 108), 0), ((131, 97), 0), ((96, 160), 90)])
+def test_a_decoded_frame_is_the_picture_that_open_clip_s_transform_makes(
+    open_clip: Any, folder: Path, size: tuple[int, int], rotation: int, tmp_path: Path
+) -> None:
+    import av
+
+    made = make_video(tmp_path / "v.mkv", [Shot("texture", 0.2)], size=size, codec="ffv1")
+    if rotation:
+        made = make_video(tmp_path / "v.mp4", [Shot("texture", 0.2)], size=size, rotation=rotation)
+    with av.open(str(made.path)) as container:
+        picture = next(container.decode(video=0)).to_image().rotate(-rotation, expand=True)
+    model, transform, _ = theirs(open_clip, folder)
+    with torch.inference_mode():
+        expected = unit(model.encode_image(transform(picture)[None]))
+    ours = OpenClipModel(parts_of(folder), compute=EXACT)
+    probed = probe_video(made.path)
+    assert isinstance(probed, Probed)
+    frame = next(iter(find_decoder("pyav")(DecodeRequest(made.path, probed, ours.frame_size))))
+    np.testing.assert_allclose(ours.encode_frames(frame.pixels()[None]), expected, atol=1e-5)
 
 
 def test_a_vector_does_not_depend_on_its_batch(plain: Path) -> None:

@@ -31,6 +31,7 @@ from torch.nn import functional
 from vsearch.errors import ModelError, PathError
 from vsearch.media import Pixels, Vectors
 from vsearch.models.export_tokenizer import write_tokenizer
+from vsearch.models.fitting import scale_picture
 from vsearch.models.folder import FORMAT, FolderModel
 from vsearch.models.openclip import OpenClipModel
 
@@ -151,7 +152,7 @@ def _write(model: OpenClipModel, folder: Path, int8: bool) -> None:
         "version": "int8" if int8 else "1",
         "licence": "that of the weights it was made of",
         "dim": model.space.dim,
-        "image": {"file": "image.onnx", "width": size.width, "height": size.height, "fit": size.fit},
+        "image": {"file": "image.onnx", **asdict(size)},
         "text": {"file": "text.onnx", "tokenizer": "tokenizer.json", "context_length": parts.context_length},
         "aggregation": "mean",
         **head,
@@ -240,7 +241,7 @@ def made_pictures(model: OpenClipModel, count: int = 8) -> Pixels:
 
 def read_pictures(folder: Path, model: OpenClipModel, at_most: int = 64) -> Pixels:
     """Pictures below a folder, as the model wants them, spread over all that are there. Raises PathError."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     size = model.frame_size
     endings = set(Image.registered_extensions())
@@ -252,8 +253,7 @@ def read_pictures(folder: Path, model: OpenClipModel, at_most: int = 64) -> Pixe
                 rgb = picture.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue  # those that can be read are enough
-        fit = ImageOps.fit if size.fit == "crop" else Image.Image.resize
-        found.append(np.asarray(fit(rgb, (size.width, size.height), Image.Resampling.BICUBIC), dtype=np.uint8))
+        found.append(scale_picture(np.asarray(rgb, dtype=np.uint8), size))
     if not found:
         raise PathError(f"{folder} holds no picture that can be read.")
     return np.stack(found)

@@ -91,6 +91,8 @@ class FolderConfig:
             self.aggregation,
             self.dim,
         )
+        if self.frame_size.filter != "area":
+            shapes += (self.frame_size.filter,)
         if self.temporal is not None:
             shapes += (self.temporal.file, self.temporal.max_frames, self.frame_dim)
         return hashlib.blake2b(repr(shapes).encode(), digest_size=16).hexdigest()
@@ -112,7 +114,9 @@ def read_config(folder: Path) -> FolderConfig:
             version=str(raw["version"]),
             licence=str(raw["licence"]),
             dim=int(raw["dim"]),
-            frame_size=FrameSize(int(image["width"]), int(image["height"]), image.get("fit", "squash")),
+            frame_size=FrameSize(
+                int(image["width"]), int(image["height"]), image.get("fit", "squash"), image.get("filter", "area")
+            ),
             image_file=str(image["file"]),
             text_file=str(text["file"]),
             tokenizer_file=str(text["tokenizer"]),

@@ -37,7 +37,8 @@ def frame_size_of(preprocessing: Preprocessing) -> FrameSize:
         raise ModelError(
             f"This model wants its pictures resized by {preprocessing.resize_mode!r}; vsearch knows {', '.join(_FITS)}."
         )
-    return FrameSize(preprocessing.width, preprocessing.height, fit)
+    bilinear = preprocessing.interpolation == "bilinear"
+    return FrameSize(preprocessing.width, preprocessing.height, fit, "bilinear" if bilinear else "bicubic")
 
 
 class OpenClipModel:
