@@ -1,11 +1,11 @@
-"""How far a vector moves when the decoder scales, in place of the filter that a model was trained with; what that saves.
+"""How far a vector moves when the decoder scales, not the filter that the model was trained with; what that saves.
 
     python -m benchmarks.scaling film.mp4 ... --model ViT-B-32/openai
     python -m benchmarks.scaling film.mp4 ...            the embedded model, and ViT-B-32 with random weights
 
 FrameSize(filter="area"): FFmpeg averages source pixels while it converts. "bicubic": the whole picture is converted and
-Pillow scales it, as open_clip does. Each second's frame is encoded both ways: the cosines between the two, how often the
-nearest other frame of the same set stays the same, and what a frame costs to scale.
+Pillow scales it, as open_clip does. Each second's frame is encoded both ways: the cosines between the two, how often
+the nearest other frame of the same set stays the same, and what a frame costs to scale.
 """
 
 from __future__ import annotations

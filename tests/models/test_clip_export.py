@@ -21,10 +21,13 @@ torch = pytest.importorskip("torch")
 if find_spec("open_clip") is None:
     pytest.skip("the extra clip is not installed", allow_module_level=True)
 
+from typer.testing import CliRunner  # noqa: E402
+
 from tests.media import Shot, make_video  # noqa: E402
 from tests.models.test_openclip import EXACT, TEXTS, parts_of, pictures  # noqa: E402
 from tests.models.tiny import temporal_graph  # noqa: E402
 from tests.models.tiny_clip import SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
+from vsearch.cli import app  # noqa: E402
 from vsearch.errors import ModelDamaged, ModelError, PathError  # noqa: E402
 from vsearch.models import export as exporting  # noqa: E402
 from vsearch.models.export import export_model, read_pictures  # noqa: E402
@@ -50,7 +53,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "tiny-onnx"
-    export_model(OpenClipModel(parts_of(plain), compute=EXACT), folder)
+    ran = CliRunner().invoke(app, ["models", "export", str(plain), str(folder), "--json"])
+    assert ran.exit_code == 0, ran.output
+    report = json.loads(ran.output)
+    assert report["picture_least"] > 0.9999 and report["sentence_least"] > 0.9999
     return folder
 
 

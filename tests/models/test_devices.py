@@ -134,6 +134,7 @@ def test_products_are_short_where_the_hardware_has_them(monkeypatch: pytest.Monk
     assert autocast_dtype(cuda, "auto") is torch.float16
     assert autocast_dtype(mps, "auto") is torch.float16
     assert autocast_dtype(cuda, "fp32") is None
+    assert autocast_dtype(torch.device("cpu"), "auto") is None
     assert autocast_dtype(torch.device("cpu"), "bf16") is torch.bfloat16
     with pytest.raises(InputError, match="int8"):
         Compute(precision="int4")  # type: ignore[arg-type]

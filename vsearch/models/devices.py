@@ -40,7 +40,7 @@ class Compute:
     device: str = "auto"
     """"auto": cuda, else mps, else cpu. Or a device as torch names it: "cpu", "mps", "cuda", "cuda:1"."""
     precision: Precision = "auto"
-    """"auto": products in bf16 or fp16 where the hardware multiplies those, else float32. "int8": linear layers of
+    """"auto": products in bf16 or fp16 on a GPU, float32 on a CPU. "int8": linear layers of
     8 bits by torchao; their vectors are a space of their own."""
     compile: bool = False
     """Compile the towers (torch.compile): minutes at the start, which long runs on an accelerator earn back."""
@@ -88,13 +88,7 @@ def autocast_dtype(device: torch.device, precision: Precision) -> torch.dtype | 
         return torch.bfloat16 if major >= 8 else torch.float16
     if device.type == "mps":
         return torch.float16
-    return torch.bfloat16 if cpu_multiplies_bf16() else None
-
-
-def cpu_multiplies_bf16() -> bool:
-    """Whether the CPU has tiles for bf16 products (AMX). AVX-512's bf16 alone gains little, emulation loses a lot."""
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(ask()) if ask is not None else False
+    return None  # few CPUs multiply bf16 faster than float32, many emulate it: only on request
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
