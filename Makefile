@@ -95,7 +95,7 @@ demo/videos/SOURCES.txt: $(VENV)/.installed-demo vsearch/demo.py
 $(VENV)/.installed-base: EXTRAS :=
 $(VENV)/.installed-demo: EXTRAS := [demo]
 $(VENV)/.installed-test: EXTRAS := [dev,demo]
-$(VENV)/.installed-train: EXTRAS := [dev,demo,train]
+$(VENV)/.installed-train: EXTRAS := [dev,demo,train,clip]
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@

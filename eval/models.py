@@ -6,9 +6,12 @@ from vsearch.models.base import Model
 
 
 def open_model(name: str) -> Model:
-    """Any model that the commands of vsearch know too. Raises UnknownModel, ModelDamaged."""
-    from vsearch.models.registry import load_model
+    """Any model that the commands of vsearch know too; VSEARCH_WEIGHTS, VSEARCH_DEVICE and the rest hold for it.
+
+    Raises UnknownModel, ModelDamaged, ModelError.
+    """
+    from vsearch.models.registry import load_from
     from vsearch.settings import read_settings
 
     settings = read_settings()
-    return load_model(name, models=settings.models, threads=settings.threads)
+    return load_from(settings.model_copy(update={"model": name}))

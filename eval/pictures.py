@@ -15,6 +15,7 @@ from PIL import Image
 from vsearch.errors import MediaError, PathError
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
+from vsearch.models.fitting import scale_picture
 
 
 def stem_of(name: str) -> str:
@@ -93,6 +94,8 @@ class Pictures:
 def fit_picture(picture: Image.Image, size: FrameSize) -> Pixels:
     """Scale to `size`: "squash" takes the whole picture, "crop" its centre. uint8 RGB [H, W, 3]."""
     rgb = picture.convert("RGB")
+    if size.filter != "area":  # the model says how its pictures were scaled: to the pixel
+        return scale_picture(np.asarray(rgb, dtype=np.uint8), size)
     if size.fit == "crop":
         scale = max(size.width / rgb.width, size.height / rgb.height)
         width, height = size.width / scale, size.height / scale

@@ -13,7 +13,7 @@ from indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.errors import MediaError
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
-from vsearch.models.fitting import Fitting, fit_frame
+from vsearch.models.fitting import Fitting, fit_frame, scale_picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,7 +30,7 @@ class _Scaler:
     """Converts frames of one video. Each target size keeps a reformatter, which caches its tables."""
 
     fitting: Fitting
-    size: tuple[int, int]
+    size: FrameSize
     quarter_turns: int
     """Counterclockwise, as np.rot90 counts."""
     thumbnail_size: tuple[int, int]
@@ -40,9 +40,13 @@ class _Scaler:
     for_thumbnails: VideoReformatter
 
     def pixels(self, frame: VideoFrame) -> Pixels:
+        if self.size.filter != "area":
+            # FFmpeg's filters of that name are not Pillow's: of the whole picture it only converts the colours.
+            whole = self._convert(self.for_model, frame, frame.width, frame.height, "rgb24", "BILINEAR")
+            return scale_picture(np.rot90(whole, self.quarter_turns), self.size, self.fitting)
         picture = self._shown(self.for_model, frame, self.fitting.width, self.fitting.height)
         left, top = self.fitting.left, self.fitting.top
-        return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
+        return np.ascontiguousarray(picture[top : top + self.size.height, left : left + self.size.width])
 
     def small(self, frame: VideoFrame) -> Pixels:
         return self._convert(self.for_cuts, frame, *DETECT_SIZE, "bgr24")
@@ -59,10 +63,15 @@ class _Scaler:
 
     @staticmethod
     def _convert(
-        reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int, pixel_format: str
+        reformatter: VideoReformatter,
+        frame: VideoFrame,
+        width: int,
+        height: int,
+        pixel_format: str,
+        interpolation: str = "AREA",
     ) -> Pixels:
         # AREA averages every source pixel: no aliasing, and the cheapest filter of those that do not alias
-        scaled = reformatter.reformat(frame, width, height, pixel_format, interpolation="AREA", threads=1)
+        scaled = reformatter.reformat(frame, width, height, pixel_format, interpolation=interpolation, threads=1)
         return cast(Pixels, scaled.to_ndarray())
 
 
@@ -88,7 +97,7 @@ def _scaler(probed: Probed, size: FrameSize) -> _Scaler:
 
     return _Scaler(
         fitting=fit_frame(probed.info.width, probed.info.height, size),
-        size=(size.width, size.height),
+        size=size,
         quarter_turns=-probed.info.rotation // 90 % 4,
         thumbnail_size=thumbnail_size(probed.info.width, probed.info.height),
         for_model=VideoReformatter(),

@@ -139,6 +139,7 @@ class DecodingLane(Lane):
             "width": size.width,
             "height": size.height,
             "fit": size.fit,
+            "filter": size.filter,
             "interval": self._options.frame_interval,
             "threads": self._options.decoding_threads,
         }

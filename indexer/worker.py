@@ -3,7 +3,8 @@
 It is started by process.py and may be killed at any moment: it holds nothing that is not sent.
 
 Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
-           {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "interval", "threads"}
+           {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "filter", "interval",
+           "threads"}
            {"do": "inspect", "path"}  {"do": "subtitles", "path", "track"}  {"do": "listen", "path", "track"}
            {"do": "thumbnails", "path", "spans": [[start, end], ...]}
 Answers    {"is": "started"}: all is imported, now the file is opened
@@ -124,7 +125,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     from vsearch.models.base import FrameSize
 
     decode = find_decoder(fields["decoder"])
-    size = FrameSize(fields["width"], fields["height"], fields["fit"])
+    size = FrameSize(fields["width"], fields["height"], fields["fit"], fields["filter"])
     request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"])
     detector = CutDetector()
     thumbnails = Thumbnails()

@@ -6,6 +6,7 @@ Each field is set by an option of the command, else by a `VSEARCH_...` variable 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, ValidationError
@@ -20,8 +21,8 @@ def data_folder() -> Path:
 
 
 class Settings(BaseSettings):
-    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD,
-    VSEARCH_CACHE."""
+    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_WEIGHTS, VSEARCH_DEVICE, VSEARCH_PRECISION, VSEARCH_COMPILE,
+    VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD, VSEARCH_CACHE."""
 
     model_config = SettingsConfigDict(env_prefix="VSEARCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -29,6 +30,14 @@ class Settings(BaseSettings):
     """The folder that holds catalog.db and its snapshots."""
     model: str = "mini"
     """A model's name or the path of a model folder."""
+    weights: Path | None = None
+    """A file of weights for an architecture of open_clip."""
+    device: str = "auto"
+    """Where models run that run on torch: "auto", or a device as torch names it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    """How those multiply."""
+    compile: bool = False
+    """Whether those are compiled first."""
     models: Path = Field(default_factory=lambda: data_folder() / "models")
     """Where a person keeps model folders, to call them by name."""
     threads: int = Field(default=0, ge=0, le=256)
@@ -43,18 +52,25 @@ class Settings(BaseSettings):
     """What can always be made again."""
 
 
-def read_settings(library: Path | None = None, model: str | None = None) -> Settings:
+def read_settings(
+    library: Path | None = None, model: str | None = None, *, weights: Path | None = None, device: str | None = None
+) -> Settings:
     """Settings with a command's own options on top.
 
     Raises InputError where a variable of the environment cannot be read.
     """
-    given = {name: value for name, value in (("library", library), ("model", model)) if value is not None}
+    options = {"library": library, "model": model, "weights": weights, "device": device}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if model is not None and weights is None:
+        given["weights"] = None  # a file of the environment belongs to the model of the environment
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+        settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = "VSEARCH_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name} is set to {first['input']!r}: {first['msg']}.") from error
     # A folder is one place however it is spelt, and the working directory may change later.
     folders = {name: getattr(settings, name).expanduser().absolute() for name in ("library", "models")}
+    if settings.weights is not None:
+        folders["weights"] = settings.weights.expanduser().absolute()
     return settings.model_copy(update=folders)

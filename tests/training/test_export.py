@@ -11,8 +11,9 @@ pytest.importorskip("torch")
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+from vsearch.models.shrink import shrink_weights  # noqa: E402
 from vsearch.training.backbone import _convolution  # noqa: E402
-from vsearch.training.export import fold_normalisation, shrink_weights  # noqa: E402
+from vsearch.training.export import fold_normalisation  # noqa: E402
 
 
 class Small(nn.Module):

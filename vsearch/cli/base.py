@@ -40,7 +40,26 @@ LibraryOption = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="A model's name, or a model folder.", show_default="VSEARCH_MODEL, else mini"),
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model's name, a model folder, or an open_clip model such as ViT-B-32/openai.",
+        show_default="VSEARCH_MODEL, else mini",
+    ),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", metavar="FILE", help="Weights for an open_clip model.", show_default="its published ones"
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where an open_clip model runs: cpu, cuda, mps.",
+        show_default="VSEARCH_DEVICE, else the fastest",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -60,10 +79,13 @@ def given_paths(texts: Sequence[str]) -> list[Path]:
     return [Path(text).expanduser() for text in texts]
 
 
-def settings_of(library: str | None, model: str | None) -> Settings:
+def settings_of(
+    library: str | None, model: str | None, *, weights: str | None = None, device: str | None = None
+) -> Settings:
     from vsearch.settings import read_settings
 
-    return read_settings(library=None if library is None else given_paths([library])[0], model=model)
+    paths = [None if text is None else given_paths([text])[0] for text in (library, weights)]
+    return read_settings(library=paths[0], model=model, weights=paths[1], device=device)
 
 
 def open_library(settings: Settings, *, create: bool = False) -> Library:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vsearch.cli.base import (
+    DeviceOption,
     JsonOption,
     LibraryOption,
     ModelOption,
+    WeightsOption,
     app,
     console_of,
     given_paths,
@@ -32,6 +34,8 @@ def index(
     paths: Annotated[list[str], typer.Argument(help="Videos, or folders of videos.", show_default=False)],
     library: LibraryOption = None,
     model: ModelOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
     prune: Annotated[
         bool,
@@ -64,20 +68,21 @@ def index(
     from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
     from indexer.transcribe import WordOptions
-    from vsearch.models.registry import load_model
+    from vsearch.models.registry import load_from
 
     given = given_paths(paths)
     if only not in (None, "speech"):
         raise InputError(f"--only takes speech, not {only!r}.")
     if only and (dry_run or prune or not speech):
         raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
-    settings = settings_of(library, model)
+    settings = settings_of(library, model, weights=weights, device=device)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
-    encoder = None if only else load_model(settings.model, models=settings.models, threads=threads)
+    encoder = None if only else load_from(settings, threads)
     transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
     words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
-    options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
+    batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
+    options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run, batch_size=batch)
     reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
     with ExitStack() as stack:
         opened = stack.enter_context(

@@ -1,13 +1,30 @@
-"""`vsearch models`."""
+"""`vsearch models`, and below it `vsearch models export`."""
 
 from __future__ import annotations
 
-from vsearch.cli.base import JsonOption, app, console_of, print_json, settings_of
+from typing import Annotated
+
+import typer
+
+from vsearch.cli.base import (
+    JsonOption,
+    WeightsOption,
+    app,
+    console_of,
+    given_paths,
+    print_json,
+    settings_of,
+)
+
+models_app = typer.Typer(help="List the models that are there, or export one.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
 
 
-@app.command()
-def models(as_json: JsonOption = False) -> None:
+@models_app.callback()
+def models(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the models that are there, and how to add others."""
+    if context.invoked_subcommand is not None:
+        return
     from vsearch.models.registry import list_models
     from vsearch.report import models_table, readable
 
@@ -19,7 +36,49 @@ def models(as_json: JsonOption = False) -> None:
     console = console_of()
     console.print(models_table(rows))
     console.print(
-        f"\nTo add one: put its model folder into {readable(settings.models)}, or name any model folder with --model.",
+        f"\nTo add one: put its model folder into {readable(settings.models)}, or name any model folder with --model.\n"
+        "Models of open_clip go by name: --model ViT-B-32/openai (the extra clip).",
         markup=False,
         soft_wrap=True,
     )
+
+
+@models_app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="An open_clip model, such as ViT-B-32/openai.", show_default=False)],
+    folder: Annotated[str, typer.Argument(help="The model folder to write.", show_default=False)],
+    weights: WeightsOption = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Store weights in 8 bits: a quarter of the size, a little loss.")
+    ] = False,
+    pictures: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Pictures to compare on, better real ones.", show_default="made ones"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an open_clip model as a model folder, which needs no torch, and say how close it comes to the original."""
+    from vsearch.errors import InputError
+    from vsearch.models.registry import TorchOptions, load_model
+
+    settings = settings_of(None, name, weights=weights)
+    target, *shown = given_paths([folder] if pictures is None else [folder, pictures])
+    options = TorchOptions(settings.weights, "cpu", "fp32", download=settings.download)
+    model = load_model(name, models=settings.models, threads=settings.threads, options=options)
+    from vsearch.models.folder import FolderModel
+
+    if isinstance(model, FolderModel) or name == "fake":
+        raise InputError(f"{name!r} needs no export: only models of open_clip run on torch.")
+    from vsearch.models.export import describe, export_model, read_pictures
+    from vsearch.models.openclip import OpenClipModel
+
+    assert isinstance(model, OpenClipModel), "what is no folder runs on torch"
+    compared = read_pictures(shown[0], model) if shown else None
+    report = export_model(model, target.absolute(), int8=int8, pictures=compared)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        from vsearch.report import readable
+
+        for line in describe(report):
+            console_of().print(readable(line), markup=False, soft_wrap=True)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vsearch.cli.base import (
+    DeviceOption,
     JsonOption,
     LibraryOption,
     ModelOption,
+    WeightsOption,
     app,
     console_of,
     date_of,
@@ -34,6 +36,8 @@ def query(
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
     model: ModelOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
     per_video: Annotated[
         int | None, typer.Option("--per-video", help="At most this many scenes of one file.", show_default="no limit")
     ] = None,
@@ -113,13 +117,13 @@ def query(
         channel=cast("Channel", channel),
         example=given,
     )
-    settings = settings_of(library, model)
+    settings = settings_of(library, model, weights=weights, device=device)
     with open_library(settings) as opened:
-        from vsearch.models.registry import load_model
+        from vsearch.models.registry import load_from
         from vsearch.search.engine import SearchEngine
         from vsearch.search.fuse import Fusion
 
-        text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
+        text_model = load_from(settings)
         engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
         example = find_example(given, clip, like, opened, text_model)
         hits = engine.search(replace(asked, example=example))

@@ -99,7 +99,7 @@ class SpaceIndex:
             _log.info("no usable snapshot of space %d: reading %d vectors from the catalog", self._space_id, count)
             recipe = Recipe("flat")
             index = vectors.build(recipe, self._space.dim, count, self.chunks)
-            return _View(state.change, Base(index, recipe, np.empty(0, dtype=np.int64)), ())
+            return _View(state.change, Base.of(index, recipe), ())
 
     def _replay(self, view: _View, state: CatalogState) -> _View:
         added = list(self._reader.vectors_since(self._space_id, self._space.dim, view.change))
@@ -140,4 +140,4 @@ def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
     except (RuntimeError, OSError) as error:
         _log.warning("passing over the snapshot %s: %s", snapshot.file.name, str(error).splitlines()[0])
         return None
-    return Base(index, Recipe(kinds[header.kind], header.lists), np.empty(0, dtype=np.int64))
+    return Base.of(index, Recipe(kinds[header.kind], header.lists))

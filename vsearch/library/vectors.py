@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.library.gpu import GpuCopy, Search, copy_flat, copy_ivf, gpus
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Vectors
@@ -123,6 +125,16 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
         yield ids, ivf.sq.decode(codes)
 
 
+def on_gpu(index: Any, recipe: Recipe) -> Search | None:
+    """A copy of the index on the first GPU; None where there is none."""
+    if gpus() == 0:
+        return None
+    if recipe.kind == "ivf":
+        return copy_ivf(load_faiss().downcast_index(index))
+    parts = list(entries(index, recipe))
+    return copy_flat(index.d, np.concatenate([ids for ids, _ in parts]), np.concatenate([rows for _, rows in parts]))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
     """A FAISS index that stands still, and what of it no longer counts."""
@@ -131,6 +143,12 @@ class Base:
     recipe: Recipe
     hidden: Ids
     """Ascending ids that were removed or encoded anew since; some may never have been in the index."""
+    gpu: GpuCopy | None = None
+
+    @staticmethod
+    def of(index: Any, recipe: Recipe) -> Base:
+        """Nothing hidden; on a GPU, too, where there is one and it pays."""
+        return Base(index, recipe, np.empty(0, dtype=np.int64), GpuCopy(partial(on_gpu, index, recipe)))
 
     def propose(self, queries: Vectors, k: int, allowed: Ids | None) -> Ids:
         """Ids of about the k nearest of each query, in no order, without repetition."""
@@ -161,6 +179,10 @@ class Base:
             selector = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
         elif len(self.hidden):
             selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden))
+        if selector is None and self.gpu is not None:
+            proposed = self.gpu.search(queries, k, probes)
+            if proposed is not None:
+                return proposed
         if probes:
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
         else:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vsearch.media import Pixels, Space, TranscriptLine, Vectors
 
 Fit = Literal["squash", "crop"]
+Filter = Literal["area", "bicubic", "bilinear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,17 @@ class FrameSize:
     height: int
     fit: Fit = "squash"
     """"squash": the whole picture, aspect lost. "crop": shorter side to size, then the centre."""
+    filter: Filter = "area"
+    """"area": FFmpeg averages while it decodes. "bicubic", "bilinear": as Pillow and torchvision scale, which costs a
+    conversion of the whole picture; for models that were trained on pictures scaled so."""
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"a frame has a positive size: {self.width = }, {self.height = }")
         if self.fit not in ("squash", "crop"):
             raise ValueError(f"fit must be 'squash' or 'crop': {self.fit = }")
+        if self.filter not in ("area", "bicubic", "bilinear"):
+            raise ValueError(f"filter must be 'area', 'bicubic' or 'bilinear': {self.filter = }")
 
 
 @dataclass(frozen=True, slots=True)

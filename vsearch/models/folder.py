@@ -13,7 +13,10 @@ and, where config.json names them:
                     "frame_mask" bool [N, T] -> "logits" float32 [N]; text.onnx then has a second output,
                     "words" float32 [Q, L, W]
 
-F, the width of image.onnx, is D unless "image" states another "dim". Each file is loaded when it is first used, and
+F, the width of image.onnx, is D unless "image" states another "dim". A graph of more than 2 GB has its weights beside
+it, in a file called as itself with ".data" after it. A folder that was exported from another kind of model states that
+model's "fingerprint", so that both search the same vectors. Where tokenizer.json states a padding, it holds; else the
+sentences of a batch are padded to the longest. Each file is loaded when it is first used, and
 only then is its checksum read: a query never touches the picture graph.
 """
 
@@ -33,23 +36,13 @@ from numpy.typing import NDArray
 from vsearch.errors import ModelDamaged
 from vsearch.media import Pixels, Space, Vectors
 from vsearch.models.base import FrameSize, HeadInfo
-from vsearch.models.padding import pad_clips
+from vsearch.models.graphs import BESIDE, Graphs
+from vsearch.models.heads import FramesGraph, aggregate, match
 from vsearch.models.pooling import mean_pool, unit
 
 FORMAT = 1
 BATCH = 16
 """Frames or sentences a run: enough to fill the cores, small enough for the memory of a laptop."""
-SCENES = 256
-"""Scenes a run of the temporal encoder or the matching head: 6 MB of twelve frames each."""
-
-
-@dataclass(frozen=True, slots=True)
-class FramesGraph:
-    """An optional graph over the frames of scenes."""
-
-    file: str
-    max_frames: int
-    """Longer scenes are thinned evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +64,15 @@ class FolderConfig:
     temporal: FramesGraph | None = None
     itm: FramesGraph | None = None
     head: HeadInfo | None = None
+    stated: str | None = None
+    """The fingerprint that config.json states: an export makes the vectors of the model that it was made of."""
 
     @property
     def files(self) -> list[str]:
         """Every file that may be read."""
         graphs = [graph.file for graph in (self.temporal, self.itm) if graph is not None]
-        return [self.image_file, self.text_file, self.tokenizer_file, *graphs]
+        named = [self.image_file, self.text_file, self.tokenizer_file, *graphs]
+        return [*named, *(f"{name}{BESIDE}" for name in named if f"{name}{BESIDE}" in self.sha256)]
 
     @property
     def fingerprint(self) -> str:
@@ -84,6 +80,8 @@ class FolderConfig:
 
         The matching head shapes none: with a better one, nothing has to be indexed again.
         """
+        if self.stated is not None:
+            return self.stated
         head = None if self.itm is None else self.itm.file
         shapes: tuple[object, ...] = (
             sorted((name, digest) for name, digest in self.sha256.items() if name != head),
@@ -93,6 +91,8 @@ class FolderConfig:
             self.aggregation,
             self.dim,
         )
+        if self.frame_size.filter != "area":
+            shapes += (self.frame_size.filter,)
         if self.temporal is not None:
             shapes += (self.temporal.file, self.temporal.max_frames, self.frame_dim)
         return hashlib.blake2b(repr(shapes).encode(), digest_size=16).hexdigest()
@@ -114,7 +114,9 @@ def read_config(folder: Path) -> FolderConfig:
             version=str(raw["version"]),
             licence=str(raw["licence"]),
             dim=int(raw["dim"]),
-            frame_size=FrameSize(int(image["width"]), int(image["height"]), image.get("fit", "squash")),
+            frame_size=FrameSize(
+                int(image["width"]), int(image["height"]), image.get("fit", "squash"), image.get("filter", "area")
+            ),
             image_file=str(image["file"]),
             text_file=str(text["file"]),
             tokenizer_file=str(text["tokenizer"]),
@@ -122,9 +124,10 @@ def read_config(folder: Path) -> FolderConfig:
             aggregation=aggregation,
             sha256={str(name): str(digest) for name, digest in raw["sha256"].items()},
             frame_dim=int(image.get("dim", raw["dim"])),
-            temporal=_frames_graph(raw["temporal"], 12) if aggregation == "temporal" else None,
-            itm=_frames_graph(raw["itm"], 64) if "itm" in raw else None,
+            temporal=FramesGraph.read(raw["temporal"], 12) if aggregation == "temporal" else None,
+            itm=FramesGraph.read(raw["itm"], 64) if "itm" in raw else None,
             head=HeadInfo(weight=float(raw["itm"].get("weight", 1.0))) if "itm" in raw else None,
+            stated=str(raw["fingerprint"]) if "fingerprint" in raw else None,
         )
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamaged(
@@ -149,13 +152,6 @@ def check_files(folder: Path, config: FolderConfig) -> None:
             raise ModelDamaged(f"Model folder {folder} lacks {name}: get the model again.")
 
 
-def _frames_graph(raw: dict[str, Any], max_frames: int) -> FramesGraph:
-    graph = FramesGraph(str(raw["file"]), int(raw.get("max_frames", max_frames)))
-    if graph.max_frames < 1:
-        raise ValueError(f"max_frames must be at least 1, not {graph.max_frames}")
-    return graph
-
-
 class FolderModel:
     """A model folder behind the protocols of base.py. Safe to use from several threads.
 
@@ -163,13 +159,11 @@ class FolderModel:
     """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
-        self._folder = folder
-        self._threads = threads
         self.config = read_config(folder)
         check_files(folder, self.config)
+        self._graphs = Graphs(folder, self.config.sha256, threads=threads)
         self._space = Space(model=self.config.name, fingerprint=self.config.fingerprint, dim=self.config.dim)
         self._lock = threading.Lock()
-        self._sessions: dict[str, Any] = {}
         self._tokenizer: Any = None
 
     @property
@@ -184,8 +178,9 @@ class FolderModel:
         expected = (self.frame_size.height, self.frame_size.width, 3)
         if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.uint8:
             raise ValueError(f"pixels must be uint8 [N, *{expected}]: {pixels.shape = }, {pixels.dtype = }")
+        file = self.config.image_file
         rows = [
-            self._run(self.config.image_file, "vectors", {"pixels": np.ascontiguousarray(pixels[at : at + BATCH])})
+            self._graphs.run(file, "vectors", {"pixels": np.ascontiguousarray(pixels[at : at + BATCH])})
             for at in range(0, len(pixels), BATCH)
         ]
         return _stack(rows, self.config.frame_dim)
@@ -194,15 +189,14 @@ class FolderModel:
         graph = self.config.temporal
         if graph is None:
             return mean_pool(frame_vectors, self.config.dim)
-        rows = []
-        for at in range(0, len(frame_vectors), SCENES):
-            frames, mask = pad_clips(frame_vectors[at : at + SCENES], graph.max_frames)
-            rows.append(self._run(graph.file, "vectors", {"frames": frames, "mask": mask}))
-        return _stack(rows, self.config.dim)
+        return aggregate(self._graphs, graph, frame_vectors, self.config.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         file = self.config.text_file
-        rows = [self._run(file, "vectors", self._tokens(texts[at : at + BATCH])) for at in range(0, len(texts), BATCH)]
+        rows = [
+            self._graphs.run(file, "vectors", self._tokens(texts[at : at + BATCH]))
+            for at in range(0, len(texts), BATCH)
+        ]
         return _stack(rows, self.config.dim)
 
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
@@ -216,30 +210,20 @@ class FolderModel:
 
     def read_query(self, text: str) -> tuple[Vectors, Vectors]:
         tokens = self._tokens([text])
-        session = self._session(self.config.text_file)
-        if "words" not in {output.name for output in session.get_outputs()}:
+        file = self.config.text_file
+        if "words" not in self._graphs.outputs(file):
             raise ModelDamaged(
-                f"{self._folder / self.config.text_file} has no output 'words', which its matching head needs: "
+                f"{self._graphs.folder / file} has no output 'words', which its matching head needs: "
                 "get the model again."
             )
-        vectors, words = session.run(["vectors", "words"], tokens)
+        vectors, words = self._graphs.run_all(file, ["vectors", "words"], tokens)
         return vectors[0], words[0]
 
     def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
         graph = self.config.itm
         if graph is None:
             raise ValueError(f"model {self.config.name} has no matching head")
-        rows = []
-        for at in range(0, len(scenes), SCENES):
-            frames, mask = pad_clips(scenes[at : at + SCENES], graph.max_frames)
-            feed = {
-                "words": words[None],  # [1, L, W]
-                "word_mask": np.ones((1, len(words)), dtype=np.bool_),
-                "frames": frames,  # [N, T, F]
-                "frame_mask": mask,
-            }
-            rows.append(self._run(graph.file, "logits", feed))
-        return np.concatenate(rows) if rows else np.empty(0, dtype=np.float32)
+        return match(self._graphs, graph, words, scenes)
 
     def _tokens(self, texts: Sequence[str]) -> dict[str, NDArray[np.int64]]:
         # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
@@ -254,49 +238,13 @@ class FolderModel:
             if self._tokenizer is None:
                 from tokenizers import Tokenizer
 
-                raw = self._read(self.config.tokenizer_file)
+                raw = self._graphs.read(self.config.tokenizer_file)
                 tokenizer = Tokenizer.from_str(raw.decode("utf-8"))
                 tokenizer.enable_truncation(self.config.context_length)
-                tokenizer.enable_padding()
+                if tokenizer.padding is None:  # a text tower that wants one length says so in tokenizer.json
+                    tokenizer.enable_padding()
                 self._tokenizer = tokenizer
         return self._tokenizer.encode_batch(texts)
-
-    def _run(self, file: str, output: str, feed: dict[str, Any]) -> Vectors:
-        rows: Vectors = self._session(file).run([output], feed)[0]
-        return rows
-
-    def _session(self, name: str) -> Any:
-        with self._lock:
-            if name not in self._sessions:
-                self._sessions[name] = self._load(name)
-            return self._sessions[name]
-
-    def _load(self, name: str) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
-        # Threads that spin while they wait for work take the cores that decoding needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            return onnxruntime.InferenceSession(self._read(name), options, providers=["CPUExecutionProvider"])
-        except ModelDamaged:
-            raise
-        except Exception as error:  # ONNX Runtime raises several classes of its own
-            raise ModelDamaged(f"{self._folder / name} cannot be loaded ({error}): get the model again.") from error
-
-    def _read(self, name: str) -> bytes:
-        """A file of the folder, checked against its sha256."""
-        try:
-            data = (self._folder / name).read_bytes()
-        except OSError as error:
-            raise ModelDamaged(
-                f"{self._folder / name} cannot be read ({error.strerror}): get the model again."
-            ) from error
-        if hashlib.sha256(data).hexdigest() != self.config.sha256[name]:
-            raise ModelDamaged(f"{self._folder / name} does not match its checksum: get the model again.")
-        return data
 
 
 def _stack(rows: list[Vectors], width: int) -> Vectors:

@@ -16,7 +16,7 @@ import numpy as np
 from vsearch.errors import QueryError
 from vsearch.media import Pixels, Space, Vectors
 from vsearch.models.base import FrameSize, TextEncoder, VideoEncoder
-from vsearch.models.fitting import fit_frame
+from vsearch.models.fitting import scale_picture
 from vsearch.models.pooling import unit
 
 if TYPE_CHECKING:
@@ -106,16 +106,7 @@ def _opaque(picture: Image) -> Image:
 
 def fit_picture(pixels: Pixels, size: FrameSize) -> Pixels:
     """[H, W, 3] of any size to the frame [height, width, 3] that a decoder would make of it."""
-    from PIL import Image
-
-    fitting = fit_frame(pixels.shape[1], pixels.shape[0], size)
-    # BOX averages over areas, as the decoder does.
-    scaled = np.asarray(
-        Image.fromarray(np.ascontiguousarray(pixels)).resize((fitting.width, fitting.height), Image.Resampling.BOX)
-    )
-    return np.ascontiguousarray(
-        scaled[fitting.top : fitting.top + size.height, fitting.left : fitting.left + size.width]
-    )
+    return scale_picture(pixels, size)
 
 
 def example_vector(library: Library, model: TextEncoder, example: Example) -> Vectors:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.models.itm import export_itm
+from vsearch.models.shrink import shrink_weights
 from vsearch.models.temporal import export_aggregator
 from vsearch.training.backbone import Lite2
-from vsearch.training.export import Shipped, _export, export_folder, shrink_weights
+from vsearch.training.export import Shipped, _export, export_folder
 from vsearch.training.heads import DIM, TextTower
 from vsearch.training.minilm import mean_of_words
 from vsearch.training.second import MAX_FRAMES, Second
