@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vsearch.cli.base import (
+    MODEL_DEFAULT,
     JsonOption,
     LibraryOption,
-    ModelOption,
     app,
     console_of,
     date_of,
     given_paths,
+    load_named,
+    named_models,
     open_library,
     print_json,
     settings_of,
@@ -33,7 +35,15 @@ def query(
     ] = "",
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
-    model: ModelOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model's name, or a model folder; two of them (A+B) are asked together.",
+            show_default=MODEL_DEFAULT,
+        ),
+    ] = None,
     per_video: Annotated[
         int | None, typer.Option("--per-video", help="At most this many scenes of one file.", show_default="no limit")
     ] = None,
@@ -113,15 +123,14 @@ def query(
         channel=cast("Channel", channel),
         example=given,
     )
-    settings = settings_of(library, model)
+    settings = settings_of(library, None)
     with open_library(settings) as opened:
-        from vsearch.models.registry import load_model
         from vsearch.search.engine import SearchEngine
         from vsearch.search.fuse import Fusion
 
-        text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
-        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
-        example = find_example(given, clip, like, opened, text_model)
+        models = [load_named(settings, name) for name in named_models(settings, opened, model)]
+        engine = SearchEngine(opened, models, Fusion(speech=settings.speech_weight))
+        example = find_example(given, clip, like, opened, models)
         hits = engine.search(replace(asked, example=example))
         missing = engine.missing_videos()
     if as_json:
