@@ -43,6 +43,8 @@ def indexed(vsearch: Vsearch, films: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def spaces(tmp_path: Path) -> list[tuple[str, int]]:
     with Library.open(tmp_path / "library") as library:
         assert library.verify().clean and library.status().lines == 1
+        with library._reader.transaction() as connection:
+            assert connection.execute("SELECT COUNT(*) FROM thumbnails").fetchone() == (3,)
         return [(row.space.model, row.videos) for row in library.spaces()]
 
 

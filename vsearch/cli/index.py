@@ -94,11 +94,9 @@ def index(
             events = index_words(opened, words, given)
         else:
             events = Indexer(opened, encoder, options, words).index(given)
-        try:
-            show_events(events, reporter)
-        finally:
-            if encoder is not None and not dry_run:
-                _keep_first_model(opened, encoder, name, settings)
+        show_events(events, reporter)
+        if encoder is not None and not dry_run:
+            _keep_first_model(opened, encoder, name, settings)
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -135,7 +133,8 @@ def _keep_first_model(library: Library, encoder: Model, name: str, settings: Set
     """A library goes on with the model that it began with, unless told otherwise."""
     from vsearch.models.registry import lasting_name
 
-    if library.default_model() is None and [row.space for row in library.spaces()] == [encoder.space]:
+    known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
+    if library.default_model() is None and known == [encoder.space]:
         library.set_default_model(lasting_name(name, models=settings.models))
 
 

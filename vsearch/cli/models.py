@@ -159,7 +159,8 @@ def remove(
 
 
 def _space_named(rows: Sequence[SpaceRow], name: str, settings: Settings) -> SpaceRow:
-    """The one space that a person means."""
+    """The one space of pictures that a person means."""
+    rows = [row for row in rows if row.space.channel == "visual"]
     found = [row for row in rows if row.space.model == name]
     if not found and len(name) >= 4:
         found = [row for row in rows if row.space.fingerprint.startswith(name)]
