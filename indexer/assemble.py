@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
+from indexer.scenes import LONGEST_SCENE
 from vsearch.media import EncodedScene, Pixels, Scene, Vectors
 from vsearch.models.base import VideoEncoder
+
+
+def regroup(
+    encoder: VideoEncoder, scenes: Sequence[EncodedScene], spans: Sequence[tuple[float, float]]
+) -> tuple[EncodedScene, ...] | None:
+    """The frames of a video under other cuts: [start, end) in seconds, in time order.
+
+    A span without a frame takes the nearest one. None where that is farther away than any scene is long: then there is
+    more of the video than was decoded.
+    """
+    times = np.concatenate([scene.frame_times for scene in scenes])  # [T]
+    frames = np.concatenate([scene.frame_vectors for scene in scenes])  # [T, F]
+    inside = []
+    for start, end in spans:
+        held = np.flatnonzero((times >= start) & (times < end))
+        if not len(held):
+            away = np.maximum(start - times, times - end)
+            if away.min() > LONGEST_SCENE:
+                return None
+            held = np.array([away.argmin()])
+        inside.append(held)
+    whole = encoder.aggregate([frames[held].astype(np.float32) for held in inside])
+    return tuple(
+        EncodedScene(Scene(start, end), np.array(vector), frames[held], np.clip(times[held], start, end))
+        for (start, end), held, vector in zip(spans, inside, whole, strict=True)
+    )
 
 
 class SceneAssembler:

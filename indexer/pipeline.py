@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from indexer.assemble import SceneAssembler
+from indexer.assemble import SceneAssembler, regroup
 from indexer.discover import Unreadable, absolute, walk
 from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from indexer.illustrate import StillStage
@@ -196,8 +196,9 @@ class _Run:
                 told.add(found.root)
             yield decision
         for root in self._roots:
-            covered = any(other in root.parents for other in self._roots)
-            if root not in told and not covered and root.is_dir():
+            if root in told or not root.is_dir():
+                continue
+            if not any(other in root.parents for other in self._roots):
                 yield Skipped(root, "there are no videos in this folder")
 
     def _hand_out(self) -> Iterator[Event]:
@@ -327,8 +328,12 @@ class _Run:
         twin = self._planner.recognise(job.stamp, job.key)
         if twin is None:
             begun = time.perf_counter()
-            self._write(job, assembler, answer["end"])
+            written = self._write(job, assembler, answer["end"])
             self._tally.write += time.perf_counter() - begun
+            if not written:
+                self._clock.settle(job.stamp.path, _length(job))
+                yield Skipped(job.stamp.path, "less of it can be decoded than before; what is known of it is kept")
+                return
         self._clock.settle(job.stamp.path, _length(job))
         start = assembler.scenes[0].scene.start
         yield twin or Indexed(
@@ -339,19 +344,23 @@ class _Run:
             warning=_warning(job, answer["end"]),
         )
 
-    def _write(self, job: Job, assembler: SceneAssembler, end: float) -> None:
+    def _write(self, job: Job, assembler: SceneAssembler, end: float) -> bool:
+        """False where it does not fit what is known of this content."""
         assert job.probed is not None
         space, scenes = self._encoder.space, tuple(assembler.scenes)
         video = self._store.find_key(job.key)
         if video is not None:  # known in another space
             self._store.touch_file(job.stamp, job.key)  # first: scenes are told of videos that have a file
             known = [(row.start, row.end) for row in self._store.scenes_of(video.id)]
-            if same_scenes(known, scenes):
-                self._store.add_encoding(job.key, space, scenes)
-                return
-            # Another decoder or version may see other cuts: then the video starts over, in this space alone.
+            if known and not video.info.sound_only:
+                # Another decoder or version may see other cuts. Those that are known stay: other spaces have them.
+                fitting = scenes if same_scenes(known, scenes) else regroup(self._encoder, scenes, known)
+                if fitting is not None:
+                    self._store.add_encoding(job.key, space, fitting)
+                return fitting is not None
         info = replace(job.probed.info, duration=end)  # headers guess, and sound may go on for longer
         self._store.add_video(VideoRecord(job.stamp, job.key, info, space, scenes))
+        return True
 
 
 def _length(job: Job) -> float:

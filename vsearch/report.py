@@ -121,6 +121,8 @@ def status_table(state: LibraryStatus) -> Table:
     table.add_row("library", Text(readable(state.path)))
     table.add_row("videos", f"{state.videos} in {state.files} files, {footage(state.seconds)}")
     table.add_row("scenes", str(state.scenes))
+    if state.default_model:
+        table.add_row("model", Text(readable(f"{state.default_model} answers, unless told otherwise")))
     for row in state.spaces:
         space = row.space
         rest = state.videos - state.sounds - row.videos

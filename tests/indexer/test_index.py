@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryFull
 from vsearch.library.rows import VideoRecord
+from vsearch.media import Scene
 
 FRAME = 0.04
 
@@ -165,6 +167,34 @@ def test_another_model_adds_a_space(run: Run, library: DictLibrary, clip: Made) 
     assert {space.model for _, space in library.encodings} == {"mean", "other"}
     assert run(clip.path, encoder=second)[1].unchanged == 1
     assert run(clip.path)[1].unchanged == 1
+
+
+def test_another_model_keeps_the_scenes_that_are_known(run: Run, library: DictLibrary, clip: Made) -> None:
+    run(clip.path)
+    known, (key, record) = library.spans(clip.path), library.records.popitem()
+    end = record.scenes[-1].scene.end
+    halves = [Scene(0.0, end / 2), Scene(end / 2, end)]  # as another version may have cut it
+    old = tuple(replace(record.scenes[0], scene=half) for half in halves)
+    library.records[key] = replace(record, scenes=old)
+    assert library.spans(clip.path) != known
+    second = MeanColour("other")
+    assert run(clip.path, encoder=second)[1].indexed == 1
+    fresh = library.encodings[key, second.space]
+    assert [one.scene for one in fresh] == halves
+    assert all(one.scene.start <= time <= one.scene.end for one in fresh for time in one.frame_times)
+    assert library.has_space(0, record.space), "the other space is untouched"
+
+
+def test_what_can_no_longer_be_decoded_takes_nothing_away(run: Run, library: DictLibrary, clip: Made) -> None:
+    run(clip.path)
+    (key, record) = library.records.popitem()
+    end = record.scenes[-1].scene.end
+    longer = replace(record.scenes[-1], scene=Scene(end + 30, end + 40))
+    library.records[key] = replace(record, scenes=(*record.scenes, longer))
+    second = MeanColour("other")
+    _, summary = run(clip.path, encoder=second)
+    assert [skipped.path for skipped in summary.skipped] == [clip.path] and not library.failed
+    assert library.has_space(0, record.space) and not library.has_space(0, second.space)
 
 
 def test_dry_run_writes_nothing(run: Run, library: DictLibrary, clip: Made, tmp_path: Path) -> None:

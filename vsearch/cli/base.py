@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.library import Library
+    from vsearch.models.base import Model
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -32,6 +34,7 @@ app = typer.Typer(
 
 # Paths are taken as plain text: Typer's own checks would end a command where one of many paths cannot be read, and
 # would read an empty text (an unset shell variable) as the current folder.
+MODEL_DEFAULT = "VSEARCH_MODEL, else the library's own, else mini"
 LibraryOption = Annotated[
     str | None,
     typer.Option(
@@ -44,7 +47,7 @@ ModelOption = Annotated[
         "--model",
         "-m",
         help="A model's name, a model folder, or an open_clip model such as ViT-B-32/openai.",
-        show_default="VSEARCH_MODEL, else mini",
+        show_default=MODEL_DEFAULT,
     ),
 ]
 WeightsOption = Annotated[
@@ -92,6 +95,26 @@ def open_library(settings: Settings, *, create: bool = False) -> Library:
     from vsearch.library import Library
 
     return Library.open(settings.library, create=create)
+
+
+def named_models(settings: Settings, library: Library | None, given: Sequence[str] | None = None) -> list[str]:
+    """The models that were asked for, by name: with the option (A+B are two), else by VSEARCH_MODEL, else the one that
+    the library keeps, else the program's own."""
+    texts = given or [settings.model]
+    if library is not None and not given and "model" not in settings.model_fields_set:
+        texts = [library.default_model() or settings.model]
+    names = [name for text in texts for name in ([text] if _is_folder(text) else text.split("+"))]
+    return list(dict.fromkeys(names))
+
+
+def _is_folder(text: str) -> bool:
+    return os.path.isdir(Path(text).expanduser())  # noqa: PTH112 - False where the path may not be looked at
+
+
+def load_named(settings: Settings, name: str, *, threads: int | None = None) -> Model:
+    from vsearch.models.registry import load_from
+
+    return load_from(settings.model_copy(update={"model": name}), threads)
 
 
 def open_to_look(settings: Settings, stack: ExitStack) -> Library:

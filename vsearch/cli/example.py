@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +34,13 @@ def given_example(image: str | None, clip: str | None, like: str | None) -> Exam
 
 
 def find_example(
-    given: Example | None, clip: str | None, like: str | None, library: Library, model: Model
+    given: Example | None, clip: str | None, like: str | None, library: Library, models: Sequence[Model]
 ) -> Example | None:
     """What is asked with, ready for the engine."""
     if clip is not None:
         from indexer.clip import encode_clip
 
-        return encode_clip(given_paths([clip])[0], [model])
+        return encode_clip(given_paths([clip])[0], models)
     if like is not None:
         from vsearch.search.example import SceneExample
 

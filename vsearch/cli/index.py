@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,15 +18,20 @@ from vsearch.cli.base import (
     app,
     console_of,
     given_paths,
+    load_named,
+    named_models,
     open_library,
     open_to_look,
     print_json,
     settings_of,
 )
-from vsearch.errors import InputError, ModelError
+from vsearch.errors import InputError, LibraryMissing, ModelError
 
 if TYPE_CHECKING:
-    from vsearch.models.base import Transcriber
+    from indexer.events import Event
+    from indexer.report import IndexReporter
+    from vsearch.library import Library
+    from vsearch.models.base import Model, Transcriber
     from vsearch.settings import Settings
 
 
@@ -68,7 +74,6 @@ def index(
     from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
     from indexer.transcribe import WordOptions
-    from vsearch.models.registry import load_from
 
     given = given_paths(paths)
     if only not in (None, "speech"):
@@ -78,7 +83,8 @@ def index(
     settings = settings_of(library, model, weights=weights, device=device)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
-    encoder = None if only else load_from(settings, threads)
+    name = _model_to_index_with(settings)
+    encoder = None if only else load_named(settings, name, threads=threads)
     transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
     words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
@@ -89,17 +95,13 @@ def index(
             open_to_look(settings, stack) if dry_run else open_library(settings, create=not only)
         )
         stack.enter_context(reporter)
-        try:
-            if only:
-                events = index_words(opened, words, given)
-            else:
-                assert encoder is not None, "pictures are left alone with --only"
-                events = Indexer(opened, encoder, options, words).index(given)
-            for event in events:
-                reporter.show(event)
-        except KeyboardInterrupt:
-            typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
-            raise typer.Exit(130) from None
+        if encoder is None:
+            events = index_words(opened, words, given)
+        else:
+            events = Indexer(opened, encoder, options, words).index(given)
+        show_events(events, reporter)
+        if encoder is not None and not dry_run:
+            _keep_first_model(opened, encoder, name, settings)
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -108,6 +110,37 @@ def index(
         console_of().print(closing(summary, Path.cwd()))
     if not summary.useful:
         raise typer.Exit(1)
+
+
+def show_events(events: Iterable[Event], reporter: IndexReporter) -> None:
+    """Draw a run of the indexer; a person may stop it."""
+    try:
+        for event in events:
+            reporter.show(event)
+    except KeyboardInterrupt:
+        typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _model_to_index_with(settings: Settings) -> str:
+    """Known before a library is made: a name that nobody knows leaves nothing behind."""
+    try:
+        with open_library(settings) as opened:
+            names = named_models(settings, opened)
+    except LibraryMissing:
+        names = named_models(settings, None)
+    if len(names) > 1:
+        raise InputError(f"Videos are encoded with one model at a time: --model {names[0]} first, then the others.")
+    return names[0]
+
+
+def _keep_first_model(library: Library, encoder: Model, name: str, settings: Settings) -> None:
+    """A library goes on with the model that it began with, unless told otherwise."""
+    from vsearch.models.registry import lasting_name
+
+    known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
+    if library.default_model() is None and known == [encoder.space]:
+        library.set_default_model(lasting_name(name, models=settings.models))
 
 
 def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:

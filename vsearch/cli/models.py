@@ -1,28 +1,38 @@
-"""`vsearch models`, and below it `vsearch models export`."""
+"""`vsearch models`, and below it what is done with the models of a library."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vsearch.cli.base import (
     JsonOption,
-    WeightsOption,
+    LibraryOption,
     app,
     console_of,
-    given_paths,
+    load_named,
+    open_library,
     print_json,
     settings_of,
 )
+from vsearch.errors import InputError, ModelError
 
-models_app = typer.Typer(help="List the models that are there, or export one.", invoke_without_command=True)
+if TYPE_CHECKING:
+    from vsearch.library import Library, SpaceRow
+    from vsearch.models.base import Model
+    from vsearch.settings import Settings
+
+models_app = typer.Typer(invoke_without_command=True)
 app.add_typer(models_app, name="models")
 
 
 @models_app.callback()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models that are there, and how to add others."""
+    """List the models that are there, and how to add others; choose or remove those of a library."""
     if context.invoked_subcommand is not None:
         return
     from vsearch.models.registry import list_models
@@ -44,41 +54,136 @@ def models(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 @models_app.command()
-def export(
-    name: Annotated[str, typer.Argument(help="An open_clip model, such as ViT-B-32/openai.", show_default=False)],
-    folder: Annotated[str, typer.Argument(help="The model folder to write.", show_default=False)],
-    weights: WeightsOption = None,
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Store weights in 8 bits: a quarter of the size, a little loss.")
-    ] = False,
-    pictures: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Pictures to compare on, better real ones.", show_default="made ones"),
+def default(
+    name: Annotated[str | None, typer.Argument(help="A model's name, or a model folder.", show_default=False)] = None,
+    library: LibraryOption = None,
+    encode: Annotated[
+        bool | None,
+        typer.Option(
+            "--encode/--no-encode",
+            help="Encode the videos that this model has not encoded yet.",
+            show_default="ask, on a terminal",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write an open_clip model as a model folder, which needs no torch, and say how close it comes to the original."""
-    from vsearch.errors import InputError
-    from vsearch.models.registry import TorchOptions, load_model
+    """Choose the model that a library is asked with, or say which it is, and what it has not encoded yet."""
+    from vsearch.models.registry import lasting_name
 
-    settings = settings_of(None, name, weights=weights)
-    target, *shown = given_paths([folder] if pictures is None else [folder, pictures])
-    options = TorchOptions(settings.weights, "cpu", "fp32", download=settings.download)
-    model = load_model(name, models=settings.models, threads=settings.threads, options=options)
-    from vsearch.models.folder import FolderModel
-
-    if isinstance(model, FolderModel) or name == "fake":
-        raise InputError(f"{name!r} needs no export: only models of open_clip run on torch.")
-    from vsearch.models.export import describe, export_model, read_pictures
-    from vsearch.models.openclip import OpenClipModel
-
-    assert isinstance(model, OpenClipModel), "what is no folder runs on torch"
-    compared = read_pictures(shown[0], model) if shown else None
-    report = export_model(model, target.absolute(), int8=int8, pictures=compared)
+    settings = settings_of(library, None)
+    with open_library(settings) as opened:
+        chosen = lasting_name(name, models=settings.models) if name is not None else opened.default_model()
+        model = load_named(settings, chosen or settings.model)
+        if name is not None and chosen is not None:
+            opened.set_default_model(chosen)
+        missing = opened.unencoded_files(model.space)
+        state = opened.status()
+        if not as_json:
+            _say_default(chosen or settings.model, len(missing), state.videos - state.sounds)
+        asked = encode
+        if asked is None and missing and not as_json and _is_terminal():
+            asked = typer.confirm("Encode them now?", default=True)
+        if asked and missing:
+            _encode(opened, model, missing)
+            missing = opened.unencoded_files(model.space)
     if as_json:
-        print_json(report.as_json())
-    else:
-        from vsearch.report import readable
+        said = {"model": chosen or settings.model, "missing": [str(path) for path in missing]}
+        print_json(said)
+    elif missing and not asked:
+        console_of(stderr=True).print(
+            "They are not found by their pictures until they are: `vsearch models default NAME --encode`.",
+            soft_wrap=True,
+        )
 
-        for line in describe(report):
-            console_of().print(readable(line), markup=False, soft_wrap=True)
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _say_default(name: str, missing: int, videos: int) -> None:
+    from vsearch.report import readable
+
+    rest = f" {missing} of {videos} videos are not encoded with it yet." if missing else ""
+    console_of().print(f"The model is {readable(name)}.{rest}", markup=False, soft_wrap=True)
+
+
+def _encode(library: Library, model: Model, files: Sequence[Path]) -> None:
+    """Pictures alone: the words of these videos are there already, or were not wanted."""
+    from indexer import Indexer
+    from indexer.report import IndexReporter, closing
+    from vsearch.cli.index import show_events
+
+    reporter = IndexReporter(console_of(stderr=True), Path.cwd())
+    with reporter:
+        show_events(Indexer(library, model).index(files), reporter)
+    assert reporter.summary is not None, "a run that was not interrupted ends with a summary"
+    console_of(stderr=True).print(closing(reporter.summary, Path.cwd()))
+
+
+@models_app.command()
+def remove(
+    name: Annotated[
+        str, typer.Argument(help="A model's name, its folder, or how its fingerprint begins.", show_default=False)
+    ],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take all that a model has encoded out of a library. Videos, words and other models' vectors stay."""
+    from vsearch.report import readable, size
+
+    settings = settings_of(library, None)
+    with open_library(settings) as opened, opened.writing():
+        row = _space_named(opened.spaces(), name, settings)
+        kept = opened.default_model() or settings.model
+        if _is_space_of(row, kept, settings):
+            raise InputError(
+                f"{name} is what the library is asked with: choose another model first (`vsearch models default NAME`)."
+            )
+        removed = opened.remove_spaces([row.space])
+    if as_json:
+        print_json(
+            {
+                "model": row.space.model,
+                "fingerprint": row.space.fingerprint,
+                "videos": removed.videos,
+                "vectors": removed.vectors,
+                "bytes_freed": removed.bytes_freed,
+            }
+        )
+        return
+    console_of().print(
+        f"Removed {readable(row.space.model)}: {removed.vectors} vectors of {removed.videos} videos, "
+        f"{size(removed.bytes_freed)} freed.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _space_named(rows: Sequence[SpaceRow], name: str, settings: Settings) -> SpaceRow:
+    """The one space of pictures that a person means."""
+    rows = [row for row in rows if row.space.channel == "visual"]
+    found = [row for row in rows if row.space.model == name]
+    if not found and len(name) >= 4:
+        found = [row for row in rows if row.space.fingerprint.startswith(name)]
+    if not found:
+        try:
+            space = load_named(settings, name).space
+        except ModelError:
+            space = None
+        found = [row for row in rows if row.space == space]
+    if not found:
+        known = ", ".join(dict.fromkeys(row.space.model for row in rows)) or "none"
+        raise InputError(f"The library holds no vectors of a model {name!r}, only of: {known}.")
+    if len(found) > 1:
+        prints = " or ".join(row.space.fingerprint[:8] for row in found)
+        raise InputError(
+            f"There are {len(found)} versions of {name} in the library: name one by its fingerprint, {prints}."
+        )
+    return found[0]
+
+
+def _is_space_of(row: SpaceRow, name: str, settings: Settings) -> bool:
+    try:
+        return load_named(settings, name).space == row.space
+    except ModelError:  # it is gone from the disk
+        return row.space.model == name

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vsearch.cli.base import (
+    MODEL_DEFAULT,
     DeviceOption,
     JsonOption,
     LibraryOption,
-    ModelOption,
     WeightsOption,
     app,
     console_of,
     date_of,
     given_paths,
+    load_named,
+    named_models,
     open_library,
     print_json,
     settings_of,
@@ -35,7 +37,15 @@ def query(
     ] = "",
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
-    model: ModelOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model's name, a model folder, or an open_clip model; two of them (A+B) are asked together.",
+            show_default=MODEL_DEFAULT,
+        ),
+    ] = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
     per_video: Annotated[
@@ -117,15 +127,14 @@ def query(
         channel=cast("Channel", channel),
         example=given,
     )
-    settings = settings_of(library, model, weights=weights, device=device)
+    settings = settings_of(library, "+".join(model) if model else None, weights=weights, device=device)
     with open_library(settings) as opened:
-        from vsearch.models.registry import load_from
         from vsearch.search.engine import SearchEngine
         from vsearch.search.fuse import Fusion
 
-        text_model = load_from(settings)
-        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
-        example = find_example(given, clip, like, opened, text_model)
+        models = [load_named(settings, name) for name in named_models(settings, opened, model)]
+        engine = SearchEngine(opened, models, Fusion(speech=settings.speech_weight))
+        example = find_example(given, clip, like, opened, models)
         hits = engine.search(replace(asked, example=example))
         missing = engine.missing_videos()
     if as_json:

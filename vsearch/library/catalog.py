@@ -35,6 +35,15 @@ class Meta(Base):
     """Removals up to this change are no longer listed: a snapshot that is older cannot be brought up to date."""
 
 
+class Setting(Base):
+    """What a person has chosen for this library, by name: "model" is the model that answers unless told otherwise."""
+
+    __tablename__ = "settings"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
 class Video(Base):
     """One content, whatever files hold it."""
 

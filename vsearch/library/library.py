@@ -31,6 +31,7 @@ from vsearch.library.rows import (
     LibraryStatus,
     RemovalReport,
     SceneRow,
+    SpaceRemoval,
     SpaceRow,
     TranscriptRow,
     VerifyReport,
@@ -244,7 +245,36 @@ class Library:
         with self._writing() as writer:
             writer.record_failure(failure)
 
+    def set_default_model(self, name: str) -> None:
+        """See `default_model`."""
+        with self._writing() as writer:
+            writer.set_setting("model", name)
+
+    def remove_spaces(self, spaces: Sequence[Space]) -> SpaceRemoval:
+        """Take spaces away with all that lies in them, in one transaction; then the disk gets its room back.
+
+        Raises LibraryError where a video would be left with pictures that no model can find.
+        """
+        ids = [space_id for space in spaces if (space_id := self._reader.space_id(space)) is not None]
+        with self._writing() as writer:
+            before = sum(self._bytes())
+            videos, vectors = writer.remove_spaces(ids)
+            with self._guard:
+                for space_id in ids:
+                    self._indexes.pop(space_id, None)
+            self.save_snapshots()
+            writer.compact()
+            return SpaceRemoval(videos, vectors, max(0, before - sum(self._bytes())))
+
     # -- files and videos
+
+    def default_model(self) -> str | None:
+        """The name of the model that answers unless told otherwise, where one was chosen."""
+        return self._reader.setting("model")
+
+    def unencoded_files(self, space: Space) -> list[Path]:
+        """A file of each video with pictures that is not encoded in a space yet, by path."""
+        return self._reader.unencoded_files(space)
 
     def find_key(self, key: str) -> VideoRow | None:
         """The video with this content key."""
@@ -444,7 +474,7 @@ class Library:
                 "SELECT COUNT(DISTINCT video_id) FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
             state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
-        names = (CATALOG, f"{CATALOG}-wal")
+        catalog_bytes, snapshot_bytes = self._bytes()
         return LibraryStatus(
             path=self.path,
             change=state.change,
@@ -453,13 +483,20 @@ class Library:
             scenes=scenes,
             seconds=seconds,
             spaces=tuple(spaces),
-            catalog_bytes=sum(file.stat().st_size for name in names if (file := self.path / name).exists()),
-            snapshot_bytes=snapshots.total_bytes(self._snapshots),
+            catalog_bytes=catalog_bytes,
+            snapshot_bytes=snapshot_bytes,
             failures=tuple(failures),
             sounds=sounds,
             transcribed=transcribed,
             lines=lines,
+            default_model=self.default_model(),
         )
+
+    def _bytes(self) -> tuple[int, int]:
+        """Of the catalog, of its snapshots."""
+        names = (CATALOG, f"{CATALOG}-wal")
+        held = sum(file.stat().st_size for name in names if (file := self.path / name).exists())
+        return held, snapshots.total_bytes(self._snapshots)
 
     def verify(self, *, repair: bool = False) -> VerifyReport:
         """Check the catalog, that every vector is there and sound, and that the snapshots say the same.

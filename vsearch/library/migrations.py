@@ -109,7 +109,10 @@ _M003 = (
     "CREATE UNIQUE INDEX thumbnails_scene ON thumbnails (scene_id)",
 )
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003)
+# What a person has chosen for this library.
+_M004 = ("CREATE TABLE settings (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name))",)
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 

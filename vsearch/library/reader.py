@@ -123,6 +123,11 @@ class Reader:
         with self.transaction() as connection:
             return CatalogState(*connection.execute("SELECT library_id, change, pruned_through FROM meta").fetchone())
 
+    def setting(self, name: str) -> str | None:
+        with self.transaction() as connection:
+            row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     # -- files and videos
 
     def file(self, path: Path) -> FileRow | None:
@@ -202,6 +207,17 @@ class Reader:
                 (video_id,),
             ).fetchall()
         return [TranscriptRow(*row) for row in rows]
+
+    def unencoded_files(self, space: Space) -> list[Path]:
+        """A file of each video with pictures that is not encoded in a space, by path."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT (SELECT path FROM files WHERE video_id = videos.id ORDER BY id LIMIT 1) AS path FROM videos "
+                "WHERE width > 0 AND path NOTNULL "
+                "AND id NOT IN (SELECT video_id FROM encodings WHERE space_id = ?) ORDER BY path",
+                (self.space_id(space),),  # NULL, where there is no such space, is equal to nothing
+            ).fetchall()
+        return [codec.path_from_bytes(path) for (path,) in rows]
 
     # -- scenes
 

@@ -135,6 +135,17 @@ class RemovalReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SpaceRemoval:
+    """What `remove_spaces` took away."""
+
+    videos: int
+    """That were encoded there, and still are elsewhere."""
+    vectors: int
+    bytes_freed: int
+    """On the disk: of catalog and snapshots."""
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryStatus:
     """What a library holds."""
 
@@ -155,6 +166,8 @@ class LibraryStatus:
     transcribed: int = 0
     """Of the videos: those whose words have been listened to or read."""
     lines: int = 0
+    default_model: str | None = None
+    """See `Library.default_model`."""
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch status --json`."""
@@ -168,6 +181,7 @@ class LibraryStatus:
             "files": self.files,
             "scenes": self.scenes,
             "seconds": round(self.seconds, 3),
+            "default_model": self.default_model,
             "spaces": [
                 {
                     "model": row.space.model,

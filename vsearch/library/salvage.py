@@ -93,6 +93,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
     new.execute("BEGIN IMMEDIATE")
     _copy_rows(old, new, "spaces", "1", ())
     _copy_rows(old, new, "failures", "1", ())
+    _copy_rows(old, new, "settings", "1", ())
     video_ids, whole = _video_ids(old)
     for video_id in video_ids:
         new.execute("SAVEPOINT video")

@@ -17,7 +17,9 @@ _log = logging.getLogger(__name__)
 def save_snapshots(folder: Path, reader: Reader, stale_share: float) -> int:
     """Write the snapshots that are due. Returns the change that every space's snapshot has seen."""
     covered = reader.state().change
-    for row in reader.spaces():
+    spaces = reader.spaces()
+    snapshots.sweep_unknown(folder, {row.id for row in spaces})
+    for row in spaces:
         covered = min(covered, _save_space(folder, reader, row, stale_share))
     return covered
 

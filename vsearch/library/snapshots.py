@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,14 @@ def sweep(folder: Path, space_id: int, keep: Path | None) -> None:
                 file.unlink(missing_ok=True)
             except OSError as error:
                 _log.debug("%s stays for now: %s", file.name, error)
+
+
+def sweep_unknown(folder: Path, known: Collection[int]) -> None:
+    """Remove the snapshots of spaces that are gone: ids are never used twice."""
+    for file in folder.glob("space-*-*.*"):
+        number = file.name.split("-")[1]
+        if number.isascii() and number.isdigit() and int(number) not in known:
+            sweep(folder, int(number), None)
 
 
 def drop_ahead(folder: Path, change: int) -> None:

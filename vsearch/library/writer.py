@@ -7,6 +7,8 @@ commit takes milliseconds.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,14 +25,17 @@ from vsearch.errors import LibraryError
 from vsearch.library import catalog, codec
 from vsearch.library.faults import translated
 from vsearch.library.rows import Failure, RemovalReport, VideoRecord, same_scenes
+from vsearch.library.spaces import remove_spaces
 from vsearch.media import EncodedScene, FileStamp, Scene, Space, Transcript, TranscriptLine, VideoInfo
+
+_log = logging.getLogger(__name__)
 
 
 class Writer:
     """The catalog's one writing connection. The caller holds the writer's lock."""
 
     def __init__(self, folder: Path, database: Path) -> None:
-        self._folder = folder
+        self._folder, self._database = folder, database
         self._engine = create_engine(
             "sqlite://",
             creator=lambda: _connect(database),
@@ -155,6 +160,35 @@ class Writer:
             session.execute(delete(catalog.Removal).where(catalog.Removal.change <= through))
             session.execute(update(catalog.Meta).values(pruned_through=through))
 
+    def set_setting(self, name: str, value: str) -> None:
+        """Keep what a person has chosen."""
+        with self._transaction() as (session, _):
+            session.execute(
+                upsert(catalog.Setting)
+                .values(name=name, value=_storable(value))
+                .on_conflict_do_update(index_elements=["name"], set_={"value": _storable(value)})
+            )
+
+    def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
+        """Take spaces away with all that lies in them: (videos, vectors). See `Library.remove_spaces`."""
+        with self._transaction() as (session, change):
+            _remove_orphans(session, change)
+            return remove_spaces(session, space_ids)
+
+    def compact(self) -> None:
+        """Give pages that are no longer used back to the disk: a copy is made, so a kill changes nothing.
+
+        Where that cannot be (a disk that is too full for the copy) the pages stay, for what will be written later.
+        """
+        connection = _connect(self._database)
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            _log.info("the catalog of %s keeps its free pages: %s", self._folder, error)
+        finally:
+            connection.close()
+
     def unencoded_videos(self) -> set[int]:
         """Videos with pictures that no space knows."""
         with translated(self._folder), Session(self._engine) as session:
@@ -178,9 +212,7 @@ class Writer:
                 session.execute(text(statement), {**values, "change": change} if ":change" in statement else values)
 
 
-def _connect(database: Path) -> Any:
-    import sqlite3
-
+def _connect(database: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(database, isolation_level=None, timeout=5.0, check_same_thread=False)
     for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")

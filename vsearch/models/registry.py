@@ -147,6 +147,14 @@ def _load_open_clip(name: OpenClipName, models: Path | None, threads: int, optio
     return model if head is None else model.with_head(head)
 
 
+def lasting_name(name: str, *, models: Path | None = None) -> str:
+    """The name, or for a folder's path the absolute one: it means the same in any working directory."""
+    if name == FAKE or any(known == name for known, _, _ in _folders(models)):
+        return name
+    given = Path(name).expanduser()
+    return str(given.absolute()) if os.path.isdir(given) else name  # noqa: PTH112 - as in load_model
+
+
 def list_models(models: Path | None = None) -> list[ModelInfo]:
     """Every model that load_model knows by name; a damaged one is listed with what is wrong."""
     from vsearch.models.folder import check_files, read_config

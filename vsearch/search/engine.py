@@ -6,6 +6,8 @@ Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,24 +22,34 @@ from vsearch.models.registry import load_model
 from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
 from vsearch.search.explain import Found, explain, whole_scenes
 from vsearch.search.fuse import Fusion, fuse, hits_of, limit_answers, words_alone
-from vsearch.search.query import Query, Rerank
+from vsearch.search.fuse_spaces import FUSED, fuse_spaces, limit_found
+from vsearch.search.query import MAX_K, Query, Rerank
 from vsearch.search.recall import WIDEN, limit_per_video, recall
 from vsearch.search.rerank import chosen_rerank, read_query, rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, WordHit
+    from vsearch.library import Library, SpaceRow, WordHit
 
 RECALL_WORDS = 50
 """Passages that are looked at, at least."""
 
 
 class SearchEngine:
-    """Answers queries over one library with one model. Safe to use from several threads."""
+    """Answers queries over one library with one model, or with several (fuse_spaces.py). Safe to use from several
+    threads."""
 
-    def __init__(self, library: Library, model: TextEncoder | None = None, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        model: TextEncoder | Sequence[TextEncoder] | None = None,
+        fusion: Fusion | None = None,
+    ) -> None:
         self._library = library
         self._fusion = fusion or Fusion()
-        self._model: TextEncoder = model if model is not None else load_model()
+        models = model if isinstance(model, Sequence) else [load_model() if model is None else model]
+        self._models = list({one.space: one for one in models}.values())
+        if not self._models:
+            raise ValueError("a query is answered with at least one model")
 
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
@@ -57,14 +69,16 @@ class SearchEngine:
             has_speech=query.has_speech,
             language=query.language,
         )
-        how = chosen_rerank(query.rerank, self._model) if query.has_words else query.rerank or "none"
+        hows = [
+            chosen_rerank(query.rerank, model) if query.has_words else query.rerank or "none" for model in self._models
+        ]
         words = self._words(query, allowed)
         rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
         exact = query.channel == "all" and query.example is None and is_exact(query.text)
         if query.channel == "speech" or exact:
             answers = words_alone(words, rows)
         else:
-            pictures = self._pictures(query, allowed, how)
+            pictures = self._pictures(query, allowed, hows)
             answers = fuse(pictures, words, rows, self._fusion)
             if all(answer.words is None for answer in answers):
                 return explain(pictures)  # scores stay those of the model
@@ -76,12 +90,23 @@ class SearchEngine:
             return []
         return self._library.search_words(query.text, max(RECALL_WORDS, WIDEN * query.k), allowed=allowed)
 
-    def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, how: Rerank) -> list[Found]:
+    def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, hows: Sequence[Rerank]) -> list[Found]:
         """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""
-        library, model, space, like = self._library, self._model, self._model.space, query.example
+        if len(self._models) == 1:
+            return self._pictures_of(self._models[0], query, allowed, hows[0])
+        deep = replace(query, k=min(MAX_K, max(FUSED, WIDEN * query.k)))
+        lists = [self._pictures_of(model, deep, allowed, how) for model, how in zip(self._models, hows, strict=True)]
+        fused = fuse_spaces([model.space for model in self._models], lists, self._fusion.how)
+        return limit_found(fused, query.per_video)[: query.k]
+
+    def _pictures_of(
+        self, model: TextEncoder, query: Query, allowed: NDArray[np.int64] | None, how: Rerank
+    ) -> list[Found]:
+        """The same by one model."""
+        library, space, like = self._library, model.space, query.example
         if not self._has_vectors(space) or (allowed is not None and len(allowed) == 0):
             return []
-        read = self._read(query, how)
+        read = self._read(model, query, how)
         # Neighbours become one moment, and a file may only have so many hits: there, more are needed than are shown.
         wanted = query.k if query.per_video is None and not query.moments else WIDEN * query.k
         reranked = max(query.recall, query.k)
@@ -105,21 +130,20 @@ class SearchEngine:
         best = limit_per_video(candidates, query.per_video)[: query.k]
         return whole_scenes(library, model, space, read[0], best)
 
-    def _read(self, query: Query, how: Rerank) -> tuple[Vectors, Vectors | None]:
+    def _read(self, model: TextEncoder, query: Query, how: Rerank) -> tuple[Vectors, Vectors | None]:
         """The query's vector [D], and its word tokens [L, W] where the matching head wants them."""
         if query.example is None:
-            return read_query(self._model, query.text, how)
-        example = example_vector(self._library, self._model, query.example)
+            return read_query(model, query.text, how)
+        example = example_vector(self._library, model, query.example)
         if not query.has_words:
             return example, None
-        vector, words = read_query(self._model, query.text, how)
+        vector, words = read_query(model, query.text, how)
         return mix_query(vector, example, query.example_weight), words
 
     def missing_videos(self) -> int:
-        """How many videos of the library this model has not encoded yet, and so cannot find."""
-        rows = [row for row in self._library.spaces() if row.space.channel == self._model.space.channel]
-        here = sum(row.videos for row in rows if row.space == self._model.space)
-        return max((row.videos for row in rows), default=here) - here
+        """How many videos of the library a model has not encoded yet, and so cannot find; of several the most."""
+        spaces = self._library.spaces()
+        return max(_missing(spaces, model.space) for model in self._models)
 
     def _has_vectors(self, space: Space) -> bool:
         known = [row.space for row in self._library.spaces() if row.space.channel == space.channel]
@@ -137,3 +161,9 @@ class SearchEngine:
             f"The library holds no vectors of the model {space.model!r}, only of {names}: "
             f"query with --model {known[0].model}, or index with --model {space.model}."
         )
+
+
+def _missing(spaces: Sequence[SpaceRow], space: Space) -> int:
+    rows = [row for row in spaces if row.space.channel == space.channel]
+    here = sum(row.videos for row in rows if row.space == space)
+    return max((row.videos for row in rows), default=here) - here
