@@ -437,11 +437,13 @@ class Library:
             (sounds,) = connection.execute(
                 "SELECT COUNT(*) FROM videos WHERE width = 0 AND id IN (SELECT video_id FROM files)"
             ).fetchone()
-            (lines,) = connection.execute(
-                "SELECT COUNT(*) FROM lines WHERE video_id IN (SELECT video_id FROM files)"
+            lines, text_lines = connection.execute(
+                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr'), 0) FROM lines "
+                "WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
-            (transcribed,) = connection.execute(
-                "SELECT COUNT(DISTINCT video_id) FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
+            transcribed, read = connection.execute(
+                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr' AND cause IS NULL), 0) "
+                "FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
             state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
         names = (CATALOG, f"{CATALOG}-wal")
@@ -459,6 +461,8 @@ class Library:
             sounds=sounds,
             transcribed=transcribed,
             lines=lines,
+            read=read,
+            text_lines=text_lines,
         )
 
     def verify(self, *, repair: bool = False) -> VerifyReport:

@@ -109,7 +109,10 @@ _M003 = (
     "CREATE UNIQUE INDEX thumbnails_scene ON thumbnails (scene_id)",
 )
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003)
+# What is written in a picture has a place there, and the reader's word for it.
+_M004 = ("ALTER TABLE lines ADD COLUMN box TEXT", "ALTER TABLE lines ADD COLUMN confidence FLOAT")
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 
