@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from vsearch.models.base import Transcriber
     from vsearch.settings import Settings
 
+READER = "vsearch.models.ocr:load_reader"
+"""What reads pictures."""
+
 
 @app.command()
 def index(
@@ -44,8 +47,12 @@ def index(
     speech: Annotated[
         bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
     ] = True,
+    ocr: Annotated[
+        bool,
+        typer.Option("--ocr/--no-ocr", help="Read what is written in the pictures; costs about five times as much."),
+    ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="speech", help="Add or renew words alone; no picture is decoded.")
+        str | None, typer.Option(metavar="speech|text", help="Add or renew that alone, of videos that are indexed.")
     ] = None,
     language: Annotated[
         str | None,
@@ -60,6 +67,7 @@ def index(
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
     from indexer import Indexer, IndexOptions
+    from indexer.ocr import index_text, text_options
     from indexer.options import available_cores
     from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
@@ -67,15 +75,18 @@ def index(
     from vsearch.models.registry import load_model
 
     given = given_paths(paths)
-    if only not in (None, "speech"):
-        raise InputError(f"--only takes speech, not {only!r}.")
-    if only and (dry_run or prune or not speech):
-        raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
+    if only not in (None, "speech", "text"):
+        raise InputError(f"--only takes speech or text, not {only!r}.")
+    if only and (dry_run or prune or not speech or (ocr and only == "speech")):
+        raise InputError(f"--only {only} goes without --dry-run, --prune, --no-speech and --ocr.")
     settings = settings_of(library, model)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
     encoder = None if only else load_model(settings.model, models=settings.models, threads=threads)
-    transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
+    transcriber, unavailable = (
+        _transcriber(settings, language, translate) if speech and only != "text" else (None, None)
+    )
+    text = text_options(READER, threads=threads, retry_failed=retry) if ocr or only == "text" else None
     words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run)
     reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
@@ -85,11 +96,14 @@ def index(
         )
         stack.enter_context(reporter)
         try:
-            if only:
+            if only == "text":
+                assert text is not None
+                events = index_text(opened, text, given)
+            elif only:
                 events = index_words(opened, words, given)
             else:
                 assert encoder is not None, "pictures are left alone with --only"
-                events = Indexer(opened, encoder, options, words).index(given)
+                events = Indexer(opened, encoder, options, words, text).index(given)
             for event in events:
                 reporter.show(event)
         except KeyboardInterrupt:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @app.command()
 def query(
     text: Annotated[
-        str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
+        str,
+        typer.Argument(help='What can be seen, heard or read; "in quotes": exactly these words.', show_default=False),
     ] = "",
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
@@ -85,7 +86,8 @@ def query(
         bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
     ] = False,
     channel: Annotated[
-        str, typer.Option(metavar="all|visual|speech", help="Search what is seen, what is said, or both.")
+        str,
+        typer.Option(metavar="all|visual|speech|text", help="Search what is seen, said, written in pictures, or all."),
     ] = "all",
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
@@ -120,7 +122,8 @@ def query(
         from vsearch.search.fuse import Fusion
 
         text_model = load_model(settings.model, models=settings.models, threads=settings.threads)
-        engine = SearchEngine(opened, text_model, Fusion(speech=settings.speech_weight))
+        fusion = Fusion(speech=settings.speech_weight, text=settings.text_weight)
+        engine = SearchEngine(opened, text_model, fusion)
         example = find_example(given, clip, like, opened, text_model)
         hits = engine.search(replace(asked, example=example))
         missing = engine.missing_videos()
@@ -132,7 +135,7 @@ def query(
         console_of().print(hits_table(hits, Path.cwd()))
     else:
         console_of(stderr=True).print(
-            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says so."
+            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says or shows so."
         )
     if missing:
         console_of(stderr=True).print(
