@@ -21,7 +21,7 @@ DATA ?= ../shared/data
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test kills train-test lint format docs bench eval clean
+.PHONY: help demo test kills train-test ocr-test lint format docs bench eval clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -53,6 +53,9 @@ kills: $(VENV)/.installed-test ## kill whole runs and single writes 50 times eac
 
 train-test: $(VENV)/.installed-train ## also the tests that need torch (several GB with CUDA)
 	@$(BIN)/python -m pytest tests/models tests/training
+
+ocr-test: $(VENV)/.installed-ocr ## also the tests that need rapidocr
+	@$(BIN)/python -m pytest tests/models/test_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
 
 lint: $(VENV)/.installed-test ## ruff, formatting, strict types
 	@$(BIN)/ruff check .
@@ -95,6 +98,7 @@ demo/videos/SOURCES.txt: $(VENV)/.installed-demo vsearch/demo.py
 $(VENV)/.installed-base: EXTRAS :=
 $(VENV)/.installed-demo: EXTRAS := [demo]
 $(VENV)/.installed-test: EXTRAS := [dev,demo]
+$(VENV)/.installed-ocr: EXTRAS := [dev,demo,ocr]
 $(VENV)/.installed-train: EXTRAS := [dev,demo,train,clip]
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'

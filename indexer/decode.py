@@ -28,6 +28,9 @@ the model and a video can be encoded into a second space."""
 THUMBNAIL_SIDE = 320
 """Pixels of a thumbnail's longer side, where the video has as many."""
 
+LARGE_SIDE = 960
+"""The same of a picture that is to be read. Letters of an ordinary subtitle are 30 high there."""
+
 DECODERS = {"pyav": "indexer.decode_pyav:decode", "decord": "indexer.decode_decord:decode"}
 """Name -> "module:function". A name with a colon is such a reference itself, so that others can bring their own."""
 
@@ -44,6 +47,8 @@ class DecodeRequest:
     frame_size: FrameSize
     threads: int = 2
     """Decoding threads that the backend may use."""
+    large: bool = False
+    """Whether pictures will be wanted that are large enough to be read."""
 
 
 class DecodedFrame(Protocol):
@@ -71,6 +76,10 @@ class DecodedFrame(Protocol):
         """uint8 RGB [h, w, 3] of `thumbnail_size`, the whole picture as a player shows it."""
         ...
 
+    def large(self) -> Pixels:
+        """uint8 RGB [h, w, 3] of `large_size`, the whole picture. Only where the request says so."""
+        ...
+
 
 Decode = Callable[[DecodeRequest], Iterator[DecodedFrame]]
 
@@ -86,5 +95,14 @@ def find_decoder(name: str) -> Decode:
 
 def thumbnail_size(source_width: int, source_height: int) -> tuple[int, int]:
     """Width, height of the thumbnail of a picture of that size as shown: its aspect kept, never enlarged."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(source_width, source_height))
+    return _within(source_width, source_height, THUMBNAIL_SIDE)
+
+
+def large_size(source_width: int, source_height: int) -> tuple[int, int]:
+    """The same of a picture to be read."""
+    return _within(source_width, source_height, LARGE_SIDE)
+
+
+def _within(source_width: int, source_height: int, side: int) -> tuple[int, int]:
+    scale = min(1.0, side / max(source_width, source_height))
     return max(1, round(source_width * scale)), max(1, round(source_height * scale))

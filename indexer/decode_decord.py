@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, thumbnail_size
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.errors import MediaError
 from vsearch.media import Pixels, Seconds
-from vsearch.models.fitting import fit_frame
+from vsearch.models.base import FrameSize
+from vsearch.models.fitting import Fitting, fit_frame
 
 TOLERATED_REPEATS = 2
 """Frames that decord may silently replace before it is not believed any more."""
@@ -30,9 +31,9 @@ class _Frame:
     time: float
     end: float
     picture: Pixels
-    """[H, W, 3] RGB, already of the model's size."""
-    whole: Pixels
-    """[H', W', 3] RGB: before it was cut to that size."""
+    """[h, w, 3] RGB: the whole picture as it was asked of decord, fit for the model or larger."""
+    fitting: Fitting
+    size: FrameSize
     shown: tuple[int, int]
     """Width, height of the video's picture."""
 
@@ -40,10 +41,17 @@ class _Frame:
         return np.ascontiguousarray(_resize(self.picture, *DETECT_SIZE)[..., ::-1])
 
     def pixels(self) -> Pixels:
+        picture = self.picture
+        if picture.shape[:2] != (self.fitting.height, self.fitting.width):
+            picture = _resize(picture, self.fitting.width, self.fitting.height)
+        left, top = self.fitting.left, self.fitting.top
+        return np.ascontiguousarray(picture[top : top + self.size.height, left : left + self.size.width])
+
+    def large(self) -> Pixels:
         return self.picture
 
     def thumbnail(self) -> Pixels:
-        return _resize(self.whole, *thumbnail_size(*self.shown))  # sharp enough for the backend that is rarely asked
+        return _resize(self.picture, *thumbnail_size(*self.shown))  # sharp enough for the backend that is rarely asked
 
 
 def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
@@ -55,13 +63,16 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
     if "gif" in probed.info.container:
         raise MediaError("decord does not read GIF")
     size = request.frame_size
-    fitting = fit_frame(probed.info.width, probed.info.height, size)
+    shown = (probed.info.width, probed.info.height)
+    fitting = fit_frame(*shown, size)
+    # decord scales every frame to one size: pictures that are to be read are scaled again for the model
+    width, height = large_size(*shown) if request.large else (fitting.width, fitting.height)
     try:
         # decord turns the picture itself: width and height are those of the picture as shown
         reader = decord.VideoReader(
             str(request.path),
-            width=max(NARROWEST, fitting.width),
-            height=fitting.height,
+            width=max(NARROWEST, width),
+            height=height,
             num_threads=request.threads,
             fault_tol=TOLERATED_REPEATS,
         )
@@ -72,13 +83,11 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
     times += probed.first - times[0, 0]
     for start, end in times:
         picture = _next(reader)
-        if picture.shape != (fitting.height, max(NARROWEST, fitting.width), 3):
+        if picture.shape != (height, max(NARROWEST, width), 3):
             raise MediaError(f"decord gave a picture of another shape {picture.shape}")
-        if fitting.width < NARROWEST:
-            picture = _resize(picture, fitting.width, fitting.height)
-        left, top = fitting.left, fitting.top
-        cut = np.ascontiguousarray(picture[top : top + size.height, left : left + size.width])
-        yield _Frame(float(start), float(end), cut, picture, (probed.info.width, probed.info.height))
+        if width < NARROWEST:
+            picture = _resize(picture, width, height)
+        yield _Frame(float(start), float(end), picture, fitting, size, shown)
 
 
 def _resize(picture: Pixels, width: int, height: int) -> Pixels:

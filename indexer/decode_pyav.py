@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, thumbnail_size
+from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.errors import MediaError
 from vsearch.media import Pixels
@@ -35,9 +35,12 @@ class _Scaler:
     """Counterclockwise, as np.rot90 counts."""
     thumbnail_size: tuple[int, int]
     """Width, height as shown."""
+    large_size: tuple[int, int]
+    """The same."""
     for_model: VideoReformatter
     for_cuts: VideoReformatter
     for_thumbnails: VideoReformatter
+    for_readers: VideoReformatter
 
     def pixels(self, frame: VideoFrame) -> Pixels:
         if self.size.filter != "area":
@@ -53,6 +56,9 @@ class _Scaler:
 
     def thumbnail(self, frame: VideoFrame) -> Pixels:
         return np.ascontiguousarray(self._shown(self.for_thumbnails, frame, *self.thumbnail_size))
+
+    def large(self, frame: VideoFrame) -> Pixels:
+        return np.ascontiguousarray(self._shown(self.for_readers, frame, *self.large_size))
 
     def _shown(self, reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int) -> Pixels:
         """RGB [height, width, 3], turned as a player turns it."""
@@ -91,6 +97,9 @@ class _Frame:
     def thumbnail(self) -> Pixels:
         return self.scaler.thumbnail(self.frame)
 
+    def large(self) -> Pixels:
+        return self.scaler.large(self.frame)
+
 
 def _scaler(probed: Probed, size: FrameSize) -> _Scaler:
     from av.video.reformatter import VideoReformatter
@@ -100,9 +109,11 @@ def _scaler(probed: Probed, size: FrameSize) -> _Scaler:
         size=size,
         quarter_turns=-probed.info.rotation // 90 % 4,
         thumbnail_size=thumbnail_size(probed.info.width, probed.info.height),
+        large_size=large_size(probed.info.width, probed.info.height),
         for_model=VideoReformatter(),
         for_cuts=VideoReformatter(),
         for_thumbnails=VideoReformatter(),
+        for_readers=VideoReformatter(),
     )
 
 

@@ -133,6 +133,37 @@ class Untranscribed:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """The pictures of a video have been read up to there."""
+
+    path: Path
+    done: float
+    """Seconds."""
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextRead:
+    """The text in the pictures of a video is in the library."""
+
+    path: Path
+    lines: int
+    pictures: int
+    """That were read: those that look like the one before are not."""
+    seconds: float
+    """That it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Text that could not be had; nothing else of the video is touched by that."""
+
+    path: Path
+    cause: str
+    """One line."""
+
+
+@dataclass(frozen=True, slots=True)
 class StageSeconds:
     """Time spent inside each stage. Stages overlap: the sum may exceed the wall time."""
 
@@ -142,6 +173,8 @@ class StageSeconds:
     write: float = 0.0
     words: float = 0.0
     """Subtitles and speech."""
+    text: float = 0.0
+    """Reading what is written in pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +201,12 @@ class Summary:
     """Of them."""
     untranscribed: tuple[Untranscribed, ...] = ()
     note: str | None = None
-    """One line, where files were not listened to for want of a speech model."""
+    """One line, where files were not listened to, or not read, for want of a model."""
+    read: int = 0
+    """Videos whose pictures were searched for text."""
+    text_lines: int = 0
+    """Found there."""
+    unread: tuple[Unread, ...] = ()
 
     @property
     def speed(self) -> float:
@@ -178,7 +216,7 @@ class Summary:
     @property
     def useful(self) -> bool:
         """False where nothing that was named could be used: a command should exit non-zero then."""
-        done = self.indexed or self.unchanged or self.moved or self.pruned or self.transcribed
+        done = self.indexed or self.unchanged or self.moved or self.pruned or self.transcribed or self.read
         return bool(done) or not self.skipped
 
     def as_json(self) -> dict[str, Any]:
@@ -200,11 +238,15 @@ class Summary:
                 "encode": round(self.stages.encode, 3),
                 "write": round(self.stages.write, 3),
                 "words": round(self.stages.words, 3),
+                "text": round(self.stages.text, 3),
             },
             "dry_run": self.dry_run,
             "transcribed": self.transcribed,
             "lines": self.lines,
             "untranscribed": [{"path": str(u.path), "cause": u.cause} for u in self.untranscribed],
+            "read": self.read,
+            "text_lines": self.text_lines,
+            "unread": [{"path": str(u.path), "cause": u.cause} for u in self.unread],
             "note": self.note,
         }
 
@@ -229,5 +271,8 @@ Event = (
     | Listening
     | Transcribed
     | Untranscribed
+    | Reading
+    | TextRead
+    | Unread
     | Finished
 )

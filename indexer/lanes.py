@@ -9,7 +9,8 @@ import numpy as np
 from indexer.assemble import SceneAssembler
 from indexer.options import IndexOptions
 from indexer.plan import Job
-from indexer.process import DecodingProcess, Inbox
+from indexer.process import START_SECONDS, DecodingProcess, Inbox
+from indexer.spool import Spool
 from indexer.thumbnails import checked_thumbnail
 from indexer.wire import Message
 from vsearch.media import Scene
@@ -17,9 +18,6 @@ from vsearch.models.base import VideoEncoder
 
 SLOWEST_DISK = 20_000_000
 """Bytes a second: some backends read a whole file before they say a word."""
-
-START_SECONDS = 60.0
-"""For a process to start and to import its decoders: on a busy machine with a cold disk that is not a hang."""
 
 PROCESS_JOBS = 256
 """Files after which a process is replaced: decoders leak."""
@@ -80,17 +78,19 @@ class Lane:
 class DecodingLane(Lane):
     """A lane that decodes, with what has come of its video so far."""
 
-    def __init__(self, inbox: Inbox, options: IndexOptions, encoder: VideoEncoder) -> None:
+    def __init__(self, inbox: Inbox, options: IndexOptions, encoder: VideoEncoder, spool: Spool | None = None) -> None:
+        """spool: where large pictures go, if any are wanted."""
         super().__init__(inbox, options)
-        self._encoder = encoder
+        self._encoder, self._spool = encoder, spool or Spool()
+        self._large = False
         self._attempt = 0
         self.assembler = SceneAssembler(encoder, options.batch_size)
         self.cause: str | None = None
         """Why the first decoder that was asked could not do it."""
 
-    def decode(self, job: Job) -> None:
-        """Begin a video with the first decoder."""
-        self._attempt, self.cause = 0, None
+    def decode(self, job: Job, large: bool = False) -> None:
+        """Begin a video with the first decoder. large: pictures to be read go into the spool."""
+        self._attempt, self.cause, self._large = 0, None, large
         self._begin(job)
 
     def try_next(self, cause: str) -> bool:
@@ -105,6 +105,8 @@ class DecodingLane(Lane):
     def release(self) -> SceneAssembler:
         """The video is decoded: hand over what has come of it, so that nothing here keeps its vectors alive."""
         assembler, self.assembler = self.assembler, SceneAssembler(self._encoder, self._options.batch_size)
+        if self._large and self.job is not None:
+            self._spool.complete(self.job.key)
         self.job = None
         return assembler
 
@@ -114,6 +116,9 @@ class DecodingLane(Lane):
         Raises KeyError, TypeError or ValueError on a message that no sound worker sends.
         """
         fields = message.fields
+        if fields["is"] == "key" and self._large and self.job is not None:
+            self._spool.add(self.job.key, float(fields["time"]), message.payload)
+            return None
         if fields["is"] == "scene":
             self.assembler.add_scene(Scene(fields["start"], fields["end"]), checked_thumbnail(message.payload))
             return None
@@ -130,6 +135,8 @@ class DecodingLane(Lane):
     def _begin(self, job: Job) -> None:
         assert job.probed is not None  # only probed jobs are decoded
         self.assembler = SceneAssembler(self._encoder, self._options.batch_size)
+        if self._large:
+            self._spool.begin(job.key)
         size = self._encoder.frame_size
         request = {
             "do": "decode",
@@ -142,5 +149,6 @@ class DecodingLane(Lane):
             "filter": size.filter,
             "interval": self._options.frame_interval,
             "threads": self._options.decoding_threads,
+            "large": self._large,
         }
         self._ask(job, request)

@@ -22,11 +22,13 @@ from indexer.discover import Unreadable, absolute, walk
 from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from indexer.illustrate import StillStage
 from indexer.lanes import DecodingLane, Lane
+from indexer.ocr import TextOptions, TextStage
 from indexer.options import IndexOptions
 from indexer.plan import Job, Planner, SoundFile, Store, stamp_now
 from indexer.probe import Probed
 from indexer.process import Inbox
 from indexer.prune import forget_gone
+from indexer.spool import Spool
 from indexer.tally import RunClock, Tally
 from indexer.transcribe import WordOptions, WordStage
 from indexer.wire import Message
@@ -59,10 +61,11 @@ class Indexer:
         encoder: VideoEncoder,
         options: IndexOptions | None = None,
         words: WordOptions | None = None,
+        text: TextOptions | None = None,
     ) -> None:
-        """words: where the words of videos come from; None leaves them alone."""
+        """words: where the words of videos come from; text: how that in their pictures is read; None: not at all."""
         self._library, self._encoder, self._options = library, encoder, options or IndexOptions()
-        self._words = words
+        self._words, self._text = words, text
 
     def index(self, paths: Sequence[Path]) -> Iterator[Event]:
         """Events as things happen; the last is Finished. The work is done as they are drawn.
@@ -72,8 +75,8 @@ class Indexer:
         """
         lock = contextlib.nullcontext() if self._options.dry_run else self._library.writing()
         with lock:
-            roots = [absolute(path) for path in paths]
-            run = _Run(self._library, self._encoder, self._options, roots, self._words)
+            roots = _distinct(paths)
+            run = _Run(self._library, self._encoder, self._options, roots, self._words, self._text)
             try:
                 yield from run.events()
             finally:
@@ -84,26 +87,41 @@ def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> It
     """Words alone: subtitles and speech of what the library holds under `paths`, and sound files; no picture is
     decoded. Events as of Indexer.index."""
     tally = Tally(dry_run=False)
-    stage = WordStage(library, replace(words, only=True), list(dict.fromkeys(absolute(path) for path in paths)))
+    stage = WordStage(library, replace(words, only=True), _distinct(paths))
     with library.writing():
-        for event in stage.events():
-            tally.count(event)
-            yield event
+        yield from _counted(tally, stage.events())
         library.remove_orphans()
-    tally.words, tally.note = stage.seconds, stage.note
+    tally.words = stage.seconds
+    tally.notes += [stage.note] if stage.note else []
     yield Finished(tally.summary())
+
+
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    return list(dict.fromkeys(absolute(path) for path in paths))
+
+
+def _counted(tally: Tally, events: Iterator[Event]) -> Iterator[Event]:
+    for event in events:
+        tally.count(event)
+        yield event
 
 
 class _Run:
     """One call of Indexer.index."""
 
     def __init__(
-        self, store: Store, encoder: VideoEncoder, options: IndexOptions, roots: list[Path], words: WordOptions | None
+        self,
+        store: Store,
+        encoder: VideoEncoder,
+        options: IndexOptions,
+        roots: list[Path],
+        words: WordOptions | None,
+        text: TextOptions | None,
     ) -> None:
         self._store, self._encoder, self._options = store, encoder, options
         self._words = None if options.dry_run else words
         self._sound: set[Path] = set()  # files that turned out to have no pictures
-        self._roots = list(dict.fromkeys(roots))
+        self._roots = roots
         self._planner = Planner(
             store,
             encoder.space,
@@ -113,7 +131,9 @@ class _Run:
         )
         self._inbox: Inbox = queue.Queue(INBOX)
         self._prober = Lane(self._inbox, options)
-        self._lanes = [DecodingLane(self._inbox, options, encoder) for _ in range(options.workers)]
+        self._spool = Spool()
+        self._text = None if text is None or options.dry_run else TextStage(store, text, self._roots, self._spool)
+        self._lanes = [DecodingLane(self._inbox, options, encoder, self._spool) for _ in range(options.workers)]
         self._to_probe: deque[Job] = deque()
         self._to_decode: deque[Job] = deque()
         self._finishing: str | None = None
@@ -125,20 +145,19 @@ class _Run:
         """End every process."""
         for lane in (self._prober, *self._lanes):
             lane.kill()
+        self._spool.close()
 
     def events(self) -> Iterator[Event]:
         written = 0
-        for event in self._work():
-            self._tally.count(event)
+        for event in _counted(self._tally, self._work()):
             yield event
             if isinstance(event, Indexed):
                 written += 1
                 if written % SNAPSHOT_EVERY == 0:
                     self._store.save_snapshots()
         # What is gone is forgotten last: until then, sound that was moved is recognised by its content.
-        for event in chain(self._illustrate(), self._listen_to_sound(), self._forget_gone()):
-            self._tally.count(event)
-            yield event
+        stages = chain(self._illustrate(), self._listen_to_sound(), self._read_text(), self._forget_gone())
+        yield from _counted(self._tally, stages)
         if not self._options.dry_run:
             self._store.remove_orphans()
             self._store.save_snapshots()  # also what a run that was killed left behind
@@ -157,7 +176,18 @@ class _Run:
             lane.kill()  # their memory is wanted now
         stage = WordStage(self._store, self._words, self._roots, self._sound)
         yield from stage.events()
-        self._tally.words, self._tally.note = stage.seconds, stage.note
+        self._tally.words = stage.seconds
+        self._tally.notes += [stage.note] if stage.note else []
+
+    def _read_text(self) -> Iterator[Event]:
+        if self._text is None:
+            return
+        self._store.save_snapshots()
+        for lane in (self._prober, *self._lanes):
+            lane.kill()
+        yield from self._text.events()
+        self._tally.text = self._text.seconds
+        self._tally.notes += [self._text.note] if self._text.note else []
 
     def _forget_gone(self) -> Iterator[Event]:
         return forget_gone(self._store, self._roots, prune=self._options.prune, act=not self._options.dry_run)
@@ -213,7 +243,7 @@ class _Run:
                     self._clock.settle(job.stamp.path, _length(job))
                     yield twin
                     continue
-                lane.decode(job)
+                lane.decode(job, large=self._text is not None and self._text.wants(job.key))
                 yield Started(job.stamp.path)
 
     def _next_to_decode(self) -> Job | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from indexer.wire import Message, receive, send
-from vsearch.errors import MediaError
+from vsearch.errors import MediaError, ModelError
 
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexer.worker import main; main()"
 
@@ -45,10 +45,10 @@ class DecodingProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, request: Mapping[str, Any]) -> None:
+    def ask(self, request: Mapping[str, Any], payload: bytes = b"") -> None:
         """Send a request. A process that is gone says so in the inbox, not here."""
         with contextlib.suppress(OSError):
-            send(cast(BinaryIO, self._process.stdin), dict(request))
+            send(cast(BinaryIO, self._process.stdin), dict(request), payload)
 
     @property
     def alive(self) -> bool:
@@ -65,10 +65,10 @@ class DecodingProcess:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def death(self) -> str:
+    def death(self, who: str = "decoder") -> str:
         """How it ended, in words."""
         code = self._process.wait()
-        return f"the decoder crashed (signal {-code})" if code < 0 else f"the decoder ended early (exit status {code})"
+        return f"the {who} crashed (signal {-code})" if code < 0 else f"the {who} ended early (exit status {code})"
 
     def _read(self) -> None:
         stream = cast(BinaryIO, self._process.stdout)
@@ -84,14 +84,19 @@ class DecodingProcess:
                 return
 
 
+START_SECONDS = 60.0
+"""For a process to start and to import what it needs: on a busy machine with a cold disk that is not a hang."""
+
+
 class Correspondent:
     """One thing asked at a time, of a process that is started when it is needed and replaced when it is lost."""
 
-    _LAST = ("inspected", "lines", "done", "failed", "unreadable")
+    _LAST = ("inspected", "lines", "shown", "probed", "rejected", "done")
+    _FAILURES = ("failed", "unreadable")
 
-    def __init__(self, hang_seconds: float, depth: int = 4) -> None:
-        """hang_seconds: without a sign of life. depth: messages in flight."""
-        self._hang_seconds, self._depth = hang_seconds, depth
+    def __init__(self, hang_seconds: float, depth: int = 4, who: str = "decoder") -> None:
+        """hang_seconds: without a sign of life. depth: messages in flight. who: what the process is called."""
+        self._hang_seconds, self._depth, self._who = hang_seconds, depth, who
         self._inbox: Inbox = queue.Queue(depth)
         self.process: DecodingProcess | None = None
 
@@ -101,30 +106,35 @@ class Correspondent:
             self.process.kill()
             self.process = None
 
-    def answer(self, request: Mapping[str, Any]) -> Message:
+    def answer(self, request: Mapping[str, Any], payload: bytes = b"") -> Message:
         """The only answer there is."""
-        return next(self.answers(request))
+        return next(message for message in self.answers(request, payload) if message.fields["is"] in self._LAST)
 
-    def answers(self, request: Mapping[str, Any]) -> Iterator[Message]:
-        """What the process says to a request. MediaError where it cannot, hangs or ends; then it is killed."""
+    def answers(self, request: Mapping[str, Any], payload: bytes = b"") -> Iterator[Message]:
+        """What the process says to a request. MediaError where it cannot, hangs or ends; then it is killed. ModelError
+        where a model is the cause, not the file."""
+        patience = self._hang_seconds
         if self.process is None or not self.process.alive:
             self.close()
             self._inbox = queue.Queue(self._depth)
             self.process = DecodingProcess(self._inbox)
-        self.process.ask(request)
+            patience += START_SECONDS
+        self.process.ask(request, payload)
         finished = False
         try:
             while not finished:
                 try:
-                    _, message = self._inbox.get(timeout=self._hang_seconds)
+                    _, message = self._inbox.get(timeout=patience)
                 except queue.Empty:
-                    raise MediaError(f"the decoder hung (no sign of life for {self._hang_seconds:.0f} s)") from None
+                    raise MediaError(f"the {self._who} hung (no sign of life for {patience:.0f} s)") from None
                 if message is None:
-                    raise MediaError(self.process.death())
+                    raise MediaError(self.process.death(self._who))
+                patience = self._hang_seconds
                 kind = message.fields.get("is")
-                finished = kind in self._LAST
-                if kind in ("failed", "unreadable"):
-                    raise MediaError(str(message.fields.get("cause", "it cannot be decoded")))
+                finished = kind in (*self._LAST, *self._FAILURES)
+                if kind in self._FAILURES:
+                    error = ModelError if message.fields.get("model") else MediaError
+                    raise error(str(message.fields.get("cause", "it cannot be decoded")))
                 yield message
         finally:
             if not finished:

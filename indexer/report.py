@@ -19,10 +19,12 @@ from indexer.events import (
     Listening,
     Moved,
     Pruned,
+    Reading,
     Skipped,
     Started,
     Summary,
     Transcribed,
+    Unread,
     Untranscribed,
 )
 from indexer.events import Progress as Encoded
@@ -87,6 +89,11 @@ class IndexReporter:
                 self._bar.update(self._task, description=said, completed=done, total=max(total, done) or None)
             case Transcribed(path=path, warning=str(warning)):
                 self._line("warning:", path, warning, even_if_quiet=True)
+            case Reading(path=path, done=done, total=total):
+                said = f"reading {short_path(path, self._base)}"
+                self._bar.update(self._task, description=said, completed=done, total=total)
+            case Unread(path=path, cause=cause):
+                self._line("no text of", path, cause, even_if_quiet=True)
             case Untranscribed(path=path, cause=cause):
                 self._line("no words of", path, cause, even_if_quiet=True)
             case Discovered(path=path) if self._dry_run:
@@ -139,6 +146,13 @@ def closing(summary: Summary, base: Path) -> RenderableType:
             Text(
                 f"Words of {_count(summary.transcribed, 'file')} ({_count(summary.lines, 'line')}) "
                 f"in {footage(summary.stages.words)}."
+            )
+        )
+    if summary.read:
+        lines.append(
+            Text(
+                f"Read the pictures of {_count(summary.read, 'video')} ({_count(summary.text_lines, 'line')} of text) "
+                f"in {footage(summary.stages.text)}."
             )
         )
     if summary.note:

@@ -26,6 +26,8 @@ class Sample:
     time: float
     pixels: Pixels | None
     """[H, W, 3] RGB; None: the same frame as the sample before."""
+    large: Pixels | None = None
+    """The same frame, large enough to be read: see DecodedFrame.large. None: it is not one of those."""
 
 
 class Sampler:
@@ -42,8 +44,10 @@ class Sampler:
         longest: float = LONGEST_SCENE,
         shortest: float = SHORTEST_SCENE,
         thumbnails: Thumbnails | None = None,
+        large_every: int | None = None,
     ) -> None:
-        """thumbnails: is shown every frame, and told where shots begin."""
+        """thumbnails: is shown every frame, and told where shots begin. large_every: the first sample of a shot, and
+        each so many further on, come large as well; None: none do."""
         if not 0 < interval <= longest / 2:
             # parts of a long shot are longer than half of the longest scene: each holds a point of the grid
             raise ValueError(f"interval must be in (0, {longest / 2}] seconds: {interval = }")
@@ -51,13 +55,14 @@ class Sampler:
         self._thumbnails = thumbnails
         self._unjudged: deque[DecodedFrame] = deque()
         self._latency = latency
+        self._large_every = large_every
         self._shown: DecodedFrame | None = None
         """The frame judged last."""
         self._sent: DecodedFrame | None = None
         self._start = 0.0
         self._points = 0
         """Grid points of the open shot that were sampled."""
-        self._early: list[tuple[float, Pixels]] = []
+        self._early: list[tuple[float, Pixels, Pixels | None]] = []
         self._stride = 1
         self._age = 0
         self._held: tuple[float, float] | None = None
@@ -103,7 +108,8 @@ class Sampler:
             assert self._shown is not None
             same = self._sent is self._shown
             self._sent = self._shown
-            yield Sample(point, None if same else self._shown.pixels())
+            wanted = self._large_every is not None and (self._points - 1) % self._large_every == 0
+            yield Sample(point, None if same else self._shown.pixels(), self._shown.large() if wanted else None)
 
     def _cut(self, time: float) -> Iterator[Sample | Scene]:
         if time - self._start >= self._shortest:
@@ -119,9 +125,9 @@ class Sampler:
         yield from self._release()
         if not self._points:
             middle = (self._start + end) / 2
-            pixels = [pixels for time, pixels in self._early if time <= middle][-1]
+            _, pixels, large = [early for early in self._early if early[0] <= middle][-1]
             self._sent = None
-            yield Sample(middle, pixels)
+            yield Sample(middle, pixels, large)
         self._held = (self._start, end)
 
     def _release(self) -> Iterator[Scene]:
@@ -138,7 +144,8 @@ class Sampler:
         if self._points:
             return
         if self._age % self._stride == 0:
-            self._early.append((frame.time, frame.pixels()))
+            large = None if self._large_every is None else frame.large()
+            self._early.append((frame.time, frame.pixels(), large))
             if len(self._early) > EARLY_FRAMES:
                 self._early = self._early[::2]
                 self._stride *= 2

@@ -14,8 +14,10 @@ from indexer.events import (
     Skipped,
     StageSeconds,
     Summary,
+    TextRead,
     Transcribed,
     Unchanged,
+    Unread,
     Untranscribed,
 )
 
@@ -31,9 +33,11 @@ class Tally:
         self._skipped: list[Skipped] = []
         self._transcribed = self._lines = 0
         self._untranscribed: list[Untranscribed] = []
-        self.decode = self.scenes = self.encode = self.write = self.words = 0.0
+        self._read = self._text_lines = 0
+        self._unread: list[Unread] = []
+        self.decode = self.scenes = self.encode = self.write = self.words = self.text = 0.0
         """Seconds inside the stages."""
-        self.note: str | None = None
+        self.notes: list[str] = []
         """See Summary.note."""
 
     def count(self, event: Event) -> None:
@@ -59,6 +63,11 @@ class Tally:
                 self._lines += event.lines
             case Untranscribed():
                 self._untranscribed.append(event)
+            case TextRead():
+                self._read += 1
+                self._text_lines += event.lines
+            case Unread():
+                self._unread.append(event)
             case _:
                 pass
 
@@ -73,12 +82,15 @@ class Tally:
             scenes=self._scenes,
             footage=self._footage,
             wall=time.perf_counter() - self._begun,
-            stages=StageSeconds(self.decode, self.scenes, self.encode, self.write, self.words),
+            stages=StageSeconds(self.decode, self.scenes, self.encode, self.write, self.words, self.text),
             dry_run=self._dry_run,
             transcribed=self._transcribed,
             lines=self._lines,
             untranscribed=tuple(self._untranscribed),
-            note=self.note,
+            note="; ".join(self.notes) or None,
+            read=self._read,
+            text_lines=self._text_lines,
+            unread=tuple(self._unread),
         )
 
 

@@ -4,13 +4,16 @@ It is started by process.py and may be killed at any moment: it holds nothing th
 
 Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
            {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "filter", "interval",
-           "threads"}
+           "threads", "large"}
            {"do": "inspect", "path"}  {"do": "subtitles", "path", "track"}  {"do": "listen", "path", "track"}
            {"do": "thumbnails", "path", "spans": [[start, end], ...]}
+           {"do": "look", "path", "probed", "decoder", "threads", "moments"}  {"do": "read", "reader"} + JPEG
 Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
            {"is": "sample", "time"} + RGB bytes (none: the same picture as before)
            {"is": "scene", "start", "end"} + JPEG of its thumbnail
+           {"is": "key", "time"} + JPEG (none: it looks like the one before)
+           {"is": "shown", "lines": [[text, confidence, left, top, right, bottom], ...]}
            {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
            {"is": "sound", "start"} + float32 samples  {"is": "thumbnail", "scene"} + JPEG
            {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
@@ -75,6 +78,10 @@ def _serve(request: Message, answers: BinaryIO) -> None:
                 _decode(fields, answers, silence)
             elif fields["do"] == "thumbnails":
                 _thumbnails(fields, answers)
+            elif fields["do"] in ("look", "read"):
+                from indexer import reading
+
+                reading.serve(request, answers)
             else:
                 _hear(fields, answers)
         except BrokenPipeError:
@@ -118,6 +125,7 @@ def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
 def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     from indexer.ahead import ahead
     from indexer.decode import DecodeRequest, find_decoder
+    from indexer.keyframes import KEY_SECONDS, KeyPictures
     from indexer.probe import Probed
     from indexer.sample import Sample, Sampler
     from indexer.scenes import CutDetector
@@ -126,10 +134,13 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
 
     decode = find_decoder(fields["decoder"])
     size = FrameSize(fields["width"], fields["height"], fields["fit"], fields["filter"])
-    request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"])
+    large = bool(fields.get("large"))
+    request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"], large)
     detector = CutDetector()
     thumbnails = Thumbnails()
-    sampler = Sampler(fields["interval"], detector.latency, thumbnails=thumbnails)
+    every = max(1, round(KEY_SECONDS / fields["interval"])) if large else None
+    sampler = Sampler(fields["interval"], detector.latency, thumbnails=thumbnails, large_every=every)
+    keys = KeyPictures()
     send(answers, {"is": "started"})
     decoding = detecting = 0.0
     end = 0.0
@@ -141,6 +152,8 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
             if isinstance(item, Sample):
                 payload = b"" if item.pixels is None else item.pixels.tobytes()
                 send(answers, {"is": "sample", "time": item.time}, payload)
+                if item.large is not None:
+                    send(answers, {"is": "key", "time": item.time}, keys.push(item.large))
             else:
                 send(answers, {"is": "scene", "start": item.start, "end": item.end}, thumbnails.take(item))
         return sent

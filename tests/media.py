@@ -7,7 +7,7 @@ The container comes from the file's ending. Times in the returned Made are secon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -67,12 +67,13 @@ def make_video(
     gop: int = 25,
     options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
+    paint: Callable[[NDArray[np.uint8], float], NDArray[np.uint8]] | None = None,
 ) -> Made:
     """Write a video.
 
     vfr: frames come at uneven distances (half a frame, one, two). rotation: degrees clockwise that a player turns the
     picture. offset: seconds by which every timestamp of the file is moved. audio_offset: the sound starts that much
-    earlier than the pictures, so that the first picture is not at 0.
+    earlier than the pictures, so that the first picture is not at 0. paint: changes a picture, given its second.
     """
     ticks = Fraction(1, 1000) if vfr else Fraction(1, fps)
     gaps = [500 // fps, 1000 // fps, 2000 // fps] if vfr else [1]
@@ -104,7 +105,10 @@ def make_video(
         if sound is not None:
             _write_audio(container, sound, float(now * ticks) + audio_offset, offset)
         for (shot, age), tick in zip(looks, pts, strict=True):
-            frame = av.VideoFrame.from_ndarray(draw(shot, age, size), format="rgb24")
+            picture = draw(shot, age, size)
+            if paint is not None:
+                picture = paint(picture, float(tick * ticks))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = tick + shift, ticks
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

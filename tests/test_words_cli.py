@@ -74,7 +74,7 @@ def test_speech_may_be_left_out_and_added_later(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("index", ".", "--only", "ocr"), "--only takes speech"),
+        (("index", ".", "--only", "ocr"), "--only takes speech or text"),
         (("index", ".", "--only", "speech", "--dry-run"), "--only speech goes without"),
         (("index", ".", "--only", "speech", "--library", "nowhere"), "no library"),
     ],

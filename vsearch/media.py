@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+WORD_CHANNELS = ("speech", "ocr")
+"""Channels of words: what is said, what is shown."""
+
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 Seconds = NDArray[np.float64]
@@ -135,6 +138,20 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle of a picture, as shown: fractions of its width and height, from the upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left <= self.right <= 1 and 0 <= self.top <= self.bottom <= 1):
+            raise ValueError(f"a box lies inside its picture, fractions of it: {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptLine:
     """Words and when they were spoken or shown. [start, end) in seconds."""
 
@@ -145,6 +162,10 @@ class TranscriptLine:
     """"speech" or "ocr"."""
     words: tuple[Word, ...] = ()
     """In time order, where the times of single words are known."""
+    box: Box | None = None
+    """Where it is shown."""
+    confidence: float | None = None
+    """[0, 1]: how sure the reader of a picture was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +174,7 @@ class Transcript:
 
     lines: tuple[TranscriptLine, ...]
     source: str
-    """"whisper", "sidecar" or "embedded": who wrote the words."""
+    """"whisper", "sidecar", "embedded" or "ocr": who wrote the words; "none": there are none to be had."""
     recipe: str
     """Whatever shapes the lines (weights and options, or the subtitle file's name, size and date): the same recipe
     would give the same lines, so there is no need to make them again."""

@@ -134,6 +134,10 @@ def status_table(state: LibraryStatus) -> Table:
         rest = state.videos - state.transcribed
         whole = f" ({rest} videos are still to be listened to)" if rest > 0 else ""
         table.add_row("words", f"{state.lines} lines of {state.transcribed} videos{whole}")
+    if state.read:
+        rest = state.videos - state.sounds - state.read
+        whole = f" ({rest} videos are still to be read)" if rest > 0 else ""
+        table.add_row("text", f"{state.text_lines} lines in the pictures of {state.read} videos{whole}")
     table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
     table.add_row("failures", str(len(state.failures)))
     return table

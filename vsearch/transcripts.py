@@ -55,11 +55,20 @@ def _json(lines: Sequence[TranscriptLine], row: TranscriptRow | None) -> str:
                 "end": round(line.end, 3),
                 "text": line.text,
                 "words": [{"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text} for w in line.words],
+                **_place(line),
             }
             for line in lines
         ],
     }
     return json.dumps(value, indent=2) + "\n"
+
+
+def _place(line: TranscriptLine) -> dict[str, object]:
+    """Of a line that is shown: its box, in fractions of the picture, and how sure the reader was."""
+    if line.box is None:
+        return {}
+    box = {side: round(getattr(line.box, side), 4) for side in ("left", "top", "right", "bottom")}
+    return {"box": box, "confidence": line.confidence}
 
 
 _TEXTS: dict[str, Callable[[Sequence[TranscriptLine]], str]] = {"txt": _txt, "srt": _srt, "vtt": _vtt}

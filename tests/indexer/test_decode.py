@@ -38,10 +38,10 @@ DECORD_REFUSES = {"offset.ts", "mpeg2.mpg", "mpeg4.avi"}
 """Repeats the last frames; has no timestamps."""
 
 
-def decode(name: str, path: Path, size: FrameSize) -> list[DecodedFrame]:
+def decode(name: str, path: Path, size: FrameSize, large: bool = False) -> list[DecodedFrame]:
     probed = probe_video(path)
     assert isinstance(probed, Probed)
-    return list(find_decoder(name)(DecodeRequest(path, probed, size)))
+    return list(find_decoder(name)(DecodeRequest(path, probed, size, large=large)))
 
 
 @pytest.mark.parametrize("backend", ["pyav", "decord"])
@@ -84,6 +84,18 @@ def test_crop_keeps_the_aspect(tmp_path: Path, backend: str) -> None:
     assert picture.shape == (64, 64, 3)
     white = (picture[..., 1] > 128).mean()
     assert white == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("backend", ["pyav", "decord"])
+def test_a_picture_to_be_read_is_larger_than_the_models(tmp_path: Path, backend: str) -> None:
+    made = make_video(tmp_path / "v.mp4", [Shot("corner", 0.4)], size=(1280, 640), rotation=90)
+    frame = decode(backend, made.path, FrameSize(64, 64, "crop"), large=True)[0]
+    large = frame.large()
+    assert large.shape == (960, 480, 3) and large.dtype == np.uint8
+    assert large[10:400, 300:470, 1].mean() > 200 and large[500:, :, 1].mean() < 60  # white: upper right, turned
+    # what the model sees does not depend on it
+    plain = decode(backend, made.path, FrameSize(64, 64, "crop"))[0].pixels()
+    assert frame.pixels().shape == (64, 64, 3) and np.abs(frame.pixels().astype(int) - plain).mean() < 3
 
 
 def test_fitting() -> None:

@@ -86,7 +86,7 @@ def test_what_is_told(run: Run, clip: Made) -> None:
     assert summary.footage == pytest.approx(clip.end, abs=FRAME)
     assert summary.useful and summary.speed > 0
     assert min(summary.stages.decode, summary.stages.scenes, summary.stages.encode, summary.stages.write) > 0
-    assert summary.as_json()["stage_seconds"].keys() == {"decode", "scenes", "encode", "write", "words"}
+    assert summary.as_json()["stage_seconds"].keys() == {"decode", "scenes", "encode", "write", "words", "text"}
 
 
 def test_unchanged_files_are_not_opened(run: Run, library: DictLibrary, clip: Made, tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ class Frame:
     def pixels(self) -> Pixels:
         return np.full((1, 1, 3), round(self.time * 10) % 256, np.uint8)
 
+    def large(self) -> Pixels:
+        return np.full((2, 2, 3), round(self.time * 10) % 256, np.uint8)
+
 
 def sample(times: list[float], cuts: set[float], end: float, **options: Any) -> tuple[list[Sample], list[Scene]]:
     sampler = Sampler(**options)
@@ -49,6 +52,13 @@ def test_the_grid_starts_with_each_shot() -> None:
     assert [s.time for s in samples] == pytest.approx([0.5, 1.5, 2.7, 3.7, 4.7])
     assert [int(s.pixels[0, 0, 0]) for s in samples if s.pixels is not None] == [5, 15, 27, 37, 47]
     assert scenes == [Scene(0.0, 2.2), Scene(2.2, 5.0)]
+
+
+def test_the_first_sample_of_a_shot_and_every_third_come_large() -> None:
+    samples, _ = sample(ticks(9), {5.2, 5.6}, 9.0, shortest=0.3, large_every=3)
+    large = [(round(s.time, 1), int(s.large[0, 0, 0])) for s in samples if s.large is not None]
+    assert large == [(0.5, 5), (3.5, 35), (5.4, 54), (6.1, 61)]
+    assert all(s.large is None for s in sample(ticks(9), {5.2}, 9.0)[0])
 
 
 def test_a_picture_that_stays_is_sent_once() -> None:

@@ -345,8 +345,8 @@ def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     path = write_sound(tmp_path / "a.wav", [beeps(20.0, (0.0, 20.0))], codec="pcm_s16le")
     answers = Correspondent.answers
 
-    def breaking(decoder: Correspondent, request: dict[str, object]) -> Iterator[Message]:
-        for count, message in enumerate(answers(decoder, request)):
+    def breaking(decoder: Correspondent, request: dict[str, object], payload: bytes = b"") -> Iterator[Message]:
+        for count, message in enumerate(answers(decoder, request, payload)):
             if count == 2:
                 assert decoder.process is not None
                 os.kill(decoder.process.pid, 9)

@@ -150,6 +150,7 @@ def test_a_matching_head_is_asked_about_words_alone(colours: Library) -> None:
         ({"example": SceneExample(1), "rerank": "itm"}, "reads words"),
         ({"example": SceneExample(1), "moments": True}, "leave out --moments"),
         ({"example": SceneExample(1), "channel": "speech"}, "not heard"),
+        ({"example": SceneExample(1), "channel": "text"}, "--channel text"),
         ({"example": SceneExample(1), "example_weight": 1.5}, "from 0 to 1"),
         ({}, "query is empty"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from tests.library.made import stamp
 from vsearch.errors import QueryError
 from vsearch.library import Library, SceneRow, VideoRecord, WordHit
-from vsearch.media import EncodedScene, Hit, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.media import Box, EncodedScene, Hit, Scene, Transcript, TranscriptLine, VideoInfo
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
 from vsearch.search.explain import Found
@@ -86,7 +86,7 @@ def test_channels_apart(library: Library) -> None:
     assert len(heard[0].words) == 2
     assert all(hit.words == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
     assert ask(library, "zebra", channel="speech") == []
-    with pytest.raises(QueryError, match="all, visual, speech"):
+    with pytest.raises(QueryError, match="all, visual, speech, text"):
         Query("red", channel="smell")  # type: ignore[arg-type]
 
 
@@ -111,6 +111,56 @@ def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
     with Library.open(tmp_path / "sounds", create=True) as library:
         library.add_sound(stamp("/v/talk.mp3"), "T", sound, [Scene(0.0, 9.0)], heard)
         assert [hit.video.name for hit in ask(library, "sparrows")] == ["talk.mp3"]
+
+
+# -- what is written in pictures
+
+
+def write(library: Library, name: str, *texts: tuple[float, str]) -> None:
+    lines = tuple(TranscriptLine(at, at + 4.0, text, "ocr", box=Box(0.1, 0.2, 0.5, 0.3)) for at, text in texts)
+    library.set_transcript(name, Transcript(lines, "ocr", "r", channel="ocr"))
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_who_asks_for_what_is_written_gets_it_first(library: Library, how: str) -> None:
+    write(library, "yellow.mp4", (13.0, "PLATFORM NINE"), (2.0, "way out"))
+    for options in ({}, {"channel": "text"}):
+        hit = ask(library, "platform nine", how=how, **options)[0]
+        assert (hit.video.name, hit.start, hit.best_time) == ("yellow.mp4", 13.0, 13.0)
+        assert hit.channels["text"] == pytest.approx(1.0) and "speech" not in hit.channels
+        assert [(line.text, line.channel) for line in hit.words] == [("PLATFORM NINE", "text")]
+        assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
+        assert hit.words[0].box == Box(0.1, 0.2, 0.5, 0.3)
+        assert hit.as_json()["words"][0]["channel"] == "text"
+    assert [hit.video.name for hit in ask(library, '"platform nine"')] == ["yellow.mp4"]
+    assert ask(library, "platform nine", channel="speech") == []
+    assert all(set(hit.channels) == {"visual"} for hit in ask(library, "platform nine", channel="visual"))
+
+
+def test_what_is_written_is_no_speech_and_the_reverse(library: Library) -> None:
+    write(library, "red.mp4", (1.0, "ask not what your country"))
+    assert {hit.video.name for hit in ask(library, "your country", channel="text")} == {"red.mp4"}
+    assert {hit.video.name for hit in ask(library, "your country", channel="speech")} == {"blue.mp4"}
+    assert {hit.video.name for hit in ask(library, '"your country"')} == {"red.mp4", "blue.mp4"}
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_scene_that_both_channels_of_words_know_comes_first(library: Library, how: str) -> None:
+    write(library, "yellow.mp4", (13.0, "ask not what your country"))
+    write(library, "blue.mp4", (12.5, "ask not what your country"))
+    first, second = ask(library, "ask not what your country", how=how)[:2]
+    assert (first.video.name, first.start) == ("blue.mp4", 12.0) and first.score > second.score
+    assert {"speech", "text"} <= set(first.channels) and len(first.words) == len(first.matched) == 2
+
+
+def test_text_has_a_weight_of_its_own() -> None:
+    line = TranscriptLine(1.0, 2.0, "words", "ocr")
+    shown = WordHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
+    assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].row.id == 20
+    assert fuse(PICTURES, [shown], ROWS, Fusion(text=0.5))[0].row.id == 1
+    assert [answer.row.id for answer in fuse(PICTURES, [shown], ROWS, Fusion(text=0.0))] == list(range(1, 11))
+    with pytest.raises(ValueError, match="not negative"):
+        Fusion(text=-1.0)
 
 
 # -- the parts

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from vsearch.models.base import Model, Transcriber
     from vsearch.settings import Settings
 
+READER = "vsearch.models.ocr:load_reader"
+"""What reads pictures."""
+
 
 @app.command()
 def index(
@@ -54,8 +57,12 @@ def index(
     speech: Annotated[
         bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
     ] = True,
+    ocr: Annotated[
+        bool,
+        typer.Option("--ocr/--no-ocr", help="Read what is written in the pictures; costs about five times as much."),
+    ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="speech", help="Add or renew words alone; no picture is decoded.")
+        str | None, typer.Option(metavar="speech|text", help="Add or renew that alone, of videos that are indexed.")
     ] = None,
     language: Annotated[
         str | None,
@@ -70,22 +77,25 @@ def index(
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
     from indexer import Indexer, IndexOptions
+    from indexer.ocr import index_text, text_options
     from indexer.options import available_cores
     from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
     from indexer.transcribe import WordOptions
 
     given = given_paths(paths)
-    if only not in (None, "speech"):
-        raise InputError(f"--only takes speech, not {only!r}.")
-    if only and (dry_run or prune or not speech):
-        raise InputError("--only speech goes without --dry-run, --prune and --no-speech.")
+    if only not in (None, "speech", "text"):
+        raise InputError(f"--only takes speech or text, not {only!r}.")
+    if only and (dry_run or prune or not speech or (ocr and only == "speech")):
+        raise InputError(f"--only {only} goes without --dry-run, --prune, --no-speech and --ocr.")
     settings = settings_of(library, model, weights=weights, device=device)
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
     name = _model_to_index_with(settings)
     encoder = None if only else load_named(settings, name, threads=threads)
-    transcriber, unavailable = _transcriber(settings, language, translate) if speech else (None, None)
+    listening = speech and only != "text"
+    transcriber, unavailable = _transcriber(settings, language, translate) if listening else (None, None)
+    text = text_options(READER, threads=threads, retry_failed=retry) if ocr or only == "text" else None
     words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run, batch_size=batch)
@@ -95,10 +105,13 @@ def index(
             open_to_look(settings, stack) if dry_run else open_library(settings, create=not only)
         )
         stack.enter_context(reporter)
-        if encoder is None:
-            events = index_words(opened, words, given)
+        events: Iterable[Event]
+        if encoder is not None:
+            events = Indexer(opened, encoder, options, words, text).index(given)
+        elif only == "text" and text is not None:
+            events = index_text(opened, text, given)
         else:
-            events = Indexer(opened, encoder, options, words).index(given)
+            events = index_words(opened, words, given)
         show_events(events, reporter)
         if encoder is not None and not dry_run:
             _keep_first_model(opened, encoder, name, settings)

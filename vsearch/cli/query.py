@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @app.command()
 def query(
     text: Annotated[
-        str, typer.Argument(help='What can be seen or heard; "in quotes": exactly these words.', show_default=False)
+        str,
+        typer.Argument(help='What can be seen, heard or read; "in quotes": exactly these words.', show_default=False),
     ] = "",
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10,
     library: LibraryOption = None,
@@ -99,7 +100,8 @@ def query(
         bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
     ] = False,
     channel: Annotated[
-        str, typer.Option(metavar="all|visual|speech", help="Search what is seen, what is said, or both.")
+        str,
+        typer.Option(metavar="all|visual|speech|text", help="Search what is seen, said, written in pictures, or all."),
     ] = "all",
     open_first: Annotated[bool, typer.Option("--open", help="Play the first hit from its start.")] = False,
     as_json: JsonOption = False,
@@ -133,7 +135,8 @@ def query(
         from vsearch.search.fuse import Fusion
 
         models = [load_named(settings, name) for name in named_models(settings, opened, model)]
-        engine = SearchEngine(opened, models, Fusion(speech=settings.speech_weight))
+        fusion = Fusion(speech=settings.speech_weight, text=settings.text_weight)
+        engine = SearchEngine(opened, models, fusion)
         example = find_example(given, clip, like, opened, models)
         hits = engine.search(replace(asked, example=example))
         missing = engine.missing_videos()
@@ -145,7 +148,7 @@ def query(
         console_of().print(hits_table(hits, Path.cwd()))
     else:
         console_of(stderr=True).print(
-            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says so."
+            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says or shows so."
         )
     if missing:
         console_of(stderr=True).print(

@@ -183,6 +183,9 @@ class Line(Base):
     text: Mapped[str] = mapped_column(Text)
     words: Mapped[str | None] = mapped_column(Text)
     """JSON [[start, end, text], ...]: when each word is spoken, where that is known."""
+    box: Mapped[str | None] = mapped_column(Text)
+    """JSON [left, top, right, bottom], fractions of the picture, where it is shown."""
+    confidence: Mapped[float | None] = mapped_column(Float)
 
 
 class Transcript(Base):

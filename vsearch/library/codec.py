@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Seconds, Vectors, Word
+from vsearch.media import Box, Seconds, Vectors, Word
 
 HALF = np.dtype("<f2")
 _SINGLE = np.dtype("<f4")
@@ -84,3 +84,17 @@ def words_from_json(text: str | None) -> tuple[Word, ...]:
         return tuple(Word(float(start), float(end), str(word)) for start, end, word in json.loads(text or "[]"))
     except (TypeError, ValueError):
         return ()
+
+
+def box_to_json(box: Box | None) -> str | None:
+    """[left, top, right, bottom] to a ten-thousandth of the picture."""
+    return None if box is None else json.dumps([round(side, 4) for side in (box.left, box.top, box.right, box.bottom)])
+
+
+def box_from_json(text: str | None) -> Box | None:
+    """What box_to_json wrote; None where a damaged catalog holds something else."""
+    try:
+        left, top, right, bottom = json.loads(text or "[]")
+        return Box(float(left), float(top), float(right), float(bottom))
+    except (TypeError, ValueError):
+        return None

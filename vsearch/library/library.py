@@ -467,11 +467,13 @@ class Library:
             (sounds,) = connection.execute(
                 "SELECT COUNT(*) FROM videos WHERE width = 0 AND id IN (SELECT video_id FROM files)"
             ).fetchone()
-            (lines,) = connection.execute(
-                "SELECT COUNT(*) FROM lines WHERE video_id IN (SELECT video_id FROM files)"
+            lines, text_lines = connection.execute(
+                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr'), 0) FROM lines "
+                "WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
-            (transcribed,) = connection.execute(
-                "SELECT COUNT(DISTINCT video_id) FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
+            transcribed, read = connection.execute(
+                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr' AND cause IS NULL), 0) "
+                "FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
             state, spaces, failures = self._reader.state(), self.spaces(), self._reader.failures(None)
         catalog_bytes, snapshot_bytes = self._bytes()
@@ -490,6 +492,8 @@ class Library:
             transcribed=transcribed,
             lines=lines,
             default_model=self.default_model(),
+            read=read,
+            text_lines=text_lines,
         )
 
     def _bytes(self) -> tuple[int, int]:

@@ -112,7 +112,10 @@ _M003 = (
 # What a person has chosen for this library.
 _M004 = ("CREATE TABLE settings (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name))",)
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004)
+# What is written in a picture has a place there, and the reader's word for it.
+_M005 = ("ALTER TABLE lines ADD COLUMN box TEXT", "ALTER TABLE lines ADD COLUMN confidence FLOAT")
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 

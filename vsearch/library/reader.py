@@ -191,13 +191,15 @@ class Reader:
     def transcript(self, video_id: int) -> list[TranscriptLine]:
         with self.transaction() as connection:
             rows = connection.execute(
-                "SELECT start_seconds, end_seconds, text, channel, words FROM lines WHERE video_id = ? "
-                "ORDER BY start_seconds, id",
+                "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+                "WHERE video_id = ? ORDER BY start_seconds, id",
                 (video_id,),
             ).fetchall()
         return [
-            TranscriptLine(start, end, text, channel, codec.words_from_json(words))
-            for start, end, text, channel, words in rows
+            TranscriptLine(
+                start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence
+            )
+            for start, end, text, channel, words, box, confidence in rows
         ]
 
     def transcripts(self, video_id: int) -> list[TranscriptRow]:

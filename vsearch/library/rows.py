@@ -164,8 +164,13 @@ class LibraryStatus:
     sounds: int = 0
     """Of the videos: those without pictures, which no visual space ever holds."""
     transcribed: int = 0
-    """Of the videos: those whose words have been listened to or read."""
+    """Of the videos: those that were listened to, or whose subtitles were read."""
     lines: int = 0
+    """Of what was said there."""
+    read: int = 0
+    """Of the videos: those whose pictures were searched for text."""
+    text_lines: int = 0
+    """Found there."""
     default_model: str | None = None
     """See `Library.default_model`."""
 
@@ -178,6 +183,8 @@ class LibraryStatus:
             "sounds": self.sounds,
             "transcribed": self.transcribed,
             "lines": self.lines,
+            "read": self.read,
+            "text_lines": self.text_lines,
             "files": self.files,
             "scenes": self.scenes,
             "seconds": round(self.seconds, 3),

@@ -16,6 +16,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def _recall(
 ) -> list[_Line]:
     """The best lines by BM25."""
     rows = connection.execute(
-        "SELECT lines.id, video_id, start_seconds, end_seconds, lines.text, channel, words, "
+        "SELECT lines.id, video_id, start_seconds, end_seconds, lines.text, channel, words, box, confidence, "
         f"-bm25(line_words), highlight(line_words, 0, '{_OPEN}', '{_CLOSE}') "
         "FROM line_words JOIN lines ON lines.id = line_words.rowid "
         f"WHERE line_words MATCH ?{where} ORDER BY bm25(line_words), lines.id LIMIT ?",
@@ -126,12 +127,18 @@ def _recall(
         _Line(
             row[0],
             row[1],
-            TranscriptLine(row[2], row[3], row[4], row[5], codec.words_from_json(row[6])),
-            row[7],
-            _spans(row[4], row[8]),
+            _line(row[2:9]),
+            row[9],
+            _spans(row[4], row[10]),
         )
         for row in rows
     ]
+
+
+def _line(row: Sequence[Any]) -> TranscriptLine:
+    """From start, end, text, channel, words, box and confidence."""
+    start, end, text, channel, words, box, confidence = row
+    return TranscriptLine(start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence)
 
 
 def _spans(text: str, marked: str) -> tuple[tuple[int, int], ...]:
@@ -178,14 +185,14 @@ def _phrase(words: Sequence[str]) -> str:
 def _neighbour(connection: sqlite3.Connection, line: _Line) -> _Line | None:
     """The line before, of the same channel."""
     row = connection.execute(
-        "SELECT id, start_seconds, end_seconds, text, words FROM lines WHERE video_id = ? AND channel = ? "
+        "SELECT id, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+        "WHERE video_id = ? AND channel = ? "
         "AND (start_seconds, id) < (?, ?) ORDER BY start_seconds DESC, id DESC LIMIT 1",
         (line.video_id, line.line.channel, line.line.start, line.id),
     ).fetchone()
     if row is None or line.line.start - row[2] > WINDOW:
         return None
-    said = TranscriptLine(row[1], row[2], row[3], line.line.channel, codec.words_from_json(row[4]))
-    return _Line(row[0], line.video_id, said, 0.0, ())
+    return _Line(row[0], line.video_id, _line(row[1:]), 0.0, ())
 
 
 def _passages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:

@@ -312,6 +312,8 @@ def _add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine])
                     "end_seconds": line.end,
                     "text": _storable(line.text),
                     "words": codec.words_to_json(line.words),
+                    "box": codec.box_to_json(line.box),
+                    "confidence": line.confidence,
                 }
                 for line in lines
             ],

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Pixels, Space, TranscriptLine, Vectors
+from vsearch.media import Box, Pixels, Space, TranscriptLine, Vectors
 
 Fit = Literal["squash", "crop"]
 Filter = Literal["area", "bicubic", "bilinear"]
@@ -156,4 +156,29 @@ class Transcriber(Protocol):
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         """Words part by part, in time order, while blocks (in time order) are drawn: memory does not grow with them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """A line of text in one picture."""
+
+    text: str
+    confidence: float
+    """[0, 1]"""
+    box: Box
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """Pictures to the text that is written in them."""
+
+    @property
+    def recipe(self) -> str:
+        """Names the weights and every option that shapes the text: see Transcript.recipe. Reading no weights."""
+        ...
+
+    def read(self, picture: Pixels) -> list[ShownText]:
+        """uint8 RGB [H, W, 3] of any size to its lines, in reading order. ModelError where the weights are the cause;
+        anything else that is raised is the picture's."""
         ...

@@ -54,9 +54,9 @@ class SearchEngine:
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
 
-        Words in quotes must be spoken exactly so: then pictures have no say, unless one is asked with. Raises
-        QueryError where the library holds vectors of other models only, where the model cannot re-rank so, or where it
-        knows nothing of the example.
+        Words in quotes must be spoken or written exactly so: then pictures have no say, unless one is asked with.
+        Raises QueryError where the library holds vectors of other models only, where the model cannot re-rank so, or
+        where it knows nothing of the example.
         """
         library = self._library
         allowed = library.select_scenes(
@@ -75,7 +75,7 @@ class SearchEngine:
         words = self._words(query, allowed)
         rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
         exact = query.channel == "all" and query.example is None and is_exact(query.text)
-        if query.channel == "speech" or exact:
+        if query.channel in ("speech", "text") or exact:
             answers = words_alone(words, rows)
         else:
             pictures = self._pictures(query, allowed, hows)
@@ -85,10 +85,14 @@ class SearchEngine:
         return hits_of(limit_answers(answers, query.per_video)[: query.k])
 
     def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
-        """Passages, best first; more than are shown, for a file may only have so many hits."""
-        if query.channel == "visual" or not query.has_words:
-            return []
-        return self._library.search_words(query.text, max(RECALL_WORDS, WIDEN * query.k), allowed=allowed)
+        """Passages of each channel of words, best first; more than are shown, for a file may only have so many hits."""
+        wanted = max(RECALL_WORDS, WIDEN * query.k)
+        found = [
+            hit
+            for channel in query.word_channels
+            for hit in self._library.search_words(query.text, wanted, allowed=allowed, channel=channel)
+        ]
+        return sorted(found, key=lambda hit: -hit.score)  # stable: of equals, what is said comes first
 
     def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, hows: Sequence[Rerank]) -> list[Found]:
         """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""

@@ -1,4 +1,4 @@
-"""One list out of two: what pictures say and what words say, each recalled apart.
+"""One list out of several: what pictures say, what is said and what is written, each recalled apart.
 
 Two ways, of which eval/fusion.py measures both:
 
@@ -6,10 +6,10 @@ Two ways, of which eval/fusion.py measures both:
                 that the best picture alone has 1
     calibrated  1 - (1 - p of the picture) (1 - p of the words), each score first made a probability
 
-Words count by how little they can be a coincidence (WordHit.chance), in the spirit of Socratic Models (Zeng et al.
-2022): a scene in which nothing is said loses nothing by that, and a common word or two that also stand in the query are
-no evidence. A passage that holds the whole of a short query, which may well be a coincidence, comes in behind the best
-picture.
+A scene that several channels know has the sum of all, or what the doubts of all leave. Words count by how little they
+can be a coincidence (WordHit.chance), in the spirit of Socratic Models (Zeng et al. 2022): a scene in which nothing is
+said loses nothing by that, and a common word or two that also stand in the query are no evidence. A passage that holds
+the whole of a short query, which may well be a coincidence, comes in behind the best picture.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from vsearch.media import Hit
 from vsearch.search.explain import Found
+from vsearch.search.query import TEXT
 
 if TYPE_CHECKING:
     from vsearch.library import SceneRow, WordHit
@@ -43,23 +44,31 @@ class Fusion:
     how: How = "rrf"
     visual: float = 1.0
     speech: float = 2.0
+    text: float = 2.0
     """Weights. Words that hold the whole query then stand before the best picture."""
 
     def __post_init__(self) -> None:
-        if self.how not in HOWS or not (self.visual >= 0 and self.speech >= 0):
+        if self.how not in HOWS or not min(self.visual, self.speech, self.text) >= 0:
             raise ValueError(f"how is one of {', '.join(HOWS)}, weights are not negative: {self}")
+
+    def weight(self, channel: str) -> float:
+        """Of a channel of words, as the library calls it."""
+        return self.text if channel == TEXT else self.speech
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A scene on its last step: what either channel found in it."""
+    """A scene on its last step: what each channel found in it."""
 
     row: SceneRow
     score: float
     picture: Found | None = None
     words: WordHit | None = None
+    """Those that did most for it."""
     by_words: bool = False
     """The words did more for it than the picture."""
+    also: tuple[WordHit, ...] = ()
+    """What other channels of words found there."""
 
 
 def evidence(words: WordHit) -> float:
@@ -75,31 +84,64 @@ def fuse(
     Of several passages of one scene the best counts; what may be a coincidence is left out.
     """
     seen = {found.candidate.row.id: found for found in pictures}
-    said: dict[int, WordHit] = {}
-    for passage in sorted(words, key=evidence, reverse=True):
-        if passage.scene_id in rows:
-            said.setdefault(passage.scene_id, passage)
     calibrated = fusion.how == "calibrated"
     by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
-    ranks = _ranks(said, 1.0)
     best = max(by_picture.values(), default=1.0)
+    said: dict[int, list[_Said]] = {}
+    for channel in dict.fromkeys(hit.channel for hit in words):
+        of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
+        for found in _weighed(of_channel, fusion.weight(channel), best, calibrated):
+            said.setdefault(found.hit.scene_id, []).append(found)
     answers = []
     for scene in dict.fromkeys([*seen, *said]):
-        picture, heard, whole = by_picture.get(scene, 0.0), 0.0, 0.0
-        hit = said.get(scene)
-        if hit is not None and fusion.speech > 0:
-            likely = evidence(hit)
-            heard = min(0.99, likely) if calibrated else fusion.speech * likely * ranks[scene]
-            whole = WHOLE * best * ranks[scene] if hit.score >= 1.0 else 0.0
-        if max(heard, whole) == 0:
-            hit = None  # a coincidence
-        if hit is None and scene not in seen:
-            continue
-        together = 1 - (1 - picture) * (1 - heard) if calibrated else picture + heard
+        picture = by_picture.get(scene, 0.0)
+        told = sorted(said.get(scene, ()), key=lambda one: -one.most)  # stable
+        doubt, together = 1 - picture, picture
+        for one in told:
+            doubt *= 1 - one.counts
+            together += one.counts
+        whole = max((one.whole for one in told), default=0.0)
         row = seen[scene].candidate.row if scene in seen else rows[scene]
-        by_words = max(heard, whole) > picture
-        answers.append(Answer(row, max(together, whole), seen.get(scene), hit, by_words))
+        answers.append(
+            Answer(
+                row,
+                max(1 - doubt if calibrated else together, whole),
+                seen.get(scene),
+                told[0].hit if told else None,
+                by_words=bool(told) and told[0].most > picture,
+                also=tuple(one.hit for one in told[1:]),
+            )
+        )
     return sorted(answers, key=lambda answer: -answer.score)  # stable: pictures before words of the same score
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The best passage of a channel in one scene."""
+
+    hit: WordHit
+    counts: float
+    """What it brings, as a weighted reciprocal rank or a probability."""
+    whole: float
+    """What the scene is worth at least, because it holds the whole query."""
+
+    @property
+    def most(self) -> float:
+        return max(self.counts, self.whole)
+
+
+def _weighed(words: Sequence[WordHit], weight: float, best: float, calibrated: bool) -> list[_Said]:
+    """The best passage a scene of one channel; without those that may be a coincidence. best: of the pictures."""
+    said: dict[int, WordHit] = {}
+    for passage in sorted(words, key=evidence, reverse=True):
+        said.setdefault(passage.scene_id, passage)
+    weighed = []
+    for scene, rank in _ranks(said, 1.0).items():
+        hit = said[scene]
+        likely = evidence(hit)
+        counts = min(0.99, likely) if calibrated else weight * likely * rank
+        weighed.append(_Said(hit, counts, WHOLE * best * rank if hit.score >= 1.0 else 0.0))
+    return [one for one in weighed if weight > 0 and one.most > 0]
 
 
 def _ranks(scenes: Mapping[int, object], weight: float) -> dict[int, float]:
@@ -113,7 +155,7 @@ def _probabilities(pictures: Sequence[Found], fusion: Fusion) -> dict[int, float
     scores = [found.candidate.score for found in pictures]
     mean = sum(scores) / len(scores)
     spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores)) or 1.0
-    share = fusion.visual / max(fusion.visual, fusion.speech, 1e-9)
+    share = fusion.visual / max(fusion.visual, fusion.speech, fusion.text, 1e-9)
     return {
         found.candidate.row.id: share / (1 + math.exp(min(50.0, 2.0 - (found.candidate.score - mean) / spread)))
         for found in pictures
@@ -147,10 +189,17 @@ def hits_of(answers: Sequence[Answer]) -> list[Hit]:
             start, end, best_time = answer.picture.start, answer.picture.end, answer.picture.best_time
         hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time, scene_id=answer.row.id)
         if answer.words is not None:
-            channels[answer.words.channel] = answer.words.score
-            hit = replace(hit, words=answer.words.lines, matched=answer.words.spans)
+            told = (answer.words, *answer.also)
+            channels.update({_name(one.channel): one.score for one in told})
+            lines = [replace(line, channel=_name(line.channel)) for one in told for line in one.lines]
+            hit = replace(hit, words=tuple(lines), matched=tuple(spans for one in told for spans in one.spans))
             if answer.by_words:
                 begun = answer.words.start
                 hit = replace(hit, start=begun, end=max(answer.words.end, begun + 0.1), best_time=begun)
         hits.append(hit)
     return hits
+
+
+def _name(channel: str) -> str:
+    """A channel as a person calls it: see query.Channel."""
+    return "text" if channel == TEXT else channel

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from vsearch.errors import QueryError
 from vsearch.languages import short_language
+from vsearch.media import WORD_CHANNELS
 from vsearch.search.example import Example, SceneExample
 
 MAX_TEXT = 10_000
@@ -18,8 +19,10 @@ MAX_K = 100_000
 
 Rerank = Literal["none", "late", "itm"]
 RERANKS: tuple[Rerank, ...] = get_args(Rerank)
-Channel = Literal["all", "visual", "speech"]
+Channel = Literal["all", "visual", "speech", "text"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+TEXT = "ocr"
+"""What the library calls the channel that a person calls text."""
 RECALL = 100
 """Scenes that are re-ranked: what the Speed figures of benchmarks/rerank.py are stated for."""
 
@@ -55,7 +58,7 @@ class Query:
     recall: int = RECALL
     """How many scenes are re-ranked; at least k are."""
     channel: Channel = "all"
-    """What is searched: what is seen, what is said, or both."""
+    """What is searched: what is seen, what is said, what is written in pictures, or all of it."""
     moments: bool = False
     """Hits are the spans in which the description holds, not whole scenes."""
     example: Example | None = None
@@ -99,8 +102,8 @@ class Query:
             self._check_example()
 
     def _check_example(self) -> None:
-        if self.channel == "speech":
-            raise QueryError("An example can be seen, not heard: leave out --channel speech.")
+        if self.channel in ("speech", "text"):
+            raise QueryError(f"An example can be seen, not heard or read: leave out --channel {self.channel}.")
         if not self.has_words and self.rerank == "itm":
             raise QueryError("The matching head reads words: with an example alone use --rerank late or none.")
         if self.moments and isinstance(self.example, SceneExample):
@@ -109,6 +112,15 @@ class Query:
     @property
     def has_words(self) -> bool:
         return bool(self.text.strip())
+
+    @property
+    def word_channels(self) -> tuple[str, ...]:
+        """Channels of words that are searched, as the library calls them."""
+        if not self.has_words:
+            return ()
+        if self.channel == "all":
+            return WORD_CHANNELS
+        return {"visual": (), "speech": ("speech",), "text": (TEXT,)}[self.channel]
 
     @property
     def since_seconds(self) -> float | None:

@@ -1,0 +1,253 @@
+"""Text in pictures: read where it stands and when, once; and what goes wrong costs that text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from indexer import Indexer, IndexOptions
+from indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead, Unchanged, Unread
+from indexer.ocr import TextOptions, index_text, text_options
+from indexer.spool import Spool
+from tests.indexer.doubles import MeanColour
+from tests.media import Shot, make_audio, make_video
+from tests.signs import Sign, put_up
+from vsearch.errors import ModelError
+from vsearch.library import Library
+from vsearch.media import TranscriptLine
+
+E = TypeVar("E")
+
+READER = "tests.signs:SignReader"
+SIZE = (640, 360)
+SHOTS = [Shot("red", 4.0), Shot("texture", 5.0, 1)]
+SIGNS = [
+    Sign("platform nine", 0.0, 4.0),
+    Sign("fresh bread", 4.0, 7.0, (0.2, 0.6, 0.8, 0.8)),
+]
+
+
+@pytest.fixture
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with Library.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
+        yield opened
+
+
+Index = Callable[..., tuple[list[Event], Summary]]
+
+
+@pytest.fixture
+def index(library: Library) -> Index:
+    """index(path, ..., only=False, reader=READER, decoders=..., **text options) -> (events, summary)"""
+
+    def go(*paths: Path, only: bool = False, text: bool = True, **given: object) -> tuple[list[Event], Summary]:
+        options = TextOptions(**{"reader": READER, **given})  # type: ignore[arg-type]
+        if only:
+            events = list(index_text(library, options, paths))
+        else:
+            run = IndexOptions(decoders=options.decoders)
+            events = list(Indexer(library, MeanColour(), run, text=options if text else None).index(paths))
+        assert isinstance(events[-1], Finished)
+        return events, events[-1].summary
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cut at 4 s; a sign before it, and one for three seconds after it."""
+    path = tmp_path_factory.mktemp("signs") / "signs.mp4"
+    return make_video(path, SHOTS, size=SIZE, fps=10, paint=put_up(SIGNS)).path
+
+
+def shown(library: Library, path: Path) -> list[TranscriptLine]:
+    row = library.find_file(path)
+    assert row is not None
+    return [line for line in library.transcript(row.video_id) if line.channel == "ocr"]
+
+
+def of(kind: type[E], events: Iterable[Event]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def check(lines: list[TranscriptLine]) -> None:
+    assert [line.text for line in lines] == ["platform nine", "fresh bread"]
+    for line, sign in zip(lines, SIGNS, strict=True):
+        assert line.start == pytest.approx(sign.start, abs=0.11)
+        assert sign.end - 0.11 <= line.end <= sign.end + 3.0
+        assert line.box is not None and line.confidence == 0.9
+        box = (line.box.left, line.box.top, line.box.right, line.box.bottom)
+        assert box == pytest.approx(sign.place, abs=0.01)
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_what_is_written_is_found_with_its_time_and_place(
+    index: Index, library: Library, film: Path, decoder: str
+) -> None:
+    events, summary = index(film, decoders=(decoder,))
+    check(shown(library, film))
+    assert [(event.path, event.lines, event.pictures) for event in of(TextRead, events)] == [(film, 2, 3)]
+    assert events.index(of(Indexed, events)[0]) < events.index(of(TextRead, events)[0])
+    assert (summary.indexed, summary.read, summary.text_lines, summary.unread) == (1, 1, 2, ())
+    hit = library.search_words("bread", 1, channel="ocr")[0]
+    assert (hit.channel, hit.start) == ("ocr", pytest.approx(4.0, abs=0.11))
+    assert library.search_words("bread", 1, channel="speech") == []
+    state = library.status()
+    assert (state.read, state.text_lines, state.transcribed, state.lines) == (1, 2, 0, 0)
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_text_may_come_later(index: Index, library: Library, film: Path, decoder: str) -> None:
+    index(film, text=False)
+    assert shown(library, film) == []
+    change = library.spaces()
+    events, summary = index(film.parent, only=True, decoders=(decoder,))
+    check(shown(library, film))
+    assert (summary.read, summary.indexed, of(TextRead, events)[0].path) == (1, 0, film)
+    assert library.spaces() == change
+    assert [type(event) for event in index(film.parent, only=True)[0]] == [Unchanged, Finished]
+
+
+def test_pictures_are_decoded_once_and_read_once(
+    index: Index, library: Library, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object) -> None:
+        raise AssertionError("decoded again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.ocr.TextStage._look", never)
+        index(film)
+        events, summary = index(film)
+    assert [type(event) for event in events] == [Unchanged, Finished] and summary.read == 0
+    # a library that was indexed without is read by the next run that is to
+    library.forget_files([film])
+    index(film, text=False)
+    assert index(film)[1].read == 1
+
+
+def test_the_eyes_of_another_model_see_it_anew(index: Index, library: Library, film: Path) -> None:
+    index(film)
+    index(film, only=True, reader="tests.indexer.test_ocr:other")
+    row = library.find_file(film)
+    assert row is not None
+    known = library.find_transcript(row.video_id, "ocr")
+    assert known is not None and "signs 2" in known.recipe and known.source == "ocr"
+
+
+def other() -> object:
+    from tests.signs import SignReader
+
+    reader = SignReader()
+    reader.recipe = "signs 2"
+    return reader
+
+
+def test_what_does_not_fit_into_the_spool_is_decoded_again(
+    index: Index, library: Library, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool.__init__, "__defaults__", (1000,))
+    index(film)
+    check(shown(library, film))
+
+
+def test_sound_and_strangers_are_passed_over(index: Index, library: Library, film: Path, tmp_path: Path) -> None:
+    make_audio(tmp_path / "sound.m4a")
+    (tmp_path / "note.txt").write_text("hello")
+    index(film)
+    _, summary = index(tmp_path, only=True)
+    assert (summary.read, summary.skipped) == (0, ())
+    stranger = make_video(tmp_path / "new.mp4", [Shot("red", 1.0)]).path
+    (skipped,) = of(Skipped, index(tmp_path, only=True)[0])
+    assert skipped.path == stranger and "without --only" in skipped.cause
+
+
+# -- what goes wrong
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The first holds what the readers that go wrong cannot bear."""
+    folder = tmp_path_factory.mktemp("two")
+    bad = make_video(folder / "a.mp4", [Shot("red", 2.0)], size=SIZE, fps=10, paint=put_up([Sign("no parking")])).path
+    good = make_video(folder / "b.mp4", [Shot("blue", 2.0)], size=SIZE, fps=10, paint=put_up([Sign("fresh bread")]))
+    return bad, good.path
+
+
+HANG = 5.0
+"""Seconds: long enough that a busy machine never takes this long for a sound picture."""
+
+
+@pytest.mark.parametrize("only", [False, True])
+def test_a_reader_that_crashes_costs_the_text_of_one_video(
+    index: Index, library: Library, two: tuple[Path, Path], only: bool
+) -> None:
+    if only:
+        index(*two, text=False)
+    reader, cause = "tests.signs:CrashingReader", "the text reader crashed (signal 11)"
+    _, summary = index(*two, only=only, reader=reader)
+    assert [(event.path, event.cause) for event in summary.unread] == [(two[0], cause)]
+    assert (summary.indexed, summary.read) == (0 if only else 2, 1) and summary.useful
+    assert shown(library, two[0]) == [] and [line.text for line in shown(library, two[1])] == ["fresh bread"]
+    assert library.verify().clean and library.status().read == 1
+    # remembered: not tried again, unless asked
+    assert index(*two, only=True, reader=reader)[1].unread == ()
+    assert len(index(*two, only=True, reader=reader, retry_failed=True)[1].unread) == 1
+
+
+def test_a_reader_that_hangs_costs_the_text_of_one_video(
+    index: Index, library: Library, two: tuple[Path, Path]
+) -> None:
+    _, summary = index(*two, reader="tests.signs:HangingReader", hang_seconds=HANG)
+    said = "the text reader hung (no sign of life for 5 s)"
+    assert [(event.path, event.cause) for event in summary.unread] == [(two[0], said)]
+    assert (summary.indexed, summary.read) == (2, 1)
+    assert [line.text for line in shown(library, two[1])] == ["fresh bread"]
+
+
+def test_an_exception_of_the_reader_is_one_line(index: Index, two: tuple[Path, Path]) -> None:
+    _, summary = index(*two, reader="tests.signs:RaisingReader")
+    assert {event.cause for event in summary.unread} == {"ZeroDivisionError: letters of nothing"}
+    assert summary.indexed == 2
+
+
+def test_weights_that_cannot_be_loaded_are_said_once(index: Index, library: Library, two: tuple[Path, Path]) -> None:
+    _, summary = index(*two, reader="tests.signs:DamagedReader")
+    assert [event.cause for event in summary.unread] == ["the weights are gone"]
+    assert summary.note == "1 video was not read: the weights are gone" and summary.indexed == 2
+    assert index(*two)[1].read == 2
+
+
+def test_a_decoder_that_fails_gives_way_to_the_next(index: Index, library: Library, film: Path) -> None:
+    index(film, text=False)
+    _, summary = index(film, only=True, decoders=("tests.indexer.broken:crashes", "pyav"))
+    assert summary.unread == ()
+    check(shown(library, film))
+
+
+def test_no_decoder_is_left(index: Index, library: Library, film: Path) -> None:
+    index(film, text=False)
+    _, summary = index(film, only=True, decoders=("tests.indexer.broken:refuses", "tests.indexer.broken:nothing"))
+    assert [event.cause for event in summary.unread] == ["I will not"]
+
+
+def test_without_a_reader_pictures_are_indexed_all_the_same(index: Index, library: Library, film: Path) -> None:
+    options = text_options("tests.signs:missing")
+    assert options.unavailable == "reading text in pictures needs spectacles"
+    _, summary = index(film, reader=options.reader, unavailable=options.unavailable)
+    assert (summary.indexed, summary.note) == (1, f"1 video was not read: {options.unavailable}")
+    with pytest.raises(ModelError, match="spectacles"):
+        index(film, only=True, unavailable=options.unavailable)
+    assert text_options(READER).unavailable is None
+
+
+def test_a_file_that_changed_keeps_its_place(index: Index, library: Library, film: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(film.read_bytes())
+    index(path, text=False)
+    with path.open("ab") as file:
+        file.write(b"more")
+    (skipped,) = of(Skipped, index(path, only=True)[0])
+    assert "without --only" in skipped.cause and of(Unread, index(path, only=True)[0]) == []

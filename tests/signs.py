@@ -1,0 +1,109 @@
+"""Videos in which something is written, and readers that need no weights.
+
+A sign is black letters on a plate. SignReader knows the plates by their colours, so that it says exactly what is
+written, and where; a real reader has the letters.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.errors import ModelError
+from vsearch.media import Box, Pixels
+from vsearch.models.base import ShownText
+
+PLATES = {
+    "platform nine": (255, 160, 255),
+    "fresh bread": (160, 255, 255),
+    "no parking": (255, 255, 120),
+    "emergency exit": (150, 255, 150),
+}
+"""What can be written, and the colour of its plate."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Shown from `start` to `end`, in seconds. left, top, right, bottom: its plate, in fractions of the picture."""
+
+    text: str
+    start: float = 0.0
+    end: float = 1e9
+    place: tuple[float, float, float, float] = (0.1, 0.2, 0.7, 0.4)
+
+
+def put_up(signs: Sequence[Sign]) -> Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]:
+    """For make_video(paint=...)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    def paint(picture: NDArray[np.uint8], now: float) -> NDArray[np.uint8]:
+        image = Image.fromarray(picture)
+        pen = ImageDraw.Draw(image)
+        for sign in signs:
+            if sign.start <= now < sign.end:
+                left, top, right, bottom = np.multiply(sign.place, (image.width, image.height) * 2).round().tolist()
+                pen.rectangle((left, top, right - 1, bottom - 1), fill=PLATES[sign.text])
+                font = ImageFont.load_default((bottom - top) * 0.55)
+                pen.text(((left + right) / 2, (top + bottom) / 2), sign.text, (0, 0, 0), font, anchor="mm")
+        return np.asarray(image, np.uint8)
+
+    return paint
+
+
+class SignReader:
+    """Reads plates by their colours."""
+
+    recipe = "signs 1"
+
+    def read(self, picture: Pixels) -> list[ShownText]:
+        height, width = picture.shape[:2]
+        found = []
+        for text, colour in PLATES.items():
+            rows, columns = np.nonzero((np.abs(picture.astype(int) - colour) < 24).all(axis=2))
+            if len(rows) > 0.005 * width * height:
+                box = Box(
+                    float(columns.min() / width),
+                    float(rows.min() / height),
+                    float((columns.max() + 1) / width),
+                    float((rows.max() + 1) / height),
+                )
+                found.append(ShownText(text, 0.9, box))
+        return sorted(found, key=lambda line: line.box.top)
+
+
+class CrashingReader(SignReader):
+    """Brings its process down where it is forbidden to park."""
+
+    def read(self, picture: Pixels) -> list[ShownText]:
+        found = super().read(picture)
+        if any(line.text == "no parking" for line in found):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return found
+
+
+class HangingReader(SignReader):
+    def read(self, picture: Pixels) -> list[ShownText]:
+        found = super().read(picture)
+        if any(line.text == "no parking" for line in found):
+            time.sleep(600)
+        return found
+
+
+class RaisingReader(SignReader):
+    def read(self, picture: Pixels) -> list[ShownText]:
+        raise ZeroDivisionError("letters\nof nothing")
+
+
+class DamagedReader(SignReader):
+    def read(self, picture: Pixels) -> list[ShownText]:
+        raise ModelError("the weights are gone")
+
+
+def missing() -> SignReader:
+    raise ModelError("reading text in pictures needs spectacles")
