@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, library, models  # isort: skip
+from vsearch.cli import index, transcript, query, library, models, train  # isort: skip
 from vsearch.errors import VsearchError
 
-__all__ = ["app", "index", "library", "main", "models", "query", "transcript"]
+__all__ = ["app", "index", "library", "main", "models", "query", "train", "transcript"]
 
 
 def main() -> NoReturn:
