@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
 
     from vsearch.settings import Settings
     from vsearch.training.own.base import Base, Method
-    from vsearch.training.own.fit import Plan
-    from vsearch.training.own.run import Follow, Report
+    from vsearch.training.own.run import Follow, Report, TrainOptions
     from vsearch.training.own.scores import Scores
 
 RATES = {"adapter": 1e-3, "temporal": 3e-4, "lora": 1e-4, "prompts": 2e-3}
 METHODS = ", ".join(RATES)
+TOWERS = ("lora", "prompts")
+"""These learn inside the towers."""
 
 
 @app.command()
@@ -66,21 +66,25 @@ def train(
     from vsearch.training.own.base import Method
     from vsearch.training.own.fit import Plan
     from vsearch.training.own.heads import TEMPORAL
+    from vsearch.training.own.run import TrainOptions
+    from vsearch.training.precision import PLAIN, choose_precision
 
     if temporal not in TEMPORAL:
         raise InputError(f"--temporal takes {', '.join(TEMPORAL)}, not {temporal!r}.")
-    plan = Plan(steps=steps, batch=batch, rate=rate or RATES[method], patience=patience, seed=seed)
     table, folder = given_paths([data, out])
     settings = settings_of(None, base)
-    with ExitStack() as stack:
-        progress = stack.enter_context(_bar())
-        try:
-            report = _run(settings, Method(method, temporal, rank, prompts), plan, table, folder, validation, device,
-                          stack, _follow(progress))  # fmt: skip
-        except KeyboardInterrupt:
-            progress.stop()
-            typer.echo("vsearch: stopped. Frames that were decoded are kept; the same command goes on.", err=True)
-            raise typer.Exit(130) from None
+    options = TrainOptions(
+        data=table,
+        out=folder,
+        cache=settings.cache,
+        method=Method(method, temporal, rank, prompts),
+        plan=Plan(steps=steps, batch=batch, rate=rate or RATES[method], patience=patience, seed=seed),
+        share=validation,
+        # What learns on kept vectors is too small for a GPU to be of use; the towers are not.
+        precision=choose_precision(device) if device or method in TOWERS else PLAIN,
+        threads=settings.threads,
+    )
+    report = _run(settings, options)
     if as_json:
         print_json(_as_json(report, folder))
     else:
@@ -95,39 +99,29 @@ def train(
         )
 
 
-def _run(
-    settings: Settings,
-    method: Method,
-    plan: Plan,
-    data: Path,
-    out: Path,
-    share: float,
-    device: str | None,
-    stack: ExitStack,
-    follow: Follow,
-) -> Report:
+def _run(settings: Settings, options: TrainOptions) -> Report:
     import torch
 
     from indexer.clips import ClipReader
-    from vsearch.training.own.run import TrainOptions, train_own
-    from vsearch.training.precision import PLAIN, choose_precision
+    from vsearch.training.own.run import train_own
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    # What learns on kept vectors is too small for a GPU to be of use; the towers are not.
-    precision = choose_precision(device) if device or method.name in ("lora", "prompts") else PLAIN
-    options = TrainOptions(data, out, settings.cache, method, plan, share, precision, settings.threads)
-    return train_own(options, _base(settings, method), stack.enter_context(ClipReader()), follow)
+    with _bar() as progress, ClipReader() as source:
+        try:
+            return train_own(options, _base(settings, options.method), source, _follow(progress))
+        except KeyboardInterrupt:
+            progress.stop()
+            typer.echo("vsearch: stopped. Frames that were decoded are kept; the same command goes on.", err=True)
+            raise typer.Exit(130) from None
 
 
 def _base(settings: Settings, method: Method) -> Base:
     from vsearch.models.registry import load_model
     from vsearch.training.own.base import frozen_base
 
-    if method.name in ("lora", "prompts"):
-        raise InputError(
-            f"--method {method.name} is for models of open_clip; for {settings.model}: adapter or temporal."
-        )
+    if method.name in TOWERS:
+        raise InputError(f"--method {method.name} is for models of open_clip, not for {settings.model}.")
     return frozen_base(load_model(settings.model, models=settings.models, threads=settings.threads), method)
 
 

@@ -15,9 +15,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from tests.training.own.conftest import CALLED  # noqa: E402
-from vsearch.cli import main  # noqa: E402
-from vsearch.models.folder import FolderModel  # noqa: E402
+from tests.training.own.conftest import CALLED
+from vsearch.cli import main
+from vsearch.models.folder import FolderModel
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -57,8 +57,7 @@ def test_an_adapter_learns_other_peoples_words(vsearch: Run, clips: Path, tiny: 
     assert vsearch("index", clips, "--model", out, "--quiet", "--no-speech")[0] == 0
     for colour, word in CALLED.items():
         hits = json.loads(vsearch("query", word, "--model", out, "-k", "1", "--json")[1])
-        hits = hits["hits"] if isinstance(hits, dict) else hits
-        number = int(Path(hits[0].get("file") or hits[0]["path"]).stem)
+        number = int(Path(hits[0]["video"]).stem)
         assert list(CALLED)[number % 3] == colour
 
     # a finished folder is not written over, a tuned model may be tuned again

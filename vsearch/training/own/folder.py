@@ -46,6 +46,7 @@ def write_tuned(out: Path, base: Path, config: FolderConfig, learnt: TemporalHea
                 del raw["itm"]
 
     raw = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    raw.pop("fingerprint", None)  # where the base states one, it is of other vectors
     write_folder(out, raw, card, fill)
 
 

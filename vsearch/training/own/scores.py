@@ -23,7 +23,11 @@ def plain(text: str) -> str:
 
 def sentences(clips: Sequence[Clip]) -> list[str]:
     """Every different caption, in the order of the clips."""
-    return list({plain(text): text for clip in reversed(clips) for text in reversed(clip.captions)}.values())[::-1]
+    found: dict[str, str] = {}
+    for clip in clips:
+        for text in clip.captions:
+            found.setdefault(plain(text), text)
+    return list(found.values())
 
 
 def matches(texts: Sequence[str], clips: Sequence[Clip]) -> NDArray[np.bool_]:
