@@ -151,8 +151,8 @@ def _step(
     learner.train()
     with precision.autocast():
         text, video = learner.text_vectors(texts), learner.clip_vectors(shown)
-        targets = positive_targets(labels).to(text.device)  # clips of one sentence are right for each other
-        loss = itc(text.float(), video.float(), targets, learner.log_scale.exp().clamp(max=100))
+    targets = positive_targets(labels).to(text.device)  # clips of one sentence are right for each other
+    loss = itc(text.float(), video.float(), targets, learner.log_scale.exp().clamp(max=100))
     stepper.step(loss)
     return float(loss.detach())
 
