@@ -132,9 +132,8 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     for name, recipe in stages_of(settings):
         total = recipe.steps
         locked = settings.locked and bool(recipe.text_rate)
-        lineage.update(
-            (repr(recipe) + " locked" * locked).encode()
-        )  # a stage is resumed only where everything before it was the same
+        # a stage is resumed only where everything before it was the same
+        lineage.update((repr(recipe) + " locked" * locked).encode())
         train(
             towers,
             prepared,
