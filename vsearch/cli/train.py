@@ -102,7 +102,7 @@ def train(
 def _run(settings: Settings, options: TrainOptions) -> Report:
     import torch
 
-    from indexer.clips import ClipReader
+    from indexer.stretches import ClipReader
     from vsearch.training.own.run import train_own
 
     if settings.threads:

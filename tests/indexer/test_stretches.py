@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.clips import ClipReader
 from indexer.options import IndexOptions
+from indexer.stretches import ClipReader
 from tests.media import Shot, make_video, truncate
 from vsearch.errors import MediaError
 from vsearch.models.base import FrameSize
