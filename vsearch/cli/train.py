@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from vsearch.training.own.run import Follow, Report, TrainOptions
     from vsearch.training.own.scores import Scores
 
-RATES = {"adapter": 1e-3, "temporal": 3e-4, "lora": 1e-4, "prompts": 2e-3}
+RATES = {"adapter": 1e-3, "temporal": 3e-4}
 METHODS = ", ".join(RATES)
-TOWERS = ("lora", "prompts")
-"""These learn inside the towers."""
 
 
 @app.command()
@@ -38,8 +36,7 @@ def train(
     temporal: Annotated[str, typer.Option("--temporal", help="Of --method temporal: tdb, seqtransf or seqlstm.")] = (
         "tdb"
     ),
-    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Width of what adapter and lora learn.")] = 8,
-    prompts: Annotated[int, typer.Option("--prompts", min=1, max=32, help="Vectors that prompts learns.")] = 8,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Width of what an adapter learns.")] = 8,
     validation: Annotated[
         float, typer.Option("--validation", min=0.01, max=0.9, help="Share of the videos that training never sees.")
     ] = 0.2,
@@ -50,9 +47,8 @@ def train(
         int, typer.Option("--patience", min=1, help="Checks without gain before it stops; one is every 20 steps.")
     ] = 6,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from it.")] = 1,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cuda, mps or cpu.", show_default="the best there is")
-    ] = None,
+    # What learns on kept vectors is too small for a GPU to pay by itself.
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Tune a model on your own clips and captions. Run it again to go on where it was stopped."""
@@ -67,7 +63,7 @@ def train(
     from vsearch.training.own.fit import Plan
     from vsearch.training.own.heads import TEMPORAL
     from vsearch.training.own.run import TrainOptions
-    from vsearch.training.precision import PLAIN, choose_precision
+    from vsearch.training.precision import choose_precision
 
     if temporal not in TEMPORAL:
         raise InputError(f"--temporal takes {', '.join(TEMPORAL)}, not {temporal!r}.")
@@ -77,11 +73,10 @@ def train(
         data=table,
         out=folder,
         cache=settings.cache,
-        method=Method(method, temporal, rank, prompts),
+        method=Method(method, temporal, rank),
         plan=Plan(steps=steps, batch=batch, rate=rate or RATES[method], patience=patience, seed=seed),
         share=validation,
-        # What learns on kept vectors is too small for a GPU to be of use; the towers are not.
-        precision=choose_precision(device) if device or method in TOWERS else PLAIN,
+        precision=choose_precision(device),
         threads=settings.threads,
     )
     report = _run(settings, options)
@@ -120,8 +115,6 @@ def _base(settings: Settings, method: Method) -> Base:
     from vsearch.models.registry import load_model
     from vsearch.training.own.base import frozen_base
 
-    if method.name in TOWERS:
-        raise InputError(f"--method {method.name} is for models of open_clip, not for {settings.model}.")
     return frozen_base(load_model(settings.model, models=settings.models, threads=settings.threads), method)
 
 

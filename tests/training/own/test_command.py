@@ -94,7 +94,7 @@ def test_a_run_that_learns_nothing_writes_nothing(vsearch: Run, clips: Path, tin
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--method": "magic"}, "--method takes adapter, temporal, lora, prompts"),
+        ({"--method": "magic"}, "--method takes adapter, temporal, not"),
         ({"--temporal": "tab"}, "--temporal takes seqlstm, seqtransf, tdb"),
         ({"--rate": "7"}, "--rate lies between 0 and 1"),
         ({"--base": "fake"}, "fake is no model folder"),

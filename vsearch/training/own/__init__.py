@@ -2,7 +2,6 @@
 
 gather.py   captions and files -> clips with their frames, decoded once and cached; the split, by video
 heads.py    what learns on vectors of a frozen model: a temporal encoder, a low-rank adapter
-clip.py     what learns inside an open_clip model: LoRA on its towers, prompt vectors (CoOp)
 fit.py      steps, checks on the validation split, early stopping, resume; knows nothing of models
 scores.py   the figures of the table
 folder.py   the model folder that comes of it

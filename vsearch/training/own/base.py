@@ -19,7 +19,7 @@ from vsearch.training.own.gather import Clip
 from vsearch.training.own.heads import Adapter, TemporalHead
 from vsearch.training.own.scores import BothWays, both_ways, matches, sentences
 
-ADAPTER, TEMPORAL, LORA, PROMPTS = METHODS = ("adapter", "temporal", "lora", "prompts")
+ADAPTER, TEMPORAL = ("adapter", "temporal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,7 @@ class Method:
     temporal: str = "tdb"
     """The temporal encoder: one of heads.TEMPORAL."""
     rank: int = 8
-    """Of LoRA's and the adapter's matrices."""
-    prompts: int = 8
-    """Vectors that CoOp learns."""
+    """Of the adapter's matrices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
