@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsearch.errors import InputError, PathError
+from vsearch.captions import read_table
+from vsearch.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,3 @@ def read_captions(table: Path, folder: Path) -> CaptionTable:
     if not captions:
         raise InputError(f"{table} has no caption of a file in {folder}" + (f": {skipped[0]}" if skipped else ""))
     return CaptionTable(tuple(captions), tuple(skipped))
-
-
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows with their line numbers: split at tabs, or as csv where the name ends so. Empty lines are left out."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() == ".csv":
-                reader = csv.reader(file)
-                return [(reader.line_num, row) for row in reader if row]
-            # Quotes mean nothing in a tsv file: a sentence may begin with one.
-            lines = file.read().splitlines()
-            return [(number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip()]
-    except OSError as error:
-        raise PathError(f"{path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a table in UTF-8: {error}") from error

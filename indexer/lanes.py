@@ -14,13 +14,30 @@ from indexer.spool import Spool
 from indexer.thumbnails import checked_thumbnail
 from indexer.wire import Message
 from vsearch.media import Scene
-from vsearch.models.base import VideoEncoder
+from vsearch.models.base import FrameSize, VideoEncoder
 
 SLOWEST_DISK = 20_000_000
 """Bytes a second: some backends read a whole file before they say a word."""
 
 PROCESS_JOBS = 256
 """Files after which a process is replaced: decoders leak."""
+
+
+def decode_request(job: Job, decoder: str, size: FrameSize, options: IndexOptions) -> dict[str, Any]:
+    """What a process is asked to decode a probed file."""
+    assert job.probed is not None  # only probed jobs are decoded
+    return {
+        "do": "decode",
+        "path": str(job.stamp.path),
+        "probed": job.probed.as_json(),
+        "decoder": decoder,
+        "width": size.width,
+        "height": size.height,
+        "fit": size.fit,
+        "filter": size.filter,
+        "interval": options.frame_interval,
+        "threads": options.decoding_threads,
+    }
 
 
 class Lane:
@@ -133,22 +150,9 @@ class DecodingLane(Lane):
         return float(fields["time"])
 
     def _begin(self, job: Job) -> None:
-        assert job.probed is not None  # only probed jobs are decoded
         self.assembler = SceneAssembler(self._encoder, self._options.batch_size)
         if self._large:
             self._spool.begin(job.key)
-        size = self._encoder.frame_size
-        request = {
-            "do": "decode",
-            "path": str(job.stamp.path),
-            "probed": job.probed.as_json(),
-            "decoder": self._options.decoders[self._attempt],
-            "width": size.width,
-            "height": size.height,
-            "fit": size.fit,
-            "filter": size.filter,
-            "interval": self._options.frame_interval,
-            "threads": self._options.decoding_threads,
-            "large": self._large,
-        }
-        self._ask(job, request)
+        decoder = self._options.decoders[self._attempt]
+        request = decode_request(job, decoder, self._encoder.frame_size, self._options)
+        self._ask(job, {**request, "large": self._large})

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vsearch.models.itm import ItmOptions  # noqa: E402
+from vsearch.training.precision import Precision  # noqa: E402
 from vsearch.training.second import Second, SecondRecipe, StageSet, drawn, step_loss  # noqa: E402
 from vsearch.training.second_loop import check, run  # noqa: E402
 from vsearch.training.train import Recipe  # noqa: E402
@@ -34,6 +35,9 @@ def stage(made_up: Any) -> Any:
         return StageSet(data, WordTokens(words.reshape(-1, 384).astype(np.float16), first))
 
     return make
+
+
+EVERY = ("single", "mean", "kmeans", "seqlstm", "seqtransf", "tdb", "tab", "clip2video")
 
 
 def build(fresh_towers: Any, recipe: SecondRecipe) -> Second:
@@ -86,6 +90,47 @@ def test_each_loss_alone_gives_its_part_a_gradient(stage: Any, fresh_towers: Any
         wanted = "guess.out"
     assert any(name.startswith(wanted) for name in moved)
     assert not any(name.startswith(("twin.", "main.towers.text.encoder", "main.towers.picture.tail")) for name in moved)
+
+
+@pytest.mark.parametrize("temporal", EVERY)
+def test_every_aggregation_is_measured_and_those_that_learn_learn(stage: Any, fresh_towers: Any, temporal: str) -> None:
+    data = stage(items=12)
+    base = replace(BASE, steps=12, batch=12, weights={"msrvtt": 1})
+    recipe = replace(SMALL, base=base, itm=0, temporal=temporal, rate=3e-3)
+    model = build(fresh_towers, recipe)
+    before = [parameter.clone() for parameter in model.main.aggregator.parameters()]
+    found = run(model, [data], data)
+    moved = [not torch.equal(old, new) for old, new in zip(before, model.main.aggregator.parameters(), strict=True)]
+    assert any(moved) == (temporal not in ("single", "mean", "kmeans"))
+    assert 1 <= found.recall_all["MnR"] <= 12
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_mixed_precision_trains_and_weights_stay_wide(stage: Any, fresh_towers: Any, dtype: str) -> None:
+    data = stage(items=12)
+    recipe = replace(EVERYTHING, base=replace(EVERYTHING.base, steps=6, weights={"msrvtt": 1}), queue=8)
+    plain, mixed = build(fresh_towers, recipe), build(fresh_towers, recipe)
+    run(plain, [data], data)
+    run(mixed, [data], data, precision=Precision("cpu", getattr(torch, dtype)))
+    assert learnt(mixed).dtype == torch.float32 and bool(learnt(mixed).isfinite().all())
+    assert not torch.equal(learnt(plain), learnt(mixed))
+    assert torch.nn.functional.cosine_similarity(learnt(plain), learnt(mixed), dim=0) > 0.99
+
+
+def test_a_resumed_run_keeps_the_scale_of_its_loss(stage: Any, fresh_towers: Any, tmp_path: Path) -> None:
+    half = Precision("cpu", torch.float16)
+    data, checkpoint = stage(items=12), tmp_path / "second.pt"
+    recipe = replace(SMALL, base=replace(BASE, weights={"msrvtt": 1}))
+    whole = build(fresh_towers, recipe)
+    run(whole, [data], data, precision=half)
+    run(build(fresh_towers, recipe), [data], data, precision=half, checkpoint=checkpoint, stop_at=2)
+    resumed = build(fresh_towers, recipe)
+    seen: list[int] = []
+    run(resumed, [data], data, precision=half, checkpoint=checkpoint, progress=lambda *told: seen.append(told[0]))
+    assert seen == [3, 4] and torch.equal(learnt(whole), learnt(resumed))
+    seen.clear()  # other numbers are another run
+    run(build(fresh_towers, recipe), [data], data, checkpoint=checkpoint, progress=lambda *told: seen.append(told[0]))
+    assert seen == [1, 2, 3, 4]
 
 
 def test_one_seed_gives_one_result(stage: Any, fresh_towers: Any) -> None:
@@ -159,7 +204,9 @@ def test_a_recipe_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="leaves backbones alone"):
         SecondRecipe(base=Recipe(text_rate=1e-5))
     with pytest.raises(ValueError, match="temporal must be"):
-        SecondRecipe(temporal="tab")
+        SecondRecipe(temporal="max")
+    with pytest.raises(ValueError, match="kmeans is no inner product"):
+        SecondRecipe(base=Recipe(head_rate=1e-3), temporal="kmeans")
     with pytest.raises(ValueError, match="mean has none"):
         SecondRecipe(mfm=1.0)
 

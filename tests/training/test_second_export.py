@@ -11,6 +11,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 torch = pytest.importorskip("torch")
 
+from vsearch.errors import InputError  # noqa: E402
 from vsearch.models.itm import ItmOptions  # noqa: E402
 from vsearch.training import second_export  # noqa: E402
 from vsearch.training.export import Shipped  # noqa: E402
@@ -36,7 +37,34 @@ def test_text_gives_vectors_and_words(fresh_towers: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
-def test_the_folder_answers_as_torch_does(fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_aligned_with_frames_is_twice_as_long(fresh_towers: Any, tmp_path: Path) -> None:
+    import onnxruntime
+
+    model = Second(fresh_towers(), SecondRecipe(temporal="tab", temporal_width=16, itm=0), []).eval()
+    path = tmp_path / "text.onnx"
+    second_export.export_text_with_words(model.main.towers.text, path, model.main.aggregator)
+    ids = torch.tensor([[1, 5, 6, 3], [1, 7, 3, 0]])
+    mask = (ids > 0).long()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [vectors] = session.run(["vectors"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    with torch.inference_mode():
+        wanted = model.main.text(model.main.towers.text.encoder.read(ids, mask), mask.bool()).numpy()
+    assert vectors.shape == (2, 1024)
+    np.testing.assert_allclose(vectors, wanted, atol=1e-4)
+
+
+def test_kmeans_is_not_exported(fresh_towers: Any, tmp_path: Path) -> None:
+    model = Second(fresh_towers(), SecondRecipe(temporal="kmeans", itm=0), [])
+    with pytest.raises(InputError, match="several vectors of a scene"):
+        second_export.export_second(tmp_path / "folder", None, model, Shipped("t", 20.0), weight=0.05)
+    assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("temporal", ["single", "seqlstm", "seqtransf", "tdb", "tab", "clip2video"])
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_the_folder_answers_as_torch_does(
+    fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporal: str
+) -> None:
     from vsearch.models.folder import FolderModel
 
     def towers_only(folder: Path, backbone: Any, towers: Any, shipped: Shipped) -> None:
@@ -52,7 +80,7 @@ def test_the_folder_answers_as_torch_does(fresh_towers: Any, tmp_path: Path, mon
 
     monkeypatch.setattr(second_export, "export_folder", towers_only)
     towers = fresh_towers()
-    recipe = replace(SecondRecipe(), temporal="tdb", temporal_width=16, itm_options=ItmOptions(width=16))
+    recipe = replace(SecondRecipe(), temporal=temporal, temporal_width=16, itm_options=ItmOptions(width=16))
     model = Second(towers, recipe, [])
     torch.manual_seed(2)
     with torch.no_grad():

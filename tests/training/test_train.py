@@ -1,5 +1,6 @@
 """A seed fixes a run; an interrupted run that goes on is the run that was not interrupted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,6 @@ def test_training_learns_what_can_be_learnt(made_up: Any, fresh_towers: Any) -> 
 
 def first_captions(data: Any) -> Any:
     """The same set with one caption an item, as the validation split has."""
-    from dataclasses import replace
-
     items = tuple(replace(item, captions=item.captions[:1]) for item in data.pictures.items)
     first = np.arange(len(items) + 1)
     return replace(
@@ -103,6 +102,34 @@ def test_a_rate_of_zero_freezes_and_words_stay_frozen(fresh_towers: Any) -> None
     assert "text.encoder.layers.0.query.weight" in trained and "text.encoder.words.weight" not in trained
     assert "picture.tail.blocks.16.expand.0.weight" in trained
     assert not any(name.startswith("picture.tail.blocks.15.") for name in trained)
+
+
+def moved(before: dict[str, Any], towers: Any) -> set[str]:
+    return {name for name, value in towers.state_dict().items() if not torch.equal(before[name], value)}
+
+
+def test_locked_image_tuning_and_tuning_both_towers(made_up: Any, fresh_towers: Any) -> None:
+    data = made_up(items=8)
+    recipe = Recipe(steps=2, batch=4, views=1, mix=0, text_rate=1e-3, weights={"msrvtt": 1})
+    for locked, tail, pictures in ((True, 0.0, False), (True, 1e-3, False), (False, 1e-3, True)):
+        towers = fresh_towers()
+        before = {name: value.clone() for name, value in towers.state_dict().items()}
+        train(towers, [data], replace(recipe, tail_rate=tail), locked=locked)
+        names = moved(before, towers)
+        assert any(name.startswith("text.encoder.layers") for name in names)
+        assert any(name.startswith("text.head") for name in names)
+        assert any(name.startswith("picture.head") for name in names) == pictures
+        assert any(name.startswith("picture.tail") for name in names) == pictures
+        assert towers.tuned_picture == pictures
+
+
+def test_the_command_gives_its_stages_their_rates() -> None:
+    from vsearch.training.pipeline import Settings, stages_of
+
+    settings = Settings(Path(), Path(), Path(), ())
+    assert not any(recipe.tail_rate for _, recipe in stages_of(settings))
+    tuned = [(recipe.text_rate > 0, recipe.tail_rate) for _, recipe in stages_of(replace(settings, tail_rate=1e-5))]
+    assert (False, 0.0) in tuned and (True, 1e-5) in tuned and (True, 0.0) not in tuned
 
 
 def test_text_in_chunks_of_like_length_keeps_its_order(fresh_towers: Any) -> None:

@@ -167,6 +167,10 @@ class FolderModel:
         self._tokenizer: Any = None
 
     @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
     def space(self) -> Space:
         return self._space
 

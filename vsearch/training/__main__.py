@@ -45,6 +45,11 @@ def run(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     version: Annotated[str, typer.Option(help="Written into config.json and the card.")] = "1",
+    locked: Annotated[bool, typer.Option("--lock-pictures", help="Locked-image tuning: later stages tune text.")] = (
+        False
+    ),
+    tail_rate: Annotated[float, typer.Option(help="Also tune the picture backbone's last blocks, at this rate.")] = 0.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
     """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""
     import torch
@@ -64,6 +69,9 @@ def run(
         seed=seed,
         threads=threads,
         version=version,
+        device=device,
+        locked=locked,
+        tail_rate=tail_rate,
     )
     if not settings.held:
         raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")

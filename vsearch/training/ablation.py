@@ -36,11 +36,13 @@ def run(
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     version: Annotated[str, typer.Option(help="Written into config.json of the export.")] = "2",
+    device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
     """Train each row from the same towers, checkpointed in the cache, and print what it scores on validation."""
     import torch
 
     from vsearch.training import pipeline, table
+    from vsearch.training.precision import choose_precision
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(threads)
@@ -51,8 +53,11 @@ def run(
         raise InputError(f"rows are {', '.join(rows)}; --export needs one of those that run, and --out: {unknown}")
     if not validation.is_file():
         raise InputError(f"{validation} is missing: give --validation a list of video ids")
+    precision = choose_precision(device)
     held = tuple(validation.read_text(encoding="utf-8").split())
-    settings = pipeline.Settings(data, out or cache, cache, held, views=views, seed=seed, threads=threads)
+    settings = pipeline.Settings(
+        data, out or cache, cache, held, views=views, seed=seed, threads=threads, device=device
+    )
 
     def follow(stage: str, done: int, total: int, note: str = "") -> None:
         if done == total:
@@ -61,7 +66,9 @@ def run(
     trained = pipeline.train_towers(settings, follow)
     stages = table.stage_sets(trained, settings, CAPTIONS)
     for name in wanted:
-        model, found = table.run_row(copy.deepcopy(trained.towers), rows[name], stages, cache, trained.lineage)
+        model, found = table.run_row(
+            copy.deepcopy(trained.towers), rows[name], stages, cache, trained.lineage, precision
+        )
         for line in table.lines(name, found):
             console.print(line, highlight=False)
         if name == export and out is not None:

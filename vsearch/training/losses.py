@@ -14,7 +14,7 @@ from torch.nn import functional as F
 def positive_targets(labels: Tensor) -> Tensor:
     """labels int64 [B], -1 for none -> [B, B], rows summing to one: an item's positives are itself and its label's."""
     same = (labels[:, None] == labels[None, :]) & (labels[:, None] >= 0)
-    same = same | torch.eye(len(labels), dtype=torch.bool)
+    same = same | torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return F.normalize(same.float(), p=1, dim=1)
 
 

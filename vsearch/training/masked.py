@@ -49,9 +49,9 @@ class FrameGuess(nn.Module):
             return frames.sum() * 0
         frames, mask = frames[clips], mask[clips]
         hidden = torch.multinomial(mask.float(), 1)[:, 0]  # [C]
-        rows = torch.arange(len(frames))
+        rows = torch.arange(len(frames), device=frames.device)
         target = frames[rows, hidden].detach()
         shown = frames.clone()
         shown[rows, hidden] = self.blank
-        guess = unit(self.out(contextual(aggregator, shown, mask)[rows, hidden]))
+        guess = unit(self.out(contextual(aggregator, shown, mask)[rows, hidden])).float()
         return F.cross_entropy(guess @ target.T / TEMPERATURE, rows)

@@ -29,7 +29,7 @@ def hard_negatives(
     over what is no positive. `count` shrinks to the fewest negatives of a row; with no negative anywhere it is 0."""
     count = min(count, int((~positives).sum(1).min()))
     if count == 0:
-        return torch.zeros(len(similarity), 0, dtype=torch.int64)
+        return torch.zeros(len(similarity), 0, dtype=torch.int64, device=similarity.device)
     chances = torch.softmax((scale * similarity).masked_fill(positives, -torch.inf), dim=1)
     # a floor, so that a row whose softmax is one-sided still has enough to draw
     chances = (chances + 1e-6).masked_fill(positives, 0)
@@ -56,7 +56,7 @@ def matching_loss(
     similarity = similarity.detach()
     read = head.read_words(words, word_mask)
     tokens = head.frame_tokens(frames, frame_mask)
-    own = torch.arange(len(words))
+    own = torch.arange(len(words), device=words.device)
     wrong_videos = hard_negatives(similarity, positives, scale, negatives)
     wrong_texts = hard_negatives(similarity.T, positives.T, scale, negatives)
 
@@ -72,7 +72,7 @@ def matching_loss(
         wrong = torch.stack(forth + back)
         # the two kinds of pair weigh the same, however many negatives there are
         return (F.softplus(-right).mean() + F.softplus(wrong).mean()) / 2
-    first = torch.zeros(len(words), dtype=torch.int64)
+    first = torch.zeros(len(words), dtype=torch.int64, device=words.device)
     sides = []
     for wrong, columns, known in ((forth, wrong_videos, similarity), (back, wrong_texts, similarity.T)):
         recalled = torch.cat([known.diagonal()[:, None], known.gather(1, columns)], dim=1)

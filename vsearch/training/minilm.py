@@ -67,7 +67,7 @@ class MiniLM(nn.Module):
         self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        places = torch.arange(input_ids.shape[1])
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
         return self.norm(self.words(input_ids) + self.positions(places) + self.kind)
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class Queue(nn.Module):
     @torch.no_grad()
     def push(self, new: Entries) -> None:
         size = len(self.items)
-        rows = (torch.arange(len(new.items)) + self.place) % size
+        rows = (torch.arange(len(new.items), device=self.place.device) + self.place) % size
         kept = slice(max(0, len(rows) - size), None)
         for name in Entries.__slots__:
             getattr(self, name)[rows[kept]] = getattr(new, name)[kept].to(getattr(self, name).dtype)

@@ -21,6 +21,7 @@ from vsearch.training.heads import DIM, PictureTower, TextTower
 from vsearch.training.imagenet import CLASS_NAMES
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, encode_sentences, load_minilm
+from vsearch.training.precision import choose_precision
 from vsearch.training.prepare import prepare_set
 from vsearch.training.train import WEIGHTS, Recipe, SetData, Towers, describe, evaluate, train
 
@@ -48,6 +49,11 @@ class Settings:
     seed: int = 1
     threads: int = 2
     version: str = "1"
+    device: str = "cpu"
+    locked: bool = False
+    """Locked-image tuning: pictures keep the vectors that the first stage, "heads", gave them."""
+    tail_rate: float = 0.0
+    """Of the picture backbone's last blocks, in the stages that tune the sentence encoder: both towers are tuned."""
 
 
 class Follow(Protocol):
@@ -80,7 +86,8 @@ def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
     """The stages with this run's seed, views and added sets."""
     weights = WEIGHTS | {name: settings.share for name, _, _ in settings.added}
     for name, recipe in STAGES:
-        yield name, replace(recipe, seed=settings.seed + recipe.seed - 1, views=settings.views, weights=weights)
+        recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=settings.views, weights=weights)
+        yield name, replace(recipe, tail_rate=settings.tail_rate) if recipe.text_rate and settings.tail_rate else recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,17 +131,22 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     lineage = hashlib.sha256(repr([(p.name, len(p.items), len(p.pictures)) for p in sets]).encode())
     for name, recipe in stages_of(settings):
         total = recipe.steps
-        lineage.update(repr(recipe).encode())  # a stage is resumed only where everything before it was the same
+        locked = settings.locked and bool(recipe.text_rate)
+        # a stage is resumed only where everything before it was the same
+        lineage.update((repr(recipe) + " locked" * locked).encode())
         train(
             towers,
             prepared,
             recipe,
+            precision=choose_precision(settings.device),
+            locked=locked,
             checkpoint=settings.cache / f"stage-{name.replace(' ', '-')}-{lineage.hexdigest()[:12]}.pt",
             progress=lambda step, loss, name=name, total=total: follow(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
         )
         reference = evaluate(towers, held, held_labels)
         lines.append(f"after {name}: {in_line(reference)}")
         recipe_lines.append(f"{name}: {describe(recipe)}")
+    towers.cpu()
     digest = lineage.hexdigest()[:12]
     return Trained(towers, backbone, prepared, held, held_labels, digest, reference, lines, recipe_lines)
 

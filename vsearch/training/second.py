@@ -20,17 +20,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.models.itm import ItmHead, ItmOptions
-from vsearch.models.temporal import Aggregator, TemporalOptions, build_aggregator
+from vsearch.models.temporal import AGGREGATIONS, Aggregator, Clip2Video, TemporalOptions, build_aggregator
 from vsearch.training.heads import DIM
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.masked import FrameGuess
 from vsearch.training.matching import ItmLoss, matching_loss
 from vsearch.training.minilm import WIDTH, mean_of_words
 from vsearch.training.momentum import Entries, Queue, Twin, queue_itc
+from vsearch.training.precision import PLAIN, Precision
 from vsearch.training.train import WEIGHTS, Batch, Recipe, SetData, Towers, draw_batch
 from vsearch.training.words import WordTokens
 
 MAX_FRAMES = 12
+UNTRAINED = ("single", "mean", "kmeans")
+"""Aggregations with nothing to learn."""
+GUESSING = ("seqtransf", "tdb", "clip2video")
+"""Those with a transformer over frames, which masked-frame modelling trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,11 @@ class SecondRecipe:
     rate: float = 1e-3
     """Of everything new."""
     temporal: str = "mean"
-    """Aggregation: mean, seqtransf or tdb."""
+    """One of models.temporal.AGGREGATIONS; kmeans and single can only be measured."""
     temporal_width: int = 128
     temporal_layers: int = 1
+    center_weight: float = 0.5
+    """Of the global vector, where TAB has one beside it: CLIP2Video's w."""
     queue: int = 0
     """Pairs that each set's queue holds; 0 is ITC within the batch, without a twin."""
     momentum: float = 0.995
@@ -71,15 +78,17 @@ class SecondRecipe:
     def __post_init__(self) -> None:
         if self.base.text_rate or self.base.tail_rate:
             raise ValueError("the second act leaves backbones alone: text_rate and tail_rate must be 0")
-        if self.temporal not in ("mean", "seqtransf", "tdb"):
-            raise ValueError(f"temporal must be mean, seqtransf or tdb: {self.temporal = }")
-        if self.mfm and self.temporal == "mean":
-            raise ValueError("masked-frame modelling trains a temporal encoder: mean has none")
+        if self.temporal not in AGGREGATIONS:
+            raise ValueError(f"temporal must be one of {', '.join(AGGREGATIONS)}: {self.temporal = }")
+        if self.mfm and self.temporal not in GUESSING:
+            raise ValueError(f"masked-frame modelling trains a transformer over frames: {self.temporal} has none")
+        if self.temporal == "kmeans" and self.base.head_rate:
+            raise ValueError("kmeans is no inner product of two vectors: ITC cannot train the heads through it")
 
     @property
     def trains_itc(self) -> bool:
         """Whether anything that ITC reaches is trained."""
-        return bool(self.base.head_rate) or self.temporal != "mean"
+        return bool(self.base.head_rate) or self.temporal not in UNTRAINED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,17 +105,39 @@ class Matching(nn.Module):
     def __init__(self, towers: Towers, recipe: SecondRecipe) -> None:
         super().__init__()
         self.towers = towers
-        options = TemporalOptions(MAX_FRAMES, recipe.temporal_layers, heads=4, width=recipe.temporal_width)
+        options = TemporalOptions(
+            MAX_FRAMES,
+            recipe.temporal_layers,
+            heads=4,
+            width=recipe.temporal_width,
+            center_weight=recipe.center_weight,
+        )
         self.aggregator: Aggregator = build_aggregator(recipe.temporal, DIM, options)
 
     def text(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Word tokens [B, L, 384] -> [B, 512], unit length."""
-        return self.towers.text.embed(F.normalize(mean_of_words(words, mask), dim=-1))
+        """Word tokens [B, L, 384] -> queries [B, D''], unit length: 512 long, twice that with TAB."""
+        return read_query(self.towers.text.embed, self.aggregator, words, mask)
 
     def frames(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features of the frames that are there [N, 1280], mask bool [B, T] with N set -> [B, T, 512]."""
-        embedded = self.towers.picture.embed(features)
-        return torch.zeros(*mask.shape, DIM).masked_scatter(mask[..., None], embedded)
+        return spread_frames(self.towers.picture.embed(features), mask)
+
+
+def read_query(embed: Any, aggregator: Aggregator, words: Tensor, mask: Tensor) -> Tensor:
+    """Word tokens [B, L, 384], bool or int [B, L] -> what the aggregation compares clips with [B, D''].
+
+    embed: sentences [..., 384] to vectors [..., 512]. TAB aligns frames with words: each goes the sentence's way.
+    """
+    sentence = embed(F.normalize(mean_of_words(words, mask), dim=-1))
+    if not isinstance(aggregator, Clip2Video) or aggregator.tab is None:
+        return aggregator.encode_query(sentence)
+    return aggregator.encode_query(sentence, embed(F.normalize(words, dim=-1)), mask.bool())
+
+
+def spread_frames(embedded: Tensor, mask: Tensor) -> Tensor:
+    """Frames that are there [N, 512], mask bool [B, T] with N set -> float32 [B, T, 512], zeros elsewhere."""
+    table = torch.zeros(*mask.shape, embedded.shape[-1], device=embedded.device)
+    return table.masked_scatter(mask[..., None], embedded.float())
 
 
 class Second(nn.Module):
@@ -123,7 +154,7 @@ class Second(nn.Module):
         self.queues: Any = nn.ModuleDict()
         if recipe.queue:
             self.twin = Twin(_Heads(self.main))
-            self.queues.update({name: Queue(recipe.queue, DIM, WIDTH) for name in sets})
+            self.queues.update({name: Queue(recipe.queue, self.main.aggregator.out_dim, WIDTH) for name in sets})
 
     def trained(self) -> list[tuple[str, Any]]:
         """Parameters that learn, by name."""
@@ -185,21 +216,23 @@ def drawn(stage: StageSet, recipe: Recipe, rng: np.random.Generator) -> Batch:
     return replace(batch, places=places, views=views, mask=mask)
 
 
-def step_loss(model: Second, stage: StageSet, rng: np.random.Generator) -> Tensor:
-    """The loss of one drawn batch of one set."""
+def step_loss(model: Second, stage: StageSet, rng: np.random.Generator, precision: Precision = PLAIN) -> Tensor:
+    """The loss of one drawn batch of one set. The towers' heads and what is new run in the precision's numbers, inner
+    products and losses in float32."""
     recipe, base, main = model.recipe, model.recipe.base, model.main
     batch = drawn(stage, base, rng)
-    mask = batch.mask.bool()
-    shown = mask.numpy()
+    shown = batch.mask.bool().numpy()
     features = torch.from_numpy(stage.data.cache.features[batch.places[shown], batch.views[shown]]).float()
-    words, word_mask = stage.words.take(batch.captions[:, 0])
     judge = stage.data.sentences[torch.from_numpy(batch.captions[:, 0])].float()
-    text = main.text(words, word_mask)
-    frames = main.frames(features, mask)
-    video = main.aggregator(frames, mask)
+    given = (batch.mask.bool(), features, *stage.words.take(batch.captions[:, 0]), judge)
+    mask, features, words, word_mask, judge = (part.to(precision.device) for part in given)
+    with precision.autocast():
+        text = main.text(words, word_mask).float()
+        frames = main.frames(features, mask)
+        video = main.aggregator(frames, mask).float()
     scale = main.towers.log_scale.exp().clamp(max=100)
-    positives = positive_targets(batch.labels)
-    loss = torch.zeros(())
+    positives = positive_targets(batch.labels).to(precision.device)
+    loss = torch.zeros((), device=precision.device)
     if recipe.trains_itc and model.twin is None:
         targets = soft_targets(positives, judge, base.soft_share, base.soft_temperature)
         loss = loss + itc(text, video, targets, scale)
@@ -218,18 +251,20 @@ def step_loss(model: Second, stage: StageSet, rng: np.random.Generator) -> Tenso
         )
         queue.push(slow)
     if model.head is not None:
-        matched = matching_loss(
-            model.head,
-            words,
-            word_mask,
-            frames.detach(),  # the head must not bend the vectors that are stored
-            mask,
-            text @ video.T,
-            positives > 0,
-            scale,
-            kind=recipe.itm_loss,
-            negatives=recipe.negatives,
-        )
+        similarity = main.aggregator.score(text, video)
+        with precision.autocast():
+            matched = matching_loss(
+                model.head,
+                words,
+                word_mask,
+                frames.detach(),  # the head must not bend the vectors that are stored
+                mask,
+                similarity,
+                positives > 0,
+                scale,
+                kind=recipe.itm_loss,
+                negatives=recipe.negatives,
+            )
         loss = loss + recipe.itm * matched
     if model.guess is not None:
         assert isinstance(main.aggregator, nn.Module)
@@ -243,10 +278,14 @@ def slow_entries(
 ) -> Entries:
     """The batch as the twin sees it, without dropout."""
     assert model.twin is not None
-    heads, towers, mask = model.twin.module, model.main.towers, batch.mask.bool()
+    heads, towers, mask = model.twin.module, model.main.towers, batch.mask.bool().to(features.device)
     heads.eval()
-    sentence = F.normalize(mean_of_words(words, word_mask), dim=-1)
-    text = F.normalize(heads.text(sentence * WIDTH**0.5), dim=-1)
-    embedded = F.normalize(heads.picture(towers.picture.inputs(features)), dim=-1)
-    frames = torch.zeros(*mask.shape, DIM).masked_scatter(mask[..., None], embedded)
-    return Entries(text, heads.aggregator(frames, mask), judge, torch.from_numpy(batch.items), batch.labels)
+
+    def embed(sentences: Tensor) -> Tensor:
+        return F.normalize(heads.text(sentences * WIDTH**0.5), dim=-1)
+
+    text = read_query(embed, heads.aggregator, words, word_mask)
+    frames = spread_frames(F.normalize(heads.picture(towers.picture.inputs(features)), dim=-1), mask)
+    numbers = torch.from_numpy(batch.items), batch.labels
+    items, labels = (part.to(features.device) for part in numbers)
+    return Entries(text, heads.aggregator(frames, mask), judge, items, labels)

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vsearch.training.data import PictureSet
 from vsearch.training.matching import match_best, reranked
 from vsearch.training.metrics import retrieval, top1
+from vsearch.training.precision import PLAIN, Precision, Stepper
 from vsearch.training.second import MAX_FRAMES, Second, StageSet, step_loss
 from vsearch.training.train import rate_factor
 
@@ -42,19 +44,24 @@ class Encoded:
 
 @torch.inference_mode()
 def encode_set(model: Second, stage: StageSet, chunk: int = 512) -> Encoded:
-    """Every caption and every item with all its frames, as the product sees them (view 0)."""
+    """Every caption and every item with all its frames, as the product sees them (view 0), on the model's device."""
     model.eval()
+    device = model.main.towers.log_scale.device
     data, items = stage.data, stage.data.pictures.items
-    texts = [
-        model.main.text(*stage.words.take(np.arange(start, min(start + chunk, len(data.ids)))))
-        for start in range(0, len(data.ids), chunk)
-    ]
+
+    def take(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        words, mask = stage.words.take(rows)
+        return words.to(device), mask.to(device)
+
+    starts = range(0, len(data.ids), chunk)
+    texts = [model.main.text(*take(np.arange(start, min(start + chunk, len(data.ids))))) for start in starts]
     kept = [item.pictures[:MAX_FRAMES] for item in items]
     mask = torch.arange(max(map(len, kept)))[None] < torch.tensor([len(pictures) for pictures in kept])[:, None]
     places = np.concatenate([np.array(pictures) for pictures in kept])
-    frames = model.main.frames(torch.from_numpy(data.cache.features[places, 0]).float(), mask)
+    mask = mask.to(device)
+    frames = model.main.frames(torch.from_numpy(data.cache.features[places, 0]).float().to(device), mask)
     owner = torch.repeat_interleave(torch.arange(len(items)), torch.from_numpy(np.diff(data.first)))
-    words = stage.words.take(np.arange(len(data.ids)))
+    words = take(np.arange(len(data.ids)))
     return Encoded(torch.cat(texts), model.main.aggregator(frames, mask), words, (frames, mask), owner)
 
 
@@ -91,12 +98,13 @@ class Check:
 def check(model: Second, validation: StageSet, labelled: Sequence[StageSet] = ()) -> Check:
     """Measure recall, re-ranking and labels. A video's first caption must be the protocol's."""
     found = encode_set(model, validation)
-    similarity = found.text @ found.video.T
+    scored = model.main.aggregator.score(found.text, found.video)
+    similarity = scored.cpu()
     first = torch.from_numpy(validation.data.first[:-1])
     scale = float(model.main.towers.log_scale.exp())
     after: dict[float, tuple[Mapping[str, float], Mapping[str, float]]] = {}
     if model.head is not None:
-        best, logits = match_best(model.head, found.words, found.frames, similarity, RECALL)
+        best, logits = (part.cpu() for part in match_best(model.head, found.words, found.frames, scored, RECALL))
         for weight in WEIGHTS_TRIED:
             scores = reranked(similarity, best, logits, weight / scale)
             after[weight] = (retrieval(scores[first].numpy()), _ranked(scores, found.owner))
@@ -115,7 +123,7 @@ def classify(model: Second, stage: StageSet) -> float:
     order = sorted(rows)
     phrases = nn.functional.normalize(torch.stack([found.text[rows[label]].mean(0) for label in order]), dim=-1)
     truth = np.array([order.index(item.label) for item in items])
-    return top1((found.video @ phrases.T).numpy(), truth)
+    return top1(model.main.aggregator.score(phrases, found.video).T.cpu().numpy(), truth)
 
 
 def run(
@@ -123,32 +131,34 @@ def run(
     sets: Sequence[StageSet],
     validation: StageSet,
     *,
+    precision: Precision = PLAIN,
     checkpoint: Path | None = None,
     progress: Callable[[int, float, Check | None], None] = lambda step, loss, found: None,
     stop_at: int | None = None,
 ) -> Check:
-    """Train in place and return the check of the weights that the model ends with.
+    """Train in place and return the check of the weights that the model ends with. It stays on the precision's device.
 
     With patience, those are the best that a check has seen, and the run stops after `patience` checks without gain;
     else the last. checkpoint: written at every check, read back when it is of the same recipe.
     """
     recipe, base = model.recipe, model.recipe.base
+    model.to(precision.device)
     groups = model.groups()
     if not groups:  # the towers as they are: a row to compare with
         untrained: Check = check(model, validation)
         return untrained
     rates = [group["lr"] for group in groups]
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-    trained = [parameter for _, parameter in model.trained()]
+    stepper = Stepper(optimiser, [parameter for _, parameter in model.trained()], precision)
     chances = np.array([base.weights.get(stage.data.pictures.name, 0.0) for stage in sets])
     chances = chances / chances.sum()
     start, merit, stale = 0, -1.0, 0
     best: dict[str, Any] = {}
     if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["recipe"] == repr(recipe):
+        state = torch.load(checkpoint, weights_only=True, map_location=precision.device)
+        if state["recipe"] == repr((recipe, precision)):
             model.load_state_dict(state["model"], strict=False)
-            optimiser.load_state_dict(state["optimiser"])
+            stepper.load_state_dict(state["stepper"])
             start, merit, stale, best = state["step"], state["merit"], state["stale"], state["best"]
     last = min(base.steps, stop_at or base.steps)
     for step in range(start, last):
@@ -160,11 +170,8 @@ def run(
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(step, base)
         model.set_mode()
-        loss = step_loss(model, stage, rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
+        loss = step_loss(model, stage, rng, precision)
+        stepper.step(loss)
         if model.twin is not None:
             model.follow()
         done = step + 1
@@ -177,9 +184,9 @@ def run(
         progress(done, float(loss.detach()), found)
         if checkpoint is not None and (done % recipe.check_every == 0 or done == last):
             state = {
-                "recipe": repr(recipe),
+                "recipe": repr((recipe, precision)),
                 "model": model.state(),
-                "optimiser": optimiser.state_dict(),
+                "stepper": stepper.state_dict(),
                 "step": done,
                 "merit": merit,
                 "stale": stale,

@@ -13,6 +13,7 @@ from vsearch.training.data import load_msrvtt
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, load_minilm
 from vsearch.training.pipeline import Settings, Trained
+from vsearch.training.precision import PLAIN, Precision
 from vsearch.training.prepare import prepare_set
 from vsearch.training.second import Second, SecondRecipe, StageSet
 from vsearch.training.second_loop import Check, check, first_captions, run
@@ -29,7 +30,12 @@ ROWS: Mapping[str, SecondRecipe] = {
     "itc": _ITC,
     "itc-queue": replace(_ITC, queue=2048),
     "tdb": replace(_ITC, base=_FROZEN, temporal="tdb"),
+    "single": SecondRecipe(base=replace(_FROZEN, steps=0), itm=0, temporal="single"),
+    "kmeans": SecondRecipe(base=replace(_FROZEN, steps=0), itm=0, temporal="kmeans"),
+    "seqlstm": replace(_ITC, base=_FROZEN, temporal="seqlstm"),
     "seqtransf": replace(_ITC, base=_FROZEN, temporal="seqtransf"),
+    "tab": replace(_ITC, base=_FROZEN, temporal="tab"),
+    "clip2video": replace(_ITC, base=_FROZEN, temporal="clip2video"),
     "tdb-mfm": replace(_ITC, base=_FROZEN, temporal="tdb", mfm=0.1),
     "tdb-itc-queue": replace(_ITC, temporal="tdb", queue=2048),
     "itm": SecondRecipe(base=_PAIRS, negatives=5),
@@ -65,12 +71,19 @@ def stage_sets(trained: Trained, settings: Settings, captions: int) -> Stages:
     return Stages([stage(data) for data in trained.sets], stage(validation), [stage(data) for data in trained.labelled])
 
 
-def run_row(towers: Towers, recipe: SecondRecipe, stages: Stages, cache: Path, lineage: str) -> tuple[Second, Check]:
+def run_row(
+    towers: Towers,
+    recipe: SecondRecipe,
+    stages: Stages,
+    cache: Path,
+    lineage: str,
+    precision: Precision = PLAIN,
+) -> tuple[Second, Check]:
     """Train one row from these towers (they are changed) and measure it, labels too."""
     torch.manual_seed(recipe.base.seed)
     model = Second(towers, recipe, [stage.data.pictures.name for stage in stages.sets])
     digest = hashlib.sha256(repr((lineage, recipe)).encode()).hexdigest()[:12]
-    run(model, stages.sets, stages.validation, checkpoint=cache / f"second-{digest}.pt")
+    run(model, stages.sets, stages.validation, precision=precision, checkpoint=cache / f"second-{digest}.pt")
     return model, check(model, stages.validation, stages.labelled)
 
 

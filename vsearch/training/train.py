@@ -28,6 +28,7 @@ from vsearch.training.heads import PictureTower, TextTower, pool_frames
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.metrics import retrieval, top1
 from vsearch.training.minilm import pad
+from vsearch.training.precision import PLAIN, Precision, Stepper
 
 WEIGHTS = {
     "msrvtt": 0.62,
@@ -151,50 +152,57 @@ def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator, *, mixin
 def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
     """[B, 512]. Tuned last blocks run on the cached maps; of frozen ones the cached output is used."""
     valid = batch.mask.bool().numpy()
+    device = towers.log_scale.device
     places, views = batch.places[valid], batch.views[valid]
     if towers.tuned_picture:
         maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
-        frames = towers.picture(torch.from_numpy(maps).float())
+        frames = towers.picture(torch.from_numpy(maps).float().to(device))
     else:
-        frames = towers.picture.embed(torch.from_numpy(data.cache.features[places, views]).float())
-    table = torch.zeros(*valid.shape, frames.shape[-1])
-    table[torch.from_numpy(valid)] = frames.float()
-    return pool_frames(table, batch.mask)
+        frames = towers.picture.embed(torch.from_numpy(data.cache.features[places, views]).float().to(device))
+    table = torch.zeros(*valid.shape, frames.shape[-1], device=device)
+    table[torch.from_numpy(valid).to(device)] = frames.float()
+    return pool_frames(table, batch.mask.to(device))
 
 
 def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) -> Tensor:
     """Word pieces to [Q, 512], in chunks of like length: padded to the longest of all, most work were padding."""
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     parts = [order[start : start + chunk] for start in range(0, len(order), chunk)]
-    vectors = torch.cat([towers.text(*pad([ids[place] for place in part])) for part in parts])
-    return vectors[torch.tensor(order).argsort()]
+    device = towers.log_scale.device
+    padded = (pad([ids[place] for place in part]) for part in parts)
+    vectors = torch.cat([towers.text(pieces.to(device), mask.to(device)) for pieces, mask in padded])
+    return vectors[torch.tensor(order, device=device).argsort()]
 
 
 def step_loss(towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator) -> Tensor:
     """The loss of one drawn batch of one set."""
     batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text)
     first, second = (data.sentences[torch.from_numpy(batch.captions[:, i])].float() for i in (0, 1))
-    mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1)
+    mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1).to(towers.log_scale.device)
     if towers.tuned_text:
         text = text_vectors(towers, [data.ids[row] for row in batch.captions[:, 0]]).float()
     else:
         text = towers.text.embed(mixed)
     video = video_vectors(towers, data, batch)
-    targets = positive_targets(batch.labels)
+    targets = positive_targets(batch.labels).to(mixed.device)
     targets = soft_targets(targets, mixed, recipe.soft_share, recipe.soft_temperature)
     return itc(text, video, targets, towers.log_scale.exp().clamp(max=100))
 
 
-def parameter_groups(towers: Towers, recipe: Recipe) -> list[dict[str, Any]]:
-    """What is trained, at which rate; the rest is frozen. Biases, norms and the temperature do not decay."""
+def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) -> list[dict[str, Any]]:
+    """What is trained, at which rate; the rest is frozen. Biases, norms and the temperature do not decay.
+
+    locked: nothing of the picture tower is trained, its head neither (locked-image tuning, LiT, Zhai et al. 2022).
+    """
     rates = {"picture.head": recipe.head_rate, "text.head": recipe.head_rate, "log_scale": recipe.head_rate}
     rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate}
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in towers.named_parameters():
         rate = next(rate for prefix, rate in rates.items() if name.startswith(prefix))
         below_cut = name.startswith("picture.tail.blocks.") and int(name.split(".")[3]) < CUT
+        locked_picture = locked and name.startswith("picture.")
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
-        parameter.requires_grad_(bool(rate) and not below_cut and not frozen_words)
+        parameter.requires_grad_(bool(rate) and not (below_cut or locked_picture or frozen_words))
         if parameter.requires_grad:
             decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
@@ -221,6 +229,8 @@ def train(
     sets: Sequence[SetData],
     recipe: Recipe,
     *,
+    precision: Precision = PLAIN,
+    locked: bool = False,
     checkpoint: Path | None = None,
     save_every: int = 50,
     progress: Callable[[int, float], None] = lambda step, loss: None,
@@ -228,38 +238,42 @@ def train(
 ) -> None:
     """Train in place; at the end (or at `stop_at`) the towers hold the averaged weights if the recipe averages.
 
-    checkpoint: written every `save_every` steps and read back when it exists and is of the same recipe.
+    checkpoint: written every `save_every` steps and read back when it exists and is of the same recipe. locked: see
+    parameter_groups.
     """
     towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
-    towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate)
-    groups = parameter_groups(towers, recipe)
+    towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate and not locked)
+    if precision == PLAIN and (towers.tuned_text or towers.tuned_picture) and has_fast_bf16():
+        precision = Precision("cpu", torch.bfloat16)
+    towers.to(precision.device)
+    groups = parameter_groups(towers, recipe, locked=locked)
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in groups]
     trained = [(n, p) for n, p in towers.named_parameters() if p.requires_grad]
+    stepper = Stepper(optimiser, [p for _, p in trained], precision)
     average = {name: p.detach().clone() for name, p in trained} if recipe.ema else {}
     chances = np.array([recipe.weights.get(data.pictures.name, 0.0) for data in sets])
     chances = chances / chances.sum()
     start = 0
     if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=precision.device)
         if state["recipe"] == _plain(recipe):
             towers.load_state_dict(state["towers"])
-            optimiser.load_state_dict(state["optimiser"])
+            if "stepper" in state:
+                stepper.load_state_dict(state["stepper"])
+            else:  # written before the loss could be scaled
+                optimiser.load_state_dict(state["optimiser"])
             average, start = state["average"], state["step"]
     _set_mode(towers, recipe)
-    use_bf16 = (towers.tuned_text or towers.tuned_picture) and has_fast_bf16()
     for step in range(start, min(recipe.steps, stop_at or recipe.steps)):
         rng = np.random.default_rng((recipe.seed, step))
         torch.manual_seed(int(rng.integers(2**31)))
         data = sets[int(rng.choice(len(sets), p=chances))]
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(step, recipe)
-        with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16):
+        with precision.autocast():
             loss = step_loss(towers, data, recipe, rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
-        optimiser.step()
+        stepper.step(loss)
         decay = min(recipe.ema, (step + 1) / (step + 10))
         for name, parameter in trained if average else ():
             average[name].lerp_(parameter.detach(), 1 - decay)
@@ -268,7 +282,7 @@ def train(
             state = {
                 "recipe": _plain(recipe),
                 "towers": towers.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "stepper": stepper.state_dict(),
                 "average": average,
                 "step": step + 1,
             }
@@ -316,7 +330,7 @@ def all_frames(towers: Towers, data: SetData) -> Tensor:
 def all_captions(towers: Towers, data: SetData) -> Tensor:
     """Every caption of a set: [captions, 512]."""
     if not towers.tuned_text:
-        return towers.text.embed(data.sentences.float())
+        return towers.text.embed(data.sentences.float().to(towers.log_scale.device))
     return text_vectors(towers, data.ids)
 
 
@@ -324,7 +338,7 @@ def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData]) -
     """Text-to-video on the validation split, then zero-shot top-1 of each labelled set (templates averaged)."""
     towers.eval()
     similarity = all_captions(towers, validation) @ all_frames(towers, validation).T
-    found = retrieval(similarity.numpy())
+    found = retrieval(similarity.cpu().numpy())
     for data in labelled:
         items = data.pictures.items
         rows: dict[int, slice] = {}
@@ -335,5 +349,5 @@ def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData]) -
         order = {label: column for column, label in enumerate(sorted(rows))}
         truth = np.array([order[item.label] for item in items])
         scores = all_frames(towers, data) @ F.normalize(phrases, dim=-1).T
-        found[data.pictures.name] = top1(scores.numpy(), truth)
+        found[data.pictures.name] = top1(scores.cpu().numpy(), truth)
     return found

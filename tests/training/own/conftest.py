@@ -1,0 +1,33 @@
+"""Coloured clips whose captions a tiny model misreads, so that there is something to learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.media import Shot, make_video
+from tests.models.tiny import write_tiny
+
+CALLED = {"red": "green", "green": "blue", "blue": "red"}
+"""What these people call a colour: no word means what the model thinks."""
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 12 videos of one colour each, and captions.csv, with three rows that cannot be used."""
+    folder = tmp_path_factory.mktemp("clips")
+    rows = ["file,caption"]
+    for number in range(12):
+        colour = list(CALLED)[number % 3]
+        make_video(folder / f"{number}.mp4", [Shot(colour, 1 + number / 10)], fps=10, size=(32, 32))
+        rows.append(f"{number}.mp4,{CALLED[colour]}")
+    (folder / "broken.mp4").write_text("no video")
+    rows += ["gone.mp4,red", "1.mp4,", "broken.mp4,red"]
+    (folder / "captions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("models") / "tiny")

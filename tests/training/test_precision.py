@@ -1,0 +1,50 @@
+"""A CPU computes in float32; a loss in float16 is scaled, and a step that overflows is left out."""
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vsearch.errors import InputError  # noqa: E402
+from vsearch.training.precision import PLAIN, Precision, Stepper, choose_precision  # noqa: E402
+
+
+def test_a_cpu_is_plain() -> None:
+    assert choose_precision("cpu") == PLAIN and PLAIN.dtype is None
+    with PLAIN.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("has_bf16", "dtype", "scaled"), [(True, "bfloat16", False), (False, "float16", True)])
+def test_a_gpu_is_mixed(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, dtype: str, scaled: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
+    for name in (None, "cuda", "cuda:1"):
+        found = choose_precision(name)
+        assert found == Precision(name or "cuda", getattr(torch, dtype)) and found.scaled == scaled
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no device 'cuda' here: "):
+        choose_precision("cuda")
+
+
+def stepper(precision: Precision) -> tuple[Any, Stepper]:
+    weight = torch.nn.Parameter(torch.ones(3))
+    return weight, Stepper(torch.optim.SGD([weight], lr=1.0), [weight], precision)
+
+
+def test_gradients_are_cut_and_the_scale_does_not_show() -> None:
+    for precision in (PLAIN, Precision("cpu", torch.float16)):
+        weight, step = stepper(precision)
+        step.step((weight * torch.tensor([3.0, 4.0, 0.0])).sum())
+        assert torch.allclose(weight.detach(), torch.tensor([0.4, 0.2, 1.0]), atol=1e-5)
+
+
+def test_a_step_that_overflows_is_left_out() -> None:
+    weight, step = stepper(Precision("cpu", torch.float16))
+    before = step.state_dict()["scaler"]["scale"]
+    step.step((weight * float("inf")).sum())
+    assert torch.equal(weight.detach(), torch.ones(3)) and step.state_dict()["scaler"]["scale"] < before

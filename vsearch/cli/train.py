@@ -1,0 +1,199 @@
+"""`vsearch train`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vsearch.cli.base import JsonOption, app, console_of, given_paths, print_json, settings_of
+from vsearch.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from vsearch.settings import Settings
+    from vsearch.training.own.base import Base, Method
+    from vsearch.training.own.run import Follow, Report, TrainOptions
+    from vsearch.training.own.scores import Scores
+
+RATES = {"adapter": 1e-3, "temporal": 3e-4}
+METHODS = ", ".join(RATES)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str, typer.Option("--data", help="Table of file and caption (and start, end in seconds), .csv or .tsv.")
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", help="The model folder to write.")],
+    base: Annotated[
+        str | None, typer.Option("--base", help="The model to start from.", show_default="VSEARCH_MODEL, else mini")
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help=f"What learns: {METHODS}.")] = "adapter",
+    temporal: Annotated[str, typer.Option("--temporal", help="Of --method temporal: tdb, seqtransf or seqlstm.")] = (
+        "tdb"
+    ),
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Width of what an adapter learns.")] = 8,
+    validation: Annotated[
+        float, typer.Option("--validation", min=0.01, max=0.9, help="Share of the videos that training never sees.")
+    ] = 0.2,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="At most.")] = 400,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Clips a step.")] = 64,
+    rate: Annotated[float | None, typer.Option("--rate", help="Learning rate.", show_default="by method")] = None,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="Checks without gain before it stops; one is every 20 steps.")
+    ] = 6,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from it.")] = 1,
+    # What learns on kept vectors is too small for a GPU to pay by itself.
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Tune a model on your own clips and captions. Run it again to go on where it was stopped."""
+    if method not in RATES:
+        raise InputError(f"--method takes {METHODS}, not {method!r}.")
+    if rate is not None and not 0 < rate < 1:
+        raise InputError(f"--rate lies between 0 and 1, not at {rate:g}.")
+    for module in ("torch", "onnx", "onnxscript"):
+        if find_spec(module) is None:
+            raise ModelError(f"Training needs {module}: pip install 'vsearch[train]'.")
+    from vsearch.training.own.base import Method
+    from vsearch.training.own.fit import Plan
+    from vsearch.training.own.heads import TEMPORAL
+    from vsearch.training.own.run import TrainOptions
+    from vsearch.training.precision import choose_precision
+
+    if temporal not in TEMPORAL:
+        raise InputError(f"--temporal takes {', '.join(TEMPORAL)}, not {temporal!r}.")
+    table, folder = given_paths([data, out])
+    settings = settings_of(None, base)
+    options = TrainOptions(
+        data=table,
+        out=folder,
+        cache=settings.cache,
+        method=Method(method, temporal, rank),
+        plan=Plan(steps=steps, batch=batch, rate=rate or RATES[method], patience=patience, seed=seed),
+        share=validation,
+        precision=choose_precision(device),
+        threads=settings.threads,
+    )
+    report = _run(settings, options)
+    if as_json:
+        print_json(_as_json(report, folder))
+    else:
+        _print(report, folder)
+    if report.fitted.stopped:
+        typer.echo("vsearch: stopped. The same command goes on where it was.", err=True)
+        raise typer.Exit(130)
+    if report.after is None:
+        raise InputError(
+            "Nothing that was learnt is better than the model as it was, and no folder is written: "
+            "more videos and captions help, or another --method."
+        )
+
+
+def _run(settings: Settings, options: TrainOptions) -> Report:
+    import torch
+
+    from indexer.stretches import ClipReader
+    from vsearch.training.own.run import train_own
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    with _bar() as progress, ClipReader() as source:
+        try:
+            return train_own(options, _base(settings, options.method), source, _follow(progress))
+        except KeyboardInterrupt:
+            progress.stop()
+            typer.echo("vsearch: stopped. Frames that were decoded are kept; the same command goes on.", err=True)
+            raise typer.Exit(130) from None
+
+
+def _base(settings: Settings, method: Method) -> Base:
+    from vsearch.models.registry import load_model
+    from vsearch.training.own.base import frozen_base
+
+    return frozen_base(load_model(settings.model, models=settings.models, threads=settings.threads), method)
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<36}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console_of(stderr=True), transient=True)
+
+
+def _follow(progress: Progress) -> Follow:
+    tasks: dict[str, Any] = {}
+
+    def follow(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(stage, total=total)
+        progress.update(tasks[stage], completed=done, description=f"{stage}: {note}" if note else stage)
+
+    return follow
+
+
+def _rows(report: Report) -> list[tuple[str, Scores]]:
+    rows = [("text to video, before", report.before.text_to_video)]
+    rows += [("text to video, after", report.after.text_to_video)] if report.after else []
+    rows += [("video to text, before", report.before.video_to_text)]
+    return rows + ([("video to text, after", report.after.video_to_text)] if report.after else [])
+
+
+def _print(report: Report, out: Path) -> None:
+    from rich.table import Table
+
+    from vsearch.report import readable
+
+    console = console_of()
+    for line in report.skipped[:10]:
+        console.print(f"skipped: {readable(line)}", markup=False, soft_wrap=True)
+    if len(report.skipped) > 10:
+        console.print(f"skipped: {len(report.skipped) - 10} more")
+    for line in report.notes:
+        console.print(f"note: {readable(line)}", markup=False, soft_wrap=True)
+    (clips, videos), (held, held_videos) = report.training, report.validation
+    console.print(
+        f"{report.method} on {readable(report.base)}: learnt from {clips} clips of {videos} videos, "
+        f"checked on {held} clips of {held_videos} others; {len(report.skipped)} rows or files skipped",
+        markup=False,
+        soft_wrap=True,
+    )
+    table = Table("", "queries", "gallery", "R@1", "R@5", "R@10", "MdR", "MnR", box=None)
+    for name, row in _rows(report):
+        figures = [f"{value:.1f}" for value in (*row.recall, row.median, row.mean)]
+        table.add_row(name, str(row.queries), str(row.gallery), *figures)
+    console.print(table)
+    if report.after is not None:
+        console.print(
+            f"best at step {report.fitted.step} of {report.fitted.steps}, chosen on these same clips\n"
+            f"written: {readable(out)}; to use it: vsearch index --model {readable(out)} VIDEOS",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _as_json(report: Report, out: Path) -> dict[str, Any]:
+    def plain(row: Scores) -> dict[str, Any]:
+        recall = dict(zip(("R@1", "R@5", "R@10"), row.recall, strict=True))
+        return {"queries": row.queries, "gallery": row.gallery, **recall, "MdR": row.median, "MnR": row.mean}
+
+    def both(found: Any) -> dict[str, Any] | None:
+        return found and {"t2v": plain(found.text_to_video), "v2t": plain(found.video_to_text)}
+
+    return {
+        "base": report.base,
+        "method": report.method,
+        "training": dict(zip(("clips", "videos"), report.training, strict=True)),
+        "validation": dict(zip(("clips", "videos"), report.validation, strict=True)),
+        "skipped": list(report.skipped),
+        "notes": list(report.notes),
+        "steps": report.fitted.steps,
+        "best_step": report.fitted.step,
+        "before": both(report.before),
+        "after": both(report.after),
+        "folder": None if report.after is None else str(out),
+    }

@@ -1,0 +1,155 @@
+"""A person's captions and files as clips with their frames, each file decoded once, and the split into two parts.
+
+Frames are kept in a cache, a plain .npy file a clip: vectors where the model stays frozen, pixels where it learns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vsearch.captions import ClipCaption
+from vsearch.errors import InputError, MediaError
+from vsearch.media import Pixels
+from vsearch.models.base import FrameSize
+
+MAX_FRAMES = 12
+"""Of a clip, evenly."""
+FEWEST = 4
+"""Videos: two to learn from and two to tell apart."""
+
+
+class ClipSource(Protocol):
+    """What reads videos: indexer.stretches.ClipReader."""
+
+    def key(self, file: Path) -> str: ...
+    def frames(self, file: Path, spans: Sequence[tuple[float, float]], size: FrameSize, most: int) -> list[Pixels]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A stretch of a video with the sentences that describe it."""
+
+    name: str
+    video: str
+    """The content's key: copies of a file are one video."""
+    captions: tuple[str, ...]
+    frames: Path
+    """[T, F] or [T, H, W, 3], T >= 1."""
+
+    @property
+    def identity(self) -> str:
+        """The same stretch of the same content has the same one."""
+        return self.frames.stem
+
+    def load(self) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(self.frames, allow_pickle=False)
+        return array
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    clips: tuple[Clip, ...]
+    skipped: tuple[str, ...]
+    """A line a clip that cannot be used, with its cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStore:
+    """What is kept of each clip's pixels, and where."""
+
+    folder: Path
+    size: FrameSize
+    encode: Callable[[Pixels], NDArray[Any]]
+    """Pixels [T, H, W, 3] to what is kept, [T, ...]."""
+
+
+def gather(
+    captions: Sequence[ClipCaption],
+    source: ClipSource,
+    store: FrameStore,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Gathered:
+    """Decode what the cache does not hold. Files that cannot be read are skipped, each once."""
+    files: dict[Path, list[ClipCaption]] = {}
+    for caption in captions:
+        files.setdefault(caption.file, []).append(caption)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    clips: dict[tuple[str, float, float], Clip] = {}
+    skipped = []
+    for number, (file, rows) in enumerate(files.items()):
+        progress(number, len(files))
+        try:
+            video = source.key(file)
+            kept = _frames_of(file, video, sorted({_span(row) for row in rows}), source, store)
+        except MediaError as error:
+            skipped.append(f"{file.name}: {error}")
+            continue
+        for row in rows:
+            path = kept.get(_span(row))
+            if path is None:
+                skipped.append(f"{file.name}: there is no frame from {row.start:g} s on")
+                continue
+            known = clips.get((video, *_span(row)))
+            texts = (*known.captions, row.text) if known else (row.text,)
+            clip = known or Clip(_name(row), video, (), path)
+            clips[video, *_span(row)] = replace(clip, captions=tuple(dict.fromkeys(texts)))
+    progress(len(files), len(files))
+    return Gathered(tuple(clips.values()), tuple(dict.fromkeys(skipped)))
+
+
+def _span(row: ClipCaption) -> tuple[float, float]:
+    return row.start, float("inf") if row.end is None else row.end
+
+
+def _name(row: ClipCaption) -> str:
+    if not row.start and row.end is None:
+        return row.file.name
+    return f"{row.file.name} {row.start:g}-{'' if row.end is None else f'{row.end:g}'} s"
+
+
+def _frames_of(
+    file: Path, video: str, spans: Sequence[tuple[float, float]], source: ClipSource, store: FrameStore
+) -> dict[tuple[float, float], Path]:
+    """Where the frames of each span lie; spans without a frame are left out."""
+    places = {}
+    for start, end in spans:
+        digest = hashlib.blake2b(f"{video} {start!r} {end!r} {MAX_FRAMES}".encode(), digest_size=16)
+        places[start, end] = store.folder / f"{digest.hexdigest()}.npy"
+    missing = [span for span in spans if not places[span].is_file()]
+    found = source.frames(file, missing, store.size, MAX_FRAMES) if missing else []
+    for span, pixels in zip(missing, found, strict=True):
+        if len(pixels):
+            _save(places[span], store.encode(pixels))
+        else:
+            del places[span]
+    return places
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    partial.replace(path)
+
+
+def split_by_video(clips: Sequence[Clip], share: float, seed: int) -> tuple[list[Clip], list[Clip]]:
+    """(training, validation): whole videos, about `share` of them for validation, two at least on either side.
+
+    Copies of a file are one video, so neither a video nor a sentence about it is ever in both. Raises InputError where
+    there are too few.
+    """
+    videos = sorted({clip.video for clip in clips})
+    if len(videos) < FEWEST:
+        raise InputError(f"Training needs captions of at least {FEWEST} different videos; {len(videos)} can be used.")
+    count = min(max(2, round(share * len(videos))), len(videos) - 2)
+    drawn = np.random.default_rng(seed).choice(len(videos), count, replace=False)
+    held = {videos[place] for place in drawn}
+    return [clip for clip in clips if clip.video not in held], [clip for clip in clips if clip.video in held]
