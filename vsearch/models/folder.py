@@ -168,7 +168,7 @@ class FolderModel:
 
     @property
     def folder(self) -> Path:
-        return self._folder
+        return self._graphs.folder
 
     @property
     def space(self) -> Space:
