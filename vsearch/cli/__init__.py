@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, export, library, models, export_model  # isort: skip
+from vsearch.cli import index, transcript, query, export, library, models, export_model, mcp  # isort: skip
 from vsearch.errors import VsearchError
 
-__all__ = ["app", "export", "export_model", "index", "library", "main", "models", "query", "transcript"]
+__all__ = ["app", "export", "export_model", "index", "library", "main", "mcp", "models", "query", "transcript"]
 
 
 def main() -> NoReturn:
