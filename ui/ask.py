@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 
-CHANNELS = {"all": "Seen and said", "visual": "Seen", "speech": "Said"}
+CHANNELS = {"all": "Anything", "visual": "Seen", "speech": "Said", "text": "Written"}
 """What may be searched, and what a person calls it."""
 MAX_PAGE = 1000
 

@@ -103,7 +103,7 @@ class Service:
         from vsearch.search.fuse import Fusion
 
         speech = self.settings.speech_weight if weight is None else weight
-        return SearchEngine(self.library(), self.models(), Fusion(speech=speech))
+        return SearchEngine(self.library(), self.models(), Fusion(speech=speech, text=self.settings.text_weight))
 
     def status(self) -> LibraryStatus | None:
         """What the library holds; None where there is none. A few seconds old at most."""
