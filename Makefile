@@ -21,7 +21,7 @@ DATA ?= ../shared/data
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test kills train-test ocr-test lint format docs bench eval clean
+.PHONY: help demo test kills test-ui train-test ocr-test lint format docs bench eval clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -50,6 +50,12 @@ test: $(VENV)/.installed-test ## install what tests need and run them
 
 kills: $(VENV)/.installed-test ## kill whole runs and single writes 50 times each
 	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py
+
+test-ui: $(VENV)/.installed-ui ## the tests of the page, in a real browser where there is a Chromium
+	@$(BIN)/python -m pip install --disable-pip-version-check -q 'playwright>=1.49'
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	echo "No Chromium: the tests in a browser are skipped. On Debian and Ubuntu: sudo apt-get install chromium"
+	@$(BIN)/python -m pytest tests/ui
 
 train-test: $(VENV)/.installed-train ## also the tests that need torch (several GB with CUDA)
 	@$(BIN)/python -m pytest tests/models tests/training
@@ -86,7 +92,7 @@ eval: $(VENV)/.installed-test ## rank captions of real pictures and clips (DATA=
 	$(BIN)/python -m eval.labels --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; fi
 
 clean: ## remove the environment, the demo corpus and caches (never a library of your own)
-	rm -rf $(VENV) demo/videos demo/library build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) demo/videos demo/library tests-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if test -d demo; then rmdir demo 2>/dev/null || echo "kept: demo/ (holds more than the demo)"; fi
 
@@ -100,6 +106,7 @@ $(VENV)/.installed-demo: EXTRAS := [demo]
 $(VENV)/.installed-test: EXTRAS := [dev,demo]
 $(VENV)/.installed-ocr: EXTRAS := [dev,demo,ocr]
 $(VENV)/.installed-train: EXTRAS := [dev,demo,train,clip]
+$(VENV)/.installed-ui: EXTRAS := [dev,demo,ui]
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@

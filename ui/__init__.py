@@ -1,0 +1,1 @@
+"""The page in the browser. `vsearch ui` starts it; server.py puts it together, app.py is what is seen."""

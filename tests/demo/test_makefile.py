@@ -117,5 +117,6 @@ def test_continuous_integration_runs_the_same_targets() -> None:
     assert [line for line in text.splitlines() if line.startswith("make ")] == [
         "make test",
         "make lint",
+        "make test-ui",
         "make train-test",
     ]

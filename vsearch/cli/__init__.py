@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, export, library, models, export_model, train, mcp  # isort: skip
+from vsearch.cli import index, transcript, query, export, library, models, export_model, train, mcp, ui  # isort: skip
 from vsearch.errors import VsearchError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "query",
     "train",
     "transcript",
+    "ui",
 ]
 
 

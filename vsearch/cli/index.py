@@ -30,8 +30,7 @@ from vsearch.errors import InputError, LibraryMissing, ModelError
 if TYPE_CHECKING:
     from indexer.events import Event
     from indexer.report import IndexReporter
-    from vsearch.library import Library
-    from vsearch.models.base import Model, Transcriber
+    from vsearch.models.base import Transcriber
     from vsearch.settings import Settings
 
 READER = "vsearch.models.ocr:load_reader"
@@ -82,6 +81,7 @@ def index(
     from indexer.pipeline import index_words
     from indexer.report import IndexReporter, closing
     from indexer.transcribe import WordOptions
+    from vsearch.models.registry import keep_first_model
 
     given = given_paths(paths)
     if only not in (None, "speech", "text"):
@@ -114,7 +114,7 @@ def index(
             events = index_words(opened, words, given)
         show_events(events, reporter)
         if encoder is not None and not dry_run:
-            _keep_first_model(opened, encoder, name, settings)
+            keep_first_model(opened, encoder, name, settings.models)
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -145,15 +145,6 @@ def _model_to_index_with(settings: Settings) -> str:
     if len(names) > 1:
         raise InputError(f"Videos are encoded with one model at a time: --model {names[0]} first, then the others.")
     return names[0]
-
-
-def _keep_first_model(library: Library, encoder: Model, name: str, settings: Settings) -> None:
-    """A library goes on with the model that it began with, unless told otherwise."""
-    from vsearch.models.registry import lasting_name
-
-    known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
-    if library.default_model() is None and known == [encoder.space]:
-        library.set_default_model(lasting_name(name, models=settings.models))
 
 
 def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:

@@ -25,6 +25,7 @@ from vsearch.models.base import Model
 from vsearch.models.openclip_names import OpenClipName
 
 if TYPE_CHECKING:
+    from vsearch.library import Library
     from vsearch.models.devices import Precision
     from vsearch.settings import Settings
 
@@ -153,6 +154,13 @@ def lasting_name(name: str, *, models: Path | None = None) -> str:
         return name
     given = Path(name).expanduser()
     return str(given.absolute()) if os.path.isdir(given) else name  # noqa: PTH112 - as in load_model
+
+
+def keep_first_model(library: Library, encoder: Model, name: str, models: Path | None) -> None:
+    """A library goes on with the model that it began with, unless told otherwise."""
+    known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
+    if library.default_model() is None and known == [encoder.space]:
+        library.set_default_model(lasting_name(name, models=models))
 
 
 def list_models(models: Path | None = None) -> list[ModelInfo]:

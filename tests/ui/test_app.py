@@ -1,0 +1,165 @@
+"""The page without a browser: its states, by Streamlit's own AppTest. What the results' script does is in
+test_browser.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("streamlit", reason="needs the extra ui: make test-ui")
+
+from streamlit.testing.v1 import AppTest
+
+from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
+from ui.service import close_services, shared_service
+from vsearch.library.library import CATALOG
+from vsearch.settings import read_settings
+
+if TYPE_CHECKING:
+    Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("colours")
+    return make_library(place / "library", make_films(place / "films"))
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
+    """The page of a library, with this address."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(library: Path, **address: str) -> AppTest:
+        monkeypatch.setenv("VSEARCH_LIBRARY", str(library))
+        monkeypatch.setenv("VSEARCH_MODEL", "fake")
+        app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=PATIENCE)
+        app.query_params.update(address)
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    yield run
+    close_services()
+
+
+def hits(app: AppTest) -> list[dict[str, Any]]:
+    """What the results' script was given."""
+    (component,) = app.get("bidi_component")
+    found: list[dict[str, Any]] = json.loads(component.proto.json)["hits"]
+    return found
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def test_no_library_yet(show: Open, tmp_path: Path) -> None:
+    app = show(tmp_path / "library")
+    assert "There is no library yet" in texts(app) and "~/library" in texts(app)
+    app.button[-1].click().run()
+    assert app.error[0].value == r"Type the path of a folder that holds videos\."
+    assert not (tmp_path / "library").exists()
+
+
+def test_what_is_new_is_shown_before_anything_is_asked(show: Open, colours: Path) -> None:
+    app = show(colours)
+    assert "2 videos · 5 scenes" in texts(app)
+    assert {hit["name"] for hit in hits(app)} == {"flags.mp4", "old.avi"}
+
+
+def test_the_address_is_the_question(show: Open, colours: Path) -> None:
+    app = show(colours, q="blue", shortest="1")
+    assert app.text_input(key="q").value == "blue" and app.number_input(key="shortest").value == 1.0
+    best = hits(app)[0]
+    assert (best["name"], best["start"]) == ("flags.mp4", 4.0)
+    app.text_input(key="q").set_value("yellow").run()
+    assert app.query_params == {"q": "yellow", "shortest": "1"}
+    assert hits(app)[0]["name"] == "old.avi"
+    app.button(key="drop_shortest").click().run()
+    assert app.query_params == {"q": "yellow"}
+
+
+def test_the_page_follows_an_address_that_changed_by_itself(show: Open, colours: Path) -> None:
+    app = show(colours, q="blue", channel="visual")
+    app.query_params.clear()
+    app.query_params["q"] = "red"
+    app.run()
+    assert app.text_input(key="q").value == "red" and hits(app)[0]["start"] == 0.0
+
+
+def test_more_like_a_scene(show: Open, colours: Path) -> None:
+    like = hits(show(colours, q="yellow"))[0]["id"]
+    app = show(colours, like=str(like))
+    assert like not in {hit["id"] for hit in hits(app)} and len(hits(app)) == 4
+    app.button(key="drop_like").click().run()
+    assert app.query_params == {}
+
+
+def test_earlier_queries_can_be_asked_again_and_forgotten(show: Open, colours: Path) -> None:
+    show(colours, q="green *stars*")
+    app = show(colours, q="green")
+    assert app.button(key="earlier1").label == r"green \*stars\*"
+    app.button(key="earlier1").click().run()
+    assert app.query_params == {"q": "green *stars*"}
+    app.button(key="forget").click().run()
+    assert shared_service(read_settings()).history.queries() == []
+
+
+def test_nothing_fits(show: Open, colours: Path) -> None:
+    assert "Take a filter away" in texts(show(colours, q="red", longest="0.5"))
+    assert "Words in quotes" in texts(show(colours, q='"never said"'))
+
+
+def test_a_question_that_cannot_be_asked_is_told(show: Open, colours: Path) -> None:
+    app = show(colours, q="x" * 20_000)
+    assert "20000 characters" in app.warning[0].value
+    app = show(colours, like="999")
+    assert "999" in app.warning[0].value
+
+
+def test_a_page_that_lies_beyond_the_last(show: Open, colours: Path) -> None:
+    app = show(colours, q="red", page="7")
+    assert "Nothing fits" in texts(app)
+    better = next(button for button in app.button if button.label == "← Better")
+    better.click().run()
+    assert app.query_params["page"] == "6"
+
+
+def test_a_library_that_is_broken_is_told_in_one_line(show: Open, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / CATALOG).write_bytes(b"no catalog" * 1000)
+    app = show(library)
+    assert len(app.error) == 1 and "Traceback" not in app.error[0].value
+    assert hits(app) == []
+
+
+def test_a_model_that_is_not_there_is_told(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VSEARCH_LIBRARY", str(colours))
+    monkeypatch.setenv("VSEARCH_MODEL", "nobody")
+    app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=PATIENCE).run()
+    assert not app.exception and "no model" in app.error[0].value
+
+
+def test_a_folder_is_indexed_from_the_page(show: Open, tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films")
+    (films / "broken.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(2000))
+    library = tmp_path / "library"
+    app = show(library)
+    app.text_input(key="first_folder").set_value(str(films))
+    app.checkbox(key="first_speech").uncheck()
+    app.button[-1].click().run()
+    job = shared_service(read_settings()).job
+    assert job is not None
+    job.wait(PATIENCE)
+    app.run()
+    assert "2 videos indexed: 5 scenes" in app.success[0].value and "1 could not be used" in app.success[0].value
+    assert any("broken" in caption.value for caption in app.caption)
+    assert len(hits(app)) == 2
+    app.button(key="read_job").click().run()
+    assert not app.success

@@ -1,0 +1,104 @@
+"""The address holds the question, whoever wrote it; and what the widgets make of it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui.ask import CHANNELS, Ask, read_address, write_address
+from ui.form import asked, widget_values, without, without_filters
+
+SECONDS = st.one_of(st.none(), st.integers(1, 1000).map(float))
+ASKS = st.builds(
+    Ask,
+    q=st.text(max_size=50).map(lambda text: text.strip()),
+    like=st.one_of(st.none(), st.integers(1, 2**62)),
+    page=st.integers(1, 1000),
+    folder=st.text(st.characters(exclude_characters="\0"), max_size=30).map(lambda text: text.strip()),
+    since=st.one_of(st.none(), st.dates(date(1970, 1, 1), date(2000, 1, 1))),
+    until=st.one_of(st.none(), st.dates(date(2000, 1, 2), date(2100, 1, 1))),
+    shortest=SECONDS,
+    longest=st.none(),
+    speech=st.booleans(),
+    lang=st.sampled_from(["", "en", "de"]),
+    channel=st.sampled_from(sorted(CHANNELS)),
+    weight=st.one_of(st.none(), st.integers(0, 100).map(float)),
+    moments=st.booleans(),
+)
+
+
+@given(ASKS)
+def test_a_question_comes_back_from_its_address(ask: Ask) -> None:
+    assert read_address(write_address(ask)) == ask
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Ask.__dataclass_fields__)), st.text(max_size=30)))
+def test_whatever_stands_in_an_address_is_read(parameters: dict[str, str]) -> None:
+    ask = read_address(parameters)
+    assert read_address(write_address(ask)) == ask
+
+
+def test_an_address_holds_only_what_differs() -> None:
+    assert write_address(Ask(q="a dog")) == {"q": "a dog"}
+    assert write_address(Ask(q="a dog", since=date(2024, 5, 31), moments=True, shortest=2.5)) == {
+        "q": "a dog",
+        "since": "2024-05-31",
+        "moments": "1",
+        "shortest": "2.5",
+    }
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"page": "0"},
+        {"page": "-1"},
+        {"page": "9" * 30},
+        {"like": "x"},
+        {"since": "2024-13-01"},
+        {"since": "0001-01-01"},
+        {"longest": "inf"},
+        {"shortest": "nan"},
+        {"weight": "1e9"},
+        {"channel": "smell"},
+        {"lang": "<b>"},
+        {"unknown": "1"},
+    ],
+)
+def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
+    assert read_address(parameters) == Ask()
+
+
+def test_limits_the_wrong_way_round_lose_the_second() -> None:
+    assert read_address({"shortest": "5", "longest": "2"}) == Ask(shortest=5.0)
+    assert read_address({"since": "2024-02-01", "until": "2024-01-01"}) == Ask(since=date(2024, 2, 1))
+
+
+def test_the_last_day_is_part_of_the_span() -> None:
+    ask = Ask(since=date(2024, 1, 1), until=date(2024, 1, 31))
+    assert ask.since_moment is not None and ask.since_moment.isoformat() == "2024-01-01T00:00:00"
+    assert ask.until_moment is not None and ask.until_moment.isoformat() == "2024-02-01T00:00:00"
+
+
+@given(ASKS)
+def test_widgets_show_the_address_and_give_it_back(ask: Ask) -> None:
+    shown = widget_values(ask, weight=2.0)
+    again = asked(shown, ask, weight=2.0)
+    weight = None if ask.weight == 2.0 else ask.weight
+    assert without(again, "weight") == without(ask, "weight") and again.weight == weight
+
+
+def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -> None:
+    before = Ask(q="a dog", like=7, page=3)
+    assert asked(widget_values(before) | {"q": "a cat"}, before) == Ask(q="a cat")
+    assert asked(widget_values(before) | {"moments": True}, before) == Ask(q="a dog", like=7, moments=True)
+
+
+def test_filters_are_named_and_taken_away() -> None:
+    ask = Ask(q="a dog", page=2, folder="/films", longest=3.0, channel="speech")
+    assert ask.filters == {"folder": "in /films", "longest": "at most 3 s", "channel": "only what is said"}
+    assert without(ask, "folder") == Ask(q="a dog", longest=3.0, channel="speech")
+    assert without_filters(ask) == Ask(q="a dog")

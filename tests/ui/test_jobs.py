@@ -1,0 +1,90 @@
+"""A run of the indexer in a thread: what is told of it, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer.events import Event, Finished, Indexed, Progress, Skipped, Started, Summary
+from ui.jobs import IndexJob, JobState
+from vsearch.errors import LibraryLocked
+
+FILM = Path("/films/a.mp4")
+PATIENCE = 60.0
+SUMMARY = Summary(1, 0, 0, 0, 0, (), scenes=3, footage=10.0, wall=1.0)
+
+
+def ended(events: Iterator[Event]) -> JobState:
+    job = IndexJob((FILM.parent,), lambda: events)
+    job.wait(PATIENCE)
+    state = job.state
+    assert state.over
+    return state
+
+
+def test_what_is_told_of_a_run() -> None:
+    state = ended(
+        iter(
+            [
+                Started(FILM),
+                Progress(FILM, 5.0, 10.0, 5.0, 20.0, all_discovered=True),
+                Indexed(FILM, 3, 10.0),
+                Skipped(Path("/films/b.mp4"), "broken"),
+                Finished(SUMMARY),
+            ]
+        )
+    )
+    assert (state.doing, state.share, state.indexed, state.summary) == ("a.mp4", 0.25, 1, SUMMARY)
+    assert state.troubles == ((Path("/films/b.mp4"), "broken"),)
+    assert not state.stopped and state.error is None
+
+
+def test_an_error_of_ours_is_told() -> None:
+    def locked() -> Iterator[Event]:
+        raise LibraryLocked("another process is writing")
+        yield
+
+    assert ended(locked()).error == "another process is writing"
+
+
+def test_an_error_that_nobody_foresaw_ends_the_run_in_plain_words(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Iterator[Event]:
+        yield Started(FILM)
+        raise RuntimeError("secret")
+
+    state = ended(broken())
+    assert state.error is not None and "secret" not in state.error
+    assert "secret" in caplog.text
+
+
+def test_stopping_closes_the_run_where_it_is() -> None:
+    began, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def events() -> Iterator[Event]:
+        try:
+            yield Indexed(FILM, 3, 10.0)
+            began.set()
+            go_on.wait(PATIENCE)
+            yield Started(FILM)
+            raise AssertionError("it was stopped before")
+        finally:
+            closed.set()
+
+    job = IndexJob((FILM.parent,), events)
+    assert began.wait(PATIENCE) and not job.state.over
+    job.stop()
+    go_on.set()
+    job.wait(PATIENCE)
+    assert closed.is_set()
+    state = job.state
+    assert state.over and state.stopped and state.indexed == 1 and state.error is None
+
+
+def test_time_left_is_told_once_it_can_be() -> None:
+    state = JobState((FILM,), done=30.0, total=90.0, whole=True, elapsed=10.0)
+    assert state.speed == 3.0 and state.left == 20.0
+    assert JobState((FILM,), done=30.0, total=90.0, whole=False, elapsed=10.0).left is None
+    assert JobState((FILM,), elapsed=10.0).share == 0.0

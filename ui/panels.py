@@ -1,0 +1,203 @@
+"""What opens on the page beside the results: filters, an example, earlier queries, folders to index, a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ui.ask import CHANNELS, Ask
+from ui.example import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
+from ui.form import without_filters
+from ui.jobs import IndexJob, JobState
+from ui.service import Service
+from ui.state import change, go, set_example, settle, trouble
+from ui.text import literal
+from vsearch.errors import VsearchError
+from vsearch.report import clock, footage
+
+HISTORY_SHOWN = 12
+
+
+def filters_panel(ask: Ask, folders: list[str]) -> None:
+    """folders: to choose from; any other may be typed."""
+    count = len(ask.filters)
+    label = f"Filters ({count})" if count else "Filters"
+    with st.popover(label, icon=":material/tune:", key="filters"):
+        folder, language = st.columns([2, 1])
+        folder.selectbox(
+            "Folder",
+            sorted({*folders, *([ask.folder] if ask.folder else [])}),
+            key="folder",
+            placeholder="Anywhere",
+            accept_new_options=True,
+            on_change=change,
+        )
+        language.text_input("Language", key="lang", placeholder="such as en", max_chars=8, on_change=change)
+        since, until = st.columns(2)
+        since.date_input("Recorded from", key="since", value=None, on_change=change)
+        until.date_input("to", key="until", value=None, on_change=change)
+        shortest, longest = st.columns(2)
+        number: dict[str, Any] = {"min_value": 0.0, "max_value": 86_400.0, "step": 1.0, "placeholder": "any"}
+        shortest.number_input("Shortest scene, seconds", key="shortest", value=None, on_change=change, **number)
+        longest.number_input("Longest", key="longest", value=None, on_change=change, **number)
+        st.segmented_control(
+            "Look for what is",
+            list(CHANNELS),
+            format_func=lambda name: CHANNELS[name],
+            key="channel",
+            required=True,
+            on_change=change,
+        )
+        st.slider(
+            "What spoken words weigh against pictures", 0.0, 5.0, step=0.25, key="weight", on_change=change, format="%g"
+        )
+        st.toggle("Only where somebody speaks", key="speech", on_change=change)
+        st.toggle("Exact moments instead of whole scenes", key="moments", on_change=change)
+        st.button("Clear filters", key="clear", on_click=lambda: go(without_filters(ask)), disabled=not count)
+
+
+def example_panel() -> None:
+    with st.popover("Picture or clip", icon=":material/image_search:", key="example_panel"):
+        st.markdown(
+            "Find scenes that look like a picture or a short clip. "
+            "A picture may also be **pasted**, or dropped anywhere on the page."
+        )
+        key = f"upload{st.session_state.setdefault('uploads', 0)}"
+        st.file_uploader(
+            "Picture or clip",
+            type=[*PICTURE_ENDINGS, *CLIP_ENDINGS],
+            key=key,
+            max_upload_size=CLIP_LIMIT // 1_000_000,
+            label_visibility="collapsed",
+            on_change=lambda: _uploaded(key),
+        )
+
+
+def _uploaded(key: str) -> None:
+    file = st.session_state.get(key)
+    if file is None:
+        return
+    st.session_state.uploads += 1  # an uploader is emptied by being another one
+    try:
+        set_example(from_upload(file.name, file.getvalue()))
+    except VsearchError as error:
+        trouble(str(error))
+
+
+def history_panel(service: Service) -> None:
+    queries = service.history.queries(HISTORY_SHOWN)
+    with st.popover("Earlier", icon=":material/history:", key="history", disabled=not queries):
+        for at, query in enumerate(queries):
+            text = query if len(query) <= 60 else query[:59] + "…"
+            st.button(literal(text), key=f"earlier{at}", type="tertiary", on_click=lambda asked=query: go(Ask(q=asked)))
+        st.button("Forget them", key="forget", icon=":material/delete:", on_click=service.history.clear)
+
+
+def index_form(service: Service, key: str) -> None:
+    """Where a person names a folder. key: of this form, of which a page may hold two."""
+    with st.form(f"{key}_form", border=False):
+        st.text_input(
+            "Folder of videos on this computer",
+            key=f"{key}_folder",
+            placeholder=str(Path.home() / "Videos"),
+            help="Folders below it are read too. The files themselves are never changed.",
+        )
+        st.checkbox("Listen to what is said, where a speech model is installed", value=True, key=f"{key}_speech")
+        st.form_submit_button(
+            "Index this folder", type="primary", icon=":material/add:", on_click=lambda: _start(service, key)
+        )
+
+
+def _start(service: Service, key: str) -> None:
+    state = st.session_state
+    try:
+        service.start_job(state[f"{key}_folder"], speech=state[f"{key}_speech"])
+        settle()
+    except VsearchError as error:
+        trouble(str(error))
+
+
+def job_panel(service: Service) -> None:
+    """The run that goes on, or how the last one ended until that has been read."""
+    job = service.job
+    if job is None or st.session_state.get("read") is job:
+        return
+    with st.container(border=True, key="job"):
+        if job.state.over:
+            _ended(job)
+        else:
+            _running(job)
+
+
+@st.fragment(run_every=1.0)
+def _running(job: IndexJob) -> None:
+    state = job.state
+    found = state.indexed + state.heard
+    if state.over or found != st.session_state.get("found", 0):
+        st.session_state.found = found
+        st.rerun()  # the whole page: there is more to search now
+    line, stop = st.columns([5, 1], vertical_alignment="center")
+    line.progress(state.share if state.whole else min(state.share, 0.99), text=progress_text(state))
+    stop.button("Stop", key="stop", on_click=job.stop, width="stretch")
+    for path, cause in state.troubles[-3:]:
+        st.caption(f"Not used: {literal(path.name)}: {literal(cause)}")
+
+
+def progress_text(state: JobState) -> str:
+    """One line of Markdown."""
+    parts = [f"**Indexing** {literal(state.doing)}"]
+    if state.total > 0:
+        parts.append(f"{footage(state.done)} of {footage(state.total)}")
+    if state.indexed:
+        parts.append(f"{state.indexed} done")
+    if state.elapsed > 3 and state.done > 0:
+        parts.append(f"{state.speed:.1f}× real time")
+    if state.left is not None:
+        parts.append(f"{clock(state.left).rpartition('.')[0]} left")
+    return " · ".join(parts)
+
+
+def _ended(job: IndexJob) -> None:
+    state = job.state
+    kind, text = outcome(state)
+    line, done = st.columns([5, 1], vertical_alignment="center")
+    {"error": line.error, "warning": line.warning, "success": line.success}[kind](text)
+    done.button("OK", key="read_job", on_click=lambda: st.session_state.update(read=job), width="stretch")
+    skipped = state.summary.skipped if state.summary else ()
+    troubles = [(skip.path, skip.cause) for skip in skipped] or list(state.troubles)
+    if troubles:
+        with st.expander(f"{len(troubles)} could not be used"):
+            for path, cause in troubles[:200]:
+                st.caption(f"{literal(path)}: {literal(cause)}")
+
+
+def outcome(state: JobState) -> tuple[str, str]:
+    """How a run ended: "error", "warning" or "success", and a line of Markdown."""
+    if state.error:
+        return "error", f"Indexing ended early. {literal(state.error)} What was indexed before is kept."
+    if state.stopped or state.summary is None:
+        return "warning", f"Stopped after {_videos(state.indexed)}. They are kept; index the folder again to go on."
+    summary = state.summary
+    parts = []
+    if summary.indexed:
+        parts.append(f"{_videos(summary.indexed)} indexed: {summary.scenes} scenes, {footage(summary.footage)}")
+    if summary.unchanged:
+        parts.append(f"{_videos(summary.unchanged)} unchanged")
+    if summary.moved:
+        parts.append(f"{summary.moved} moved or copied")
+    if summary.transcribed:
+        parts.append(f"words of {summary.transcribed} files")
+    if summary.skipped:
+        parts.append(f"{len(summary.skipped)} could not be used")
+    if not parts:
+        return "warning", "There is no video in that folder."
+    text = ", ".join(parts) + "."
+    if summary.note:
+        text += f" {literal(summary.note)}"
+    return ("success" if summary.useful else "warning"), text
+
+
+def _videos(count: int) -> str:
+    return f"{count} video{'' if count == 1 else 's'}"

@@ -1,0 +1,318 @@
+"""What the page asks for: one library and its models, loaded once, whatever number of browsers look at them."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ui.ask import Ask
+from ui.example import Example
+from ui.history import History
+from ui.jobs import IndexJob
+from vsearch.errors import InputError, LibraryMissing, MediaError, ModelError, PathError
+from vsearch.media import Hit
+from vsearch.settings import Settings
+
+if TYPE_CHECKING:
+    from indexer.events import Event
+    from vsearch.library import Library, LibraryStatus, SceneRow
+    from vsearch.models.base import Model, Transcriber
+    from vsearch.search import Query, SearchEngine
+    from vsearch.search.example import Example as GivenExample
+    from vsearch.search.query import Channel
+
+PAGE_SIZE = 24
+KEPT_EXAMPLES = 8
+MOST_FILES = 50_000
+"""Up to here all files are gone through to show some."""
+FRESH_SECONDS = 5.0
+"""For so long the counts of the library are not asked for again: a million rows take a moment to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page of hits."""
+
+    hits: tuple[Hit, ...]
+    more: bool
+    """There is another page."""
+    best: dict[str, float]
+    """The best score of every channel, over this page and those before it."""
+    seconds: float
+    """That the engine took."""
+    missing: int
+    """Videos that this model has not encoded, and so were not searched."""
+    asked: bool = True
+    """False: these are scenes to look at before anything is asked."""
+
+
+class Service:
+    """Thread-safe. Errors are those of vsearch.errors."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._guard = threading.RLock()
+        self._library: Library | None = None
+        self._models: dict[str, Model] = {}
+        self._history: History | None = None
+        self._status: tuple[float, LibraryStatus] | None = None
+        self._job: IndexJob | None = None
+        self._examples: dict[str, GivenExample] = {}
+
+    # -- what is there
+
+    def library(self) -> Library:
+        """Raises LibraryMissing while there is none: it may be made at any time, from here or from elsewhere."""
+        from vsearch.library import Library
+
+        with self._guard:
+            if self._library is None:
+                self._library = Library.open(self.settings.library)
+            return self._library
+
+    def models(self) -> list[Model]:
+        """Those that answer: the ones that were asked for (A+B are two), else the library's own. Raises ModelError."""
+        with self._guard:
+            for name in (names := self._names()):
+                if name not in self._models:
+                    self._models[name] = self._load(name)
+            return [self._models[name] for name in names]
+
+    def _names(self) -> list[str]:
+        text = self.settings.model
+        if "model" not in self.settings.model_fields_set:
+            with suppress(LibraryMissing):
+                text = self.library().default_model() or text
+        return [text] if Path(text).expanduser().is_dir() else list(dict.fromkeys(text.split("+")))
+
+    def _load(self, name: str, threads: int | None = None) -> Model:
+        from vsearch.models.registry import load_from
+
+        return load_from(self.settings.model_copy(update={"model": name}), threads)
+
+    def engine(self, weight: float | None = None) -> SearchEngine:
+        """weight: of spoken words; None as the settings say."""
+        from vsearch.search import SearchEngine
+        from vsearch.search.fuse import Fusion
+
+        speech = self.settings.speech_weight if weight is None else weight
+        return SearchEngine(self.library(), self.models(), Fusion(speech=speech, text=self.settings.text_weight))
+
+    def status(self) -> LibraryStatus | None:
+        """What the library holds; None where there is none. A few seconds old at most."""
+        with self._guard:
+            if self._status is None or time.monotonic() - self._status[0] > FRESH_SECONDS:
+                try:
+                    self._status = (time.monotonic(), self.library().status())
+                except LibraryMissing:
+                    return None
+            return self._status[1]
+
+    @property
+    def history(self) -> History:
+        with self._guard:
+            if self._history is None:
+                self._history = History(self.settings.library)
+            return self._history
+
+    # -- answers
+
+    def search(self, ask: Ask, example: Example | None = None, size: int = PAGE_SIZE) -> Answer:
+        """The page of hits that is asked for. Raises QueryError, InputError, LibraryError, ModelError."""
+        engine = self.engine(ask.weight)
+        first = (ask.page - 1) * size
+        query = to_query(ask, None if example is None else self._decoded(example), k=first + size + 1)
+        began = time.perf_counter()
+        hits = engine.search(query)
+        seconds = time.perf_counter() - began
+        from ui.cards import best_scores
+
+        return Answer(
+            hits=tuple(hits[first : first + size]),
+            more=len(hits) > first + size,
+            best=best_scores(hits),
+            seconds=seconds,
+            missing=engine.missing_videos(),
+        )
+
+    def _decoded(self, example: Example) -> GivenExample:
+        """Pictures are decoded here, clips in a process that may crash. The last few are kept: a search is asked again
+        for every page of hits."""
+        with self._guard:
+            if example.digest in self._examples:
+                return self._examples[example.digest]
+        given = _decode(example, self.models())
+        with self._guard:
+            while len(self._examples) >= KEPT_EXAMPLES:
+                self._examples.pop(next(iter(self._examples)))
+            self._examples[example.digest] = given
+        return given
+
+    def recent(self, count: int) -> list[Hit]:
+        """The middle scenes of the newest files, to have something to look at: none where there are too many files to
+        go through."""
+        status = self.status()
+        if status is None or status.files > MOST_FILES:
+            return []
+        library = self.library()
+        newest = heapq.nlargest(count * 2, library.files(), key=lambda file: file.mtime_ns)
+        hits: list[Hit] = []
+        for video_id in list(dict.fromkeys(file.video_id for file in newest))[:count]:
+            rows = library.scenes_of(video_id)
+            if rows:
+                row = rows[len(rows) // 2]
+                middle = (row.start + row.end) / 2
+                hits.append(Hit(len(hits) + 1, 0.0, row.path, row.start, row.end, {}, middle, scene_id=row.id))
+        return hits
+
+    def folders(self, count: int = 200) -> list[str]:
+        """Folders that hold files of the library, to choose from."""
+        status = self.status()
+        if status is None or status.files > MOST_FILES:
+            return []
+        found = sorted({str(file.path.parent) for file in self.library().files()})
+        return found[:count]
+
+    def scene(self, scene_id: int) -> SceneRow | None:
+        return self.library().scenes([scene_id]).get(scene_id)
+
+    # -- indexing
+
+    @property
+    def job(self) -> IndexJob | None:
+        """The run that goes on, or the last one."""
+        with self._guard:
+            return self._job
+
+    def start_job(self, folder: str, *, speech: bool = True) -> IndexJob:
+        """Begin to index a folder or file. Raises PathError where there is nothing, InputError while another runs."""
+        path = checked_path(folder)
+        with self._guard:
+            if self._job is not None and not self._job.state.over:
+                raise InputError("A folder is being indexed already: wait for it, or stop it first.")
+            self._job = IndexJob((path,), lambda: self._index(path, speech))
+            return self._job
+
+    def _index(self, path: Path, speech: bool) -> Iterator[Event]:
+        from indexer import Indexer, IndexOptions
+        from indexer.options import available_cores
+        from indexer.transcribe import WordOptions
+        from vsearch.library import Library
+        from vsearch.models.registry import keep_first_model
+
+        settings = self.settings
+        # A model of its own: queries are answered meanwhile by the other, with other threads.
+        name = self._names()[0]
+        encoder = self._load(name, settings.threads or max(1, available_cores() // 2))
+        batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size
+        transcriber, unavailable = _transcriber(settings) if speech else (None, None)
+        with Library.open(settings.library, create=True) as library:
+            words = WordOptions(transcriber, unavailable)
+            for event in Indexer(library, encoder, IndexOptions(batch_size=batch), words).index([path]):
+                yield event
+                self._status = None
+            keep_first_model(library, encoder, name, settings.models)
+
+    def close(self) -> None:
+        """Stop a run and let go of the library."""
+        job = self.job
+        if job is not None:
+            job.stop(wait=8.0)
+        with self._guard:
+            if self._library is not None:
+                self._library.close()
+                self._library = None
+
+
+def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
+    """The engine's question. Raises QueryError."""
+    from vsearch.search import Query, SceneExample
+
+    like = None if ask.like is None else SceneExample(ask.like)
+    return Query(
+        text=ask.q,
+        k=k,
+        since=ask.since_moment,
+        until=ask.until_moment,
+        min_duration=ask.shortest,
+        max_duration=ask.longest,
+        folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
+        has_speech=True if ask.speech else None,
+        language=ask.lang or None,
+        channel=cast("Channel", ask.channel),
+        moments=ask.moments,
+        example=example or like,
+    )
+
+
+def checked_path(text: str) -> Path:
+    """A folder or file that a person typed. Raises PathError."""
+    if not text.strip():
+        raise PathError("Type the path of a folder that holds videos.")
+    if "\0" in text:
+        raise PathError("That is not the path of a folder.")
+    path = Path(text.strip().strip("\"'")).expanduser()
+    if not path.is_absolute():
+        raise PathError(f"{path} could be anywhere: type the whole path, such as {Path.home() / 'Videos'}.")
+    try:
+        if not path.exists():
+            raise PathError(f"There is nothing at {path}.")
+    except OSError as error:
+        raise PathError(f"{path} cannot be looked at: {error.strerror or error}.") from error
+    return path
+
+
+def _decode(example: Example, models: Sequence[Model]) -> GivenExample:
+    """Raises QueryError, MediaError where it cannot be decoded."""
+    if example.kind == "picture":
+        from vsearch.search import read_picture
+
+        return read_picture(example.data)
+    from indexer.clip import encode_clip
+
+    with tempfile.TemporaryDirectory(prefix="vsearch-") as folder:
+        file = Path(folder) / "clip"
+        file.write_bytes(example.data)
+        try:
+            return encode_clip(file, models)
+        except MediaError as error:
+            raise MediaError(str(error).replace(str(file), example.name)) from error
+
+
+def _transcriber(settings: Settings) -> tuple[Transcriber | None, str | None]:
+    """What listens, or why nothing does: the pictures do not wait for it."""
+    from vsearch.models.speech import load_transcriber
+
+    try:
+        return load_transcriber(
+            settings.speech_model, cache=settings.cache, download=settings.download, threads=settings.threads
+        ), None
+    except ModelError as error:
+        return None, str(error)
+
+
+_services: dict[tuple[Path, str], Service] = {}
+_guard = threading.Lock()
+
+
+def shared_service(settings: Settings) -> Service:
+    """The one of these settings in this program: the page and the routes beside it use the same."""
+    with _guard:
+        key = (settings.library, settings.model)
+        if key not in _services:
+            _services[key] = Service(settings)
+        return _services[key]
+
+
+def close_services() -> None:
+    with _guard:
+        for service in _services.values():
+            service.close()
+        _services.clear()
