@@ -6,6 +6,7 @@ FFmpeg (PyAV) does the work in a process of its own with a time limit: a hostile
 """
 
 from vsearch.clips.cache import ClipCache
-from vsearch.clips.cut import Clip, How, browser_can_play, cut
+from vsearch.clips.cut import Clip, How, browser_can_play, cut, material_of, still
+from vsearch.clips.material import Material
 
-__all__ = ["Clip", "ClipCache", "How", "browser_can_play", "cut"]
+__all__ = ["Clip", "ClipCache", "How", "Material", "browser_can_play", "cut", "material_of", "still"]

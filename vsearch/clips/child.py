@@ -1,8 +1,10 @@
 """The program of the process that cuts: one request as an argument, one JSON object on standard output.
 
 Requests  {"do": "cut", "source", "target", "start", "end", "how", "suffix", "limit"}
-          {"do": "plays", "source", "limit"}
+          {"do": "plays", "source", "limit"}  {"do": "describe", "source", "limit"}
+          {"do": "picture", "source", "target", "time", "side", "limit"}: a JPEG into the target
 Answers   {"is": "cut", "suffix", "start", "end", "copied"}  {"is": "plays", "plays"}
+          {"is": "described", "material"}  {"is": "pictured", "time"}
           {"is": "failed", "cause"}  {"is": "unreadable", "cause", "errno"}
 """
 
@@ -43,6 +45,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["do"] == "plays":
             return {"is": "plays", "plays": _plays(source)}
+        if request["do"] == "describe":
+            return {"is": "described", "material": _describe(source)}
+        if request["do"] == "picture":
+            from vsearch.clips.still import write_still
+
+            time = write_still(source, Path(request["target"]), request["time"], request["side"])
+            return {"is": "pictured", "time": time}
         from vsearch.clips.write import write_clip
 
         span = request["start"], request["end"]
@@ -69,3 +78,18 @@ def _plays(source: Path) -> bool:
             return plays_in_browser(container, source)
     except (av.error.FFmpegError, ValueError):
         return False
+
+
+def _describe(source: Path) -> dict[str, Any]:
+    import av
+
+    from vsearch.clips.material import read_material
+    from vsearch.containers import explain
+    from vsearch.errors import MediaError
+
+    with source.open("rb"):
+        pass
+    try:
+        return read_material(source).as_json()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MediaError(f"it cannot be opened ({explain(error)})") from error

@@ -6,6 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vsearch.clips.kinds import FORMATS
+from vsearch.clips.material import Material
 from vsearch.errors import MediaError, PathError
 
 How = Literal["copy", "exact", "browser"]
@@ -27,6 +29,9 @@ PART = ".vsearch-"
 
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from vsearch.clips.child import main; main()"
 _PROBE_LIMIT = 30.0
+_STILL_LIMIT = 60.0
+_MOST_STILL = 32_000_000
+"""Bytes: no JPEG of 1280 pixels has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,33 @@ def cut(
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return Clip(target, float(answer["start"]), float(answer["end"]), bool(answer["copied"]))
+
+
+def material_of(path: Path) -> Material:
+    """What an editing program must know of a file. Raises PathError, MediaError."""
+    answer = _ask({"do": "describe", "source": str(path.absolute()), "limit": _PROBE_LIMIT}, path, path.parent)
+    try:
+        return Material.from_json(answer["material"])
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise MediaError(f"{path}: the decoder sent nonsense.") from error
+
+
+def still(source: Path, time: float, *, side: int = 1280) -> tuple[bytes, float]:
+    """The picture that a player shows at a time, as JPEG, and the seconds at which it appears.
+
+    side: pixels of its longer side at most. Raises PathError, MediaError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "still.jpg"
+        source = source.absolute()
+        request = {"do": "picture", "source": str(source), "target": str(target), "time": time, "side": side}
+        answer = _ask({**request, "limit": _STILL_LIMIT}, source, target.parent)
+        try:
+            if target.stat().st_size > _MOST_STILL:
+                raise MediaError(f"{source}: the decoder sent nonsense.")
+            return target.read_bytes(), float(answer["time"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise MediaError(f"{source}: the decoder sent nonsense.") from error
 
 
 def browser_can_play(path: Path) -> bool:

@@ -1,0 +1,133 @@
+"""What an editing program must know of a file: its frame rate, where its pictures begin, its own time code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vsearch.clips.timeline import base_of, sound_origin
+from vsearch.containers import open_video, pick_stream
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+USUAL_RATES = tuple(
+    [Fraction(1000 * rate, 1001) for rate in (24, 30, 48, 60, 120)]
+    + [Fraction(rate) for rate in (10, 12, 15, 24, 25, 30, 48, 50, 60, 100, 120)]
+)
+_NEAR = 0.0004
+"""Relative: a rate this near to a usual one is that one, whatever the container made of it. 24000/1001 and 24 differ by
+0.001."""
+_LOOKED_AT = 600
+"""Packets whose times are held against the rate: a variable rate shows in the first seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """One source file. Seconds are on the player's timeline."""
+
+    rate: Fraction | None
+    """Frames a second. Where the rate is variable, their mean; None where there are no pictures or nobody knows."""
+    steady: bool
+    """Every frame lasts equally long."""
+    first: float
+    """Seconds at which the first picture is shown."""
+    duration: float
+    """Seconds; 0.0: not known."""
+    width: int
+    height: int
+    """Pixels as stored, before a player turns them. Both 0: sound alone."""
+    channels: int
+    """Of the sound; 0: none."""
+    sample_rate: int
+    time_code: str
+    """Of the first frame, as the camera wrote it; empty where it did not."""
+
+    @property
+    def has_pictures(self) -> bool:
+        return self.width > 0 and self.height > 0
+
+    def as_json(self) -> dict[str, Any]:
+        rate = None if self.rate is None else [self.rate.numerator, self.rate.denominator]
+        return {name: getattr(self, name) for name in self.__slots__} | {"rate": rate}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Material:
+        """Raises KeyError, TypeError, ValueError: the process that answered may have been taken over."""
+        rate = None if value["rate"] is None else Fraction(int(value["rate"][0]), int(value["rate"][1]))
+        if rate is not None and not 0 < rate <= 1000:
+            raise ValueError(f"no frame rate: {rate}")
+        return cls(
+            rate=rate,
+            steady=bool(value["steady"]),
+            first=float(value["first"]),
+            duration=float(value["duration"]),
+            width=int(value["width"]),
+            height=int(value["height"]),
+            channels=int(value["channels"]),
+            sample_rate=int(value["sample_rate"]),
+            time_code=str(value["time_code"])[:16],
+        )
+
+
+def read_material(path: Path) -> Material:
+    """Look at a file; no picture is decoded. Runs in the process of child.py. FFmpegError passes through."""
+    with open_video(path) as container:
+        stream = pick_stream(container)
+        sound = next((one for one in container.streams.audio if one.codec_context is not None), None)
+        origin = sound_origin(container)
+        rate, steady, first = (None, False, 0.0) if stream is None else _timing(container, stream, origin)
+        duration = 0.0 if container.duration is None else container.duration / 1_000_000
+        if container.format.name.startswith("matroska"):
+            duration -= float(origin)  # it counts from 0, not from its first packet
+        return Material(
+            rate=rate,
+            steady=steady,
+            first=first,
+            duration=max(0.0, duration),
+            width=0 if stream is None else stream.codec_context.width,
+            height=0 if stream is None else stream.codec_context.height,
+            channels=0 if sound is None else sound.codec_context.channels,
+            sample_rate=0 if sound is None else sound.codec_context.sample_rate,
+            time_code=_time_code(container),
+        )
+
+
+def usual_rate(rate: Fraction) -> Fraction:
+    """The usual rate that is meant, where one is near; else the rate itself, with a denominator below 1002."""
+    nearest = min(USUAL_RATES, key=lambda usual: abs(usual - rate))
+    return nearest if abs(nearest / rate - 1) < _NEAR else rate.limit_denominator(1001)
+
+
+def _timing(container: InputContainer, stream: VideoStream, origin: Fraction) -> tuple[Fraction | None, bool, float]:
+    """Rate, whether it is steady, seconds of the first picture."""
+    base, index = base_of(stream), stream.index
+    guessed = stream.average_rate or stream.guessed_rate
+    packets = (packet for packet in container.demux(stream) if packet.size and packet.stream_index == index)
+    times = sorted(packet.pts * base for packet in islice(packets, _LOOKED_AT) if packet.pts is not None)
+    # The last ones may have neighbours, in the order of display, that were not read.
+    times = times[: max(2, len(times) - 32)] if len(times) == _LOOKED_AT else times
+    first = float(max(Fraction(0), times[0] - origin)) if times and container.format.name != "avi" else 0.0
+    if not guessed or guessed > 1000:
+        return None, False, first
+    rate = usual_rate(Fraction(guessed))
+    if len(times) < 2 or container.format.name == "avi":  # which stores a rate and no times
+        return rate, True, first
+    measured = usual_rate((len(times) - 1) / (times[-1] - times[0])) if times[-1] > times[0] else rate
+    slack = base + Fraction(1, 1000)
+    for candidate in (rate, measured, usual_rate(Fraction(stream.base_rate or rate))):
+        if all(abs(time - times[0] - n / candidate) <= slack for n, time in enumerate(times)):
+            return candidate, True, first
+    return rate, False, first
+
+
+def _time_code(container: InputContainer) -> str:
+    for tags in (container.metadata, *(stream.metadata for stream in container.streams)):
+        for name in ("timecode", "TIMECODE"):
+            if tags.get(name):
+                return str(tags[name])[:16]
+    return ""
