@@ -61,8 +61,20 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
 
 def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
-    assert set(extras) == {"clip", "speech", "speech-offline", "ocr", "ui", "train", "demo", "dev", "all"}
-    assert extras["all"] == ["vsearch[clip,speech,ocr,ui]"]
+    assert set(extras) == {
+        "clip",
+        "speech",
+        "speech-offline",
+        "ocr",
+        "ui",
+        "export",
+        "mcp",
+        "train",
+        "demo",
+        "dev",
+        "all",
+    }
+    assert extras["all"] == ["vsearch[clip,speech,ocr,ui,export,mcp]"]
 
 
 def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:

@@ -11,10 +11,21 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, library, models, export_model, train  # isort: skip
+from vsearch.cli import index, transcript, query, export, library, models, export_model, train  # isort: skip
 from vsearch.errors import VsearchError
 
-__all__ = ["app", "export_model", "index", "library", "main", "models", "query", "train", "transcript"]
+__all__ = [
+    "app",
+    "export",
+    "export_model",
+    "index",
+    "library",
+    "main",
+    "models",
+    "query",
+    "train",
+    "transcript",
+]
 
 
 def main() -> NoReturn:

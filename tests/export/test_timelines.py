@@ -1,0 +1,201 @@
+"""EDL, FCPXML and OTIO, read back by others' readers; what hostile names do to them; material of generated files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.clips.numbered import make_numbered
+from vsearch.clips import Material, material_of
+from vsearch.errors import InputError
+from vsearch.export.edl import edl
+from vsearch.export.fcpxml import fcpxml
+from vsearch.export.plan import FALLBACK_RATE, Timeline, plan
+from vsearch.export.table import csv_table
+from vsearch.export.timecode import to_frame
+from vsearch.media import Hit, TranscriptLine
+
+FILM = Fraction(24_000, 1001)
+NTSC = Fraction(30_000, 1001)
+NASTY = Path('/v/=1+1 \n002  AX V C\x1b <&"\udcff.mp4')
+
+
+def material(rate: Fraction | None = Fraction(25), **changed: object) -> Material:
+    fields = {
+        "rate": rate,
+        "steady": rate is not None,
+        "first": 0.0,
+        "duration": 7200.0,
+        "width": 640,
+        "height": 360,
+        "channels": 2,
+        "sample_rate": 48_000,
+        "time_code": "",
+    }
+    return Material(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def hit(video: str | Path, start: float, end: float, rank: int = 1) -> Hit:
+    return Hit(rank, 0.5, Path(video), start, end, {"visual": 0.5}, (start + end) / 2)
+
+
+def one(source: Material, start: float, end: float, rate: Fraction | None = None) -> Timeline:
+    return plan("cut", [hit("/v/a.mp4", start, end)], {Path("/v/a.mp4"): source}, rate)
+
+
+def times(text: str) -> list[list[str]]:
+    return [line.split()[-4:] for line in text.splitlines() if line[:3].isdigit()]
+
+
+def test_edl_of_25() -> None:
+    first, second = hit("/v/a.mp4", 4.0, 8.0), hit("/v/a.mp4", 0.52, 1.0, 2)
+    text = edl(plan("cut", [first, second], {Path("/v/a.mp4"): material()}))
+    assert text.startswith("TITLE: cut\nFCM: NON-DROP FRAME\n")
+    assert times(text) == [
+        ["00:00:04:00", "00:00:08:00", "01:00:00:00", "01:00:04:00"],
+        ["00:00:00:13", "00:00:01:00", "01:00:04:00", "01:00:04:12"],
+    ]
+
+
+def test_edl_of_29_97_drops_and_of_23_976_does_not() -> None:
+    # The first frame after a minute of labels; times of the library are rounded to milliseconds.
+    start, end = round(1800 / float(NTSC), 3), round(1830 / float(NTSC), 3)
+    text = edl(one(material(NTSC), start, end))
+    assert "FCM: DROP FRAME" in text
+    assert times(text) == [["00:01:00;02", "00:01:01;02", "01:00:00;00", "01:00:01;00"]]
+    text = edl(one(material(FILM), 1001 / 24, 1001 / 12))
+    assert times(text) == [["00:00:41:16", "00:01:23:08", "01:00:00:00", "01:00:41:16"]]
+
+
+def test_the_camera_s_own_time_code_counts() -> None:
+    (event,) = times(edl(one(material(time_code="10:11:12:13"), 1.0, 2.0)))
+    assert event[:2] == ["10:11:13:13", "10:11:14:13"]
+    text = edl(one(material(NTSC, time_code="01:00:00:00"), 0.0, 1001 / 1000))
+    assert "NON-DROP" in text and times(text)[0][:2] == ["01:00:00:00", "01:00:01:00"]
+    assert times(edl(one(material(time_code="garbage"), 1.0, 2.0)))[0][0] == "00:00:01:00"
+
+
+def test_files_of_other_rates_are_fitted_by_the_clock() -> None:
+    text = edl(one(material(Fraction(50)), 2.0, 3.0, Fraction(25)))
+    assert times(text)[0][:2] == ["00:00:02:00", "00:00:03:00"] and "* SOURCE RATE: 50.000" in text
+    variable = material(Fraction(2987, 100), steady=False)
+    made = one(variable, 1.0, 2.0)
+    assert made.rate == 30 and made.events[0].source_rate is None
+    assert "* SOURCE RATE: VARIABLE" in edl(made)
+    assert one(material(None, width=0, height=0), 1.0, 2.0).rate == FALLBACK_RATE
+    assert one(material(Fraction(120)), 1.0, 2.0).rate == 60
+
+
+def test_an_edl_ends_at_999() -> None:
+    hits = [hit("/v/a.mp4", 1.0, 2.0)] * 1000
+    with pytest.raises(InputError, match="999"):
+        edl(plan("cut", hits, {Path("/v/a.mp4"): material()}))
+
+
+def test_another_s_reader_reads_the_edl() -> None:
+    opentimelineio = pytest.importorskip("opentimelineio")
+    pytest.importorskip("otio_cmx3600_adapter")
+    hits = [hit("/v/a.mp4", 100.0, 160.0), hit(NASTY, 1.0, 2.0, 2)]
+    materials = {Path("/v/a.mp4"): material(NTSC), NASTY: material(NTSC)}
+    made = plan("cut", hits, materials)
+    read = opentimelineio.adapters.read_from_string(edl(made), "cmx_3600", rate=float(NTSC))
+    clips = list(read.tracks[0].find_clips())
+    assert [clip.source_range.duration.value for clip in clips] == [event.frames for event in made.events]
+    assert clips[0].source_range.start_time.value == to_frame("00:01:39;29", NTSC) == 2997
+    assert clips[0].name == "a.mp4" and "002  AX" in clips[1].name
+
+
+def seconds(text: str) -> Fraction:
+    assert text.endswith("s")
+    return Fraction(text[:-1])
+
+
+@pytest.mark.parametrize("rate", [FILM, Fraction(25), NTSC, Fraction(60)])
+def test_fcpxml_times_are_whole_frames(rate: Fraction) -> None:
+    hits = [hit("/v/a.mp4", 3.0, 5.5), hit(NASTY, 60.0, 61.25, 2), hit("/v/a.mp4", 10.0, 11.0, 3)]
+    made = plan("cut", hits, {Path("/v/a.mp4"): material(rate), NASTY: material(rate, time_code="01:00:00;00")})
+    root = ET.fromstring(fcpxml(made))
+    assets = {asset.get("id"): asset for asset in root.iter("asset")}
+    assert len(assets) == 2
+    clips = list(root.iter("asset-clip"))
+    expected = Fraction(0)
+    for clip, event in zip(clips, made.events, strict=True):
+        offset, start, duration = (seconds(clip.get(name, "")) for name in ("offset", "start", "duration"))
+        assert offset == expected and (duration * rate).denominator == (start * rate).denominator == 1
+        asset = assets[clip.get("ref")]
+        first, length = seconds(asset.get("start", "")), seconds(asset.get("duration", ""))
+        assert first <= start and start + duration <= first + length
+        assert start - first == event.start
+        expected += duration
+    assert seconds(next(root.iter("sequence")).get("duration", "")) == expected
+    assert next(root.iter("sequence")).get("tcFormat") == ("DF" if rate == NTSC else "NDF")
+    assert seconds(next(root.iter("format")).get("frameDuration", "")) == 1 / rate
+
+
+def test_fcpxml_of_a_variable_rate_and_of_sound() -> None:
+    sound = Path("/v/b.mp3")
+    hits = [hit("/v/a.mp4", 1.0005, 2.5), hit(sound, 3.0, 4.0, 2)]
+    made = plan("c", hits, {Path("/v/a.mp4"): material(steady=False), sound: material(None, width=0, height=0)})
+    root = ET.fromstring(fcpxml(made))
+    video, audio = root.iter("asset")
+    assert video.get("hasVideo") == "1" and audio.get("hasVideo") is None and audio.get("hasAudio") == "1"
+    formats = {one.get("id"): one for one in root.iter("format")}
+    assert formats[video.get("format")].get("name") == "FFVideoFormatRateUndefined"
+
+
+def test_otio_is_read_back() -> None:
+    opentimelineio = pytest.importorskip("opentimelineio")
+    from vsearch.export.otio import otio
+
+    sound = Path("/v/b.mp3")
+    hits = [hit("/v/a.mp4", 1001 / 240, 1001 / 120), hit(sound, 3.0, 4.0, 2), hit(NASTY, 1.5, 2.0, 3)]
+    materials = {Path("/v/a.mp4"): material(FILM), sound: material(None, width=0, height=0)}
+    materials[NASTY] = material(steady=False, channels=0)
+    read = opentimelineio.adapters.read_from_string(otio(plan("cut", hits, materials)), "otio_json")
+    pictures, sounds = read.tracks
+    assert (pictures.kind, sounds.kind) == ("Video", "Audio")
+    clip = pictures[0]
+    assert clip.source_range.start_time == opentimelineio.opentime.RationalTime(100, 24_000 / 1001)
+    assert clip.source_range.duration.value == 100 and clip.media_reference.target_url == "file:///v/a.mp4"
+    assert clip.metadata["vsearch"]["rank"] == 1
+    assert [type(item).__name__ for item in pictures] == ["Clip", "Gap", "Clip"]
+    assert [type(item).__name__ for item in sounds] == ["Clip", "Clip", "Gap"]
+    assert pictures[2].source_range.start_time == opentimelineio.opentime.RationalTime(1500, 1000)
+    assert abs(pictures.duration().to_seconds() - sounds.duration().to_seconds()) < 1e-6
+
+
+def test_a_spreadsheet_runs_nothing() -> None:
+    words = (TranscriptLine(1, 2, '=HYPERLINK("http://x")'), TranscriptLine(2, 3, "line\nbreak"))
+    bad = Hit(1, 0.25, Path("=1+1"), 1.0, 2.0, {"visual": 0.25}, 1.5, words)
+    (head, row) = csv.reader(io.StringIO(csv_table([bad])))
+    assert head[:4] == ["rank", "score", "file", "start"] and len(row) == len(head)
+    assert row[2] == "'=1+1" and row[-1].startswith("'=HYPERLINK") and "\n" not in row[-1]
+    assert (row[3], row[4]) == ("1.000", "2.000")
+
+
+@pytest.mark.parametrize("rate", [FILM, Fraction(25), NTSC])
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_rates_are_found_exactly(tmp_path: Path, rate: Fraction, ending: str) -> None:
+    made = make_numbered(tmp_path / f"a.{ending}", 2.0, rate=rate, audio="aac")
+    found = material_of(made.path)
+    assert (found.rate, found.steady, found.width, found.height) == (rate, True, 160, 96)
+    assert found.channels == 2 and found.sample_rate == 48_000
+    assert found.first == pytest.approx(made.times[0], abs=0.002)
+    assert found.duration == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_variable_rate_is_one(tmp_path: Path) -> None:
+    ticks = [n * 40 + (n % 3) * 7 for n in range(50)]
+    made = make_numbered(tmp_path / "a.mp4", ticks=ticks, time_base=Fraction(1, 1000))
+    assert not material_of(made.path).steady
+
+
+def test_no_video_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="cannot be opened"):
+        material_of(tmp_path / "a.mp4")
