@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, export, library, models, export_model, train  # isort: skip
+from vsearch.cli import index, transcript, query, export, library, models, export_model, train, mcp  # isort: skip
 from vsearch.errors import VsearchError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "index",
     "library",
     "main",
+    "mcp",
     "models",
     "query",
     "train",

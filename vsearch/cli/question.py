@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
@@ -27,9 +27,13 @@ from vsearch.cli.base import (
 )
 
 if TYPE_CHECKING:
+    from vsearch.library import Library
     from vsearch.media import Hit
+    from vsearch.models.base import Model
+    from vsearch.search.engine import SearchEngine
     from vsearch.search.example import Example
     from vsearch.search.query import Channel, Query, Rerank
+    from vsearch.settings import Settings
 
 
 ModelsOption = Annotated[
@@ -140,20 +144,29 @@ def answer(question: Question) -> tuple[list[Hit], int]:
 
     given = given_example(question.image, question.clip, question.like)
     asked = _query(question, given)
-    settings = settings_of(
-        question.library,
-        "+".join(question.model) if question.model else None,
-        weights=question.weights,
-        device=question.device,
-    )
+    settings = model_settings(question.library, question.model, question.weights, question.device)
     with open_library(settings) as opened:
-        from vsearch.search.engine import SearchEngine
-        from vsearch.search.fuse import Fusion
-
-        models = [load_named(settings, name) for name in named_models(settings, opened, question.model)]
-        engine = SearchEngine(opened, models, Fusion(speech=settings.speech_weight, text=settings.text_weight))
+        engine, models = build_engine(settings, opened, question.model)
         example = find_example(given, question.clip, question.like, opened, models)
         return engine.search(replace(asked, example=example)), engine.missing_videos()
+
+
+def model_settings(
+    library: str | None, model: Sequence[str] | None, weights: str | None, device: str | None
+) -> Settings:
+    """Settings with the options of a command that asks one model or several."""
+    return settings_of(library, "+".join(model) if model else None, weights=weights, device=device)
+
+
+def build_engine(
+    settings: Settings, library: Library, given: Sequence[str] | None
+) -> tuple[SearchEngine, Sequence[Model]]:
+    """What answers, with the models that were asked for by name, or the library's own."""
+    from vsearch.search.engine import SearchEngine
+    from vsearch.search.fuse import Fusion
+
+    models = [load_named(settings, name) for name in named_models(settings, library, given)]
+    return SearchEngine(library, models, Fusion(speech=settings.speech_weight, text=settings.text_weight)), models
 
 
 def _query(question: Question, example: Example | None) -> Query:

@@ -81,11 +81,12 @@ class Library:
         self._spaces: tuple[int, list[SpaceRow]] | None = None
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False) -> Library:
+    def open(cls, path: Path, *, create: bool = False, upgrade: bool = True) -> Library:
         """Open the library at `path`; with `create`, make it if there is none.
 
         Raises LibraryMissing, LibraryTooNew, LibraryDamaged, and while creating LibraryReadOnly, LibraryFull or
-        LibraryLocked. A library of an older schema is brought up to date, which takes the writer's lock.
+        LibraryLocked. A library of an older schema is brought up to date, which takes the writer's lock;
+        without `upgrade` nothing is written and it is a LibraryError.
         """
         path = path.absolute()
         with contextlib.suppress(OSError):  # what cannot be looked at is told below
@@ -95,7 +96,7 @@ class Library:
         if library._version() == 0 and not create:
             raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
         try:
-            library._migrate()
+            library._migrate(upgrade=upgrade or create)
             library._reader.state()
         except BaseException:
             library.close()
@@ -123,11 +124,13 @@ class Library:
             finally:
                 connection.close()
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, upgrade: bool) -> None:
         from vsearch.library.migrations import VERSION, migrate
 
         if self._version() == VERSION:
             return
+        if not upgrade:
+            raise LibraryError(f"the library {self.path} is of an older version: `vsearch status` brings it up to date")
         import sqlite3
 
         with translated(self.path):

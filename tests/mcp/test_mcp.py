@@ -1,0 +1,128 @@
+"""The real command, asked by the mcp library's own client over standard input and output."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clips.numbered import make_numbered, read_number
+from tests.search.made import add
+from vsearch.library import Library
+from vsearch.media import Transcript, TranscriptLine
+
+pytest.importorskip("mcp")
+
+Ask = Callable[[Callable[[Any], Awaitable[None]]], None]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = make_numbered(tmp_path / "film.mp4", 6.0).path
+    with Library.open(tmp_path / "library", create=True) as library:
+        add(library, str(path), ["rrr", "bbb"])
+        add(library, "/v/other.mp4", ["ggg"])
+        lines = tuple(TranscriptLine(at, at + 1, f"line {at}") for at in range(4))
+        library.set_transcript(f"key of {path}", Transcript(lines, "sidecar", "r", "en"))
+    return path
+
+
+@pytest.fixture
+def ask(tmp_path: Path, film: Path) -> Ask:
+    import anyio
+    from mcp import Client
+    from mcp.client.stdio import StdioServerParameters
+
+    def run(questions: Callable[[Any], Awaitable[None]]) -> None:
+        async def talk() -> None:
+            program = "from vsearch.cli import main; main()"
+            server = StdioServerParameters(
+                command=sys.executable,
+                args=["-c", program, "mcp", "--library", str(tmp_path / "library"), "--model", "fake"],
+                env={"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+            )
+            async with Client(server, read_timeout_seconds=120) as client:
+                await questions(client)
+
+        anyio.run(talk)
+
+    return run
+
+
+def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
+    before = _digests(tmp_path / "library")
+
+    async def questions(client: Any) -> None:
+        listed = (await client.list_tools()).tools
+        assert {tool.name for tool in listed} == {"search", "get_transcript", "get_frame", "list_videos"}
+        assert all(tool.annotations.read_only_hint and tool.description for tool in listed)
+
+        found = (await client.call_tool("search", {"query": "blue", "limit": 1})).structured_content
+        assert [(hit["video"], hit["start"], hit["end"]) for hit in found["hits"]] == [(str(film), 3.0, 6.0)]
+
+        videos = (await client.call_tool("list_videos", {"contains": "FILM"})).structured_content
+        assert (videos["total"], videos["videos"][0]["video"]) == (1, str(film))
+
+        said = await client.call_tool("get_transcript", {"video": str(film), "start": 1.0, "end": 2.5})
+        assert [line["text"] for line in said.structured_content["lines"]] == ["line 1", "line 2"]
+        assert said.structured_content["language"] == "en"
+
+        frame = await client.call_tool("get_frame", {"video": str(film), "time": 2.0})
+        picture, shown = frame.content
+        assert picture.mime_type == "image/jpeg" and shown.text == "shown from 2.000 s on"
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.data))).convert("RGB"))
+        assert read_number(pixels) == 50
+
+    ask(questions)
+    assert _digests(tmp_path / "library") == before
+
+
+def test_what_is_not_in_the_library_is_not_touched(ask: Ask, film: Path, tmp_path: Path) -> None:
+    secret = make_numbered(tmp_path / "secret.mp4", 1.0).path
+
+    async def questions(client: Any) -> None:
+        asked = [
+            ("get_frame", {"video": str(secret), "time": 0.0}, "not in the library"),
+            ("get_frame", {"video": str(film.parent / "x" / ".." / "secret.mp4"), "time": 0.0}, "not in the library"),
+            ("get_transcript", {"video": "/etc/passwd"}, "not in the library"),
+            ("get_frame", {"video": "/v/other.mp4", "time": 0.0}, "/v/other.mp4 cannot be read"),
+            ("get_frame", {"video": str(film), "time": 60.0}, "no picture"),
+            ("search", {"query": "  "}, "The query is empty"),
+            ("search", {"query": "red", "channel": "smell"}, "no channel"),
+            ("search", {"query": "red", "limit": 10**9}, "limit"),
+            ("get_frame", {"video": str(film), "time": -1}, "time"),
+        ]
+        for name, arguments, says in asked:
+            answer = await client.call_tool(name, arguments)
+            assert answer.is_error and says in answer.content[0].text, (name, arguments, answer)
+
+    ask(questions)
+
+
+def test_a_library_of_an_older_version_is_left_as_it_is(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vsearch.errors import LibraryError
+    from vsearch.library import migrations
+
+    monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
+    before = _digests(tmp_path / "library")
+    with pytest.raises(LibraryError, match="older version"):
+        Library.open(tmp_path / "library", upgrade=False)
+    assert _digests(tmp_path / "library") == before
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """What readers of SQLite leave beside a catalog is no part of it."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".db-shm")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {name: digest for name, digest in digests.items() if not name.endswith(("-shm", "-wal"))}

@@ -1,0 +1,156 @@
+"""What a language model may ask of a library. Only reading: nothing here opens the library for writing.
+
+A video is named by its path as the tools tell it. A path from a caller is only looked up in the catalog; the file that
+is opened is the one that the catalog holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from vsearch.errors import InputError, PathError
+from vsearch.library import Library
+from vsearch.report import readable
+
+if TYPE_CHECKING:
+    from vsearch.library.rows import FileRow
+    from vsearch.search.engine import SearchEngine
+
+MOST_HITS = 100
+MOST_LINES = 500
+MOST_VIDEOS = 200
+LONGEST_PATH = 4096
+FRAME_SIDE = 768
+"""Pixels of the longer side of a frame: what vision models look at in one piece."""
+
+
+@dataclass
+class Tools:
+    """Answers questions about one library; safe to use from several threads, one after the other."""
+
+    library: Library
+    make_engine: Callable[[], SearchEngine]
+    """Called by the first search."""
+    _engine: SearchEngine | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def search(
+        self,
+        query: str,
+        limit: int = 10,
+        *,
+        path: str | None = None,
+        language: str | None = None,
+        channel: str = "all",
+        per_video: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Hits as `vsearch query --json` prints them. Raises QueryError, LibraryError, ModelError."""
+        from vsearch.search.query import Query
+
+        _check_range("limit", limit, 1, MOST_HITS)
+        asked = Query(
+            text=query,
+            k=limit,
+            path_glob=path,
+            language=language,
+            channel=channel,  # type: ignore[arg-type]  # Query checks it
+            per_video=per_video,
+        )
+        with self._lock:
+            hits = self._searcher().search(asked)
+        return [_printable(hit.as_json()) for hit in hits]
+
+    def get_transcript(self, video: str, start: float = 0.0, end: float | None = None) -> dict[str, Any]:
+        """The lines that are spoken or shown in [start, end), at most MOST_LINES, and whether there are more."""
+        row = self._find(video)
+        known = self.library.find_transcript(row.video_id)
+        lines = [
+            line
+            for line in self.library.transcript(row.video_id)
+            if line.end > start and (end is None or line.start < end)
+        ]
+        told = [
+            {
+                "start": round(line.start, 3),
+                "end": round(line.end, 3),
+                "text": readable(line.text),
+                "channel": line.channel,
+            }
+            for line in lines[:MOST_LINES]
+        ]
+        return {
+            "video": readable(row.path),
+            "language": None if known is None else known.language,
+            "listened": known is not None and known.cause is None,
+            "lines": told,
+            "next_start": round(lines[MOST_LINES].start, 3) if len(lines) > MOST_LINES else None,
+        }
+
+    def get_frame(self, video: str, time: float) -> tuple[bytes, float]:
+        """JPEG of the picture that is shown at a time, and the seconds at which it appears. MediaError, PathError."""
+        from vsearch.clips import still
+
+        row = self._find(video)
+        _check_range("time", time, 0, 1e7)
+        with self._lock:  # one decoder at a time is enough for one caller
+            return still(row.path, time, side=FRAME_SIDE)
+
+    def list_videos(self, contains: str = "", offset: int = 0, limit: int = MOST_VIDEOS) -> dict[str, Any]:
+        """Files whose path contains a text, by path, and how many there are in all."""
+        _check_range("limit", limit, 1, MOST_VIDEOS)
+        _check_range("offset", offset, 0, 2**31)
+        rows = [row for row in self.library.files() if contains.casefold() in readable(row.path).casefold()]
+        videos = []
+        for row in rows[offset : offset + limit]:
+            found = self.library.find_key(row.key)
+            if found is None:
+                continue  # it was removed a moment ago
+            info = found.info
+            videos.append(
+                {
+                    "video": readable(row.path),
+                    "duration": round(info.duration, 3),
+                    "width": info.width,
+                    "height": info.height,
+                    "has_audio": info.has_audio,
+                }
+            )
+        return {"total": len(rows), "videos": videos}
+
+    def _searcher(self) -> SearchEngine:
+        if self._engine is None:
+            self._engine = self.make_engine()
+        return self._engine
+
+    def _find(self, video: str) -> FileRow:
+        """The catalog's row of a path as the tools tell it. The disk is not touched."""
+        if len(video) <= LONGEST_PATH and "\0" not in video:
+            row = self.library.find_file(Path(video))
+            if row is not None:
+                return row
+            # Names that cannot be printed are told with escapes.
+            if "\\" in video:
+                for row in self.library.files():
+                    if readable(row.path) == video:
+                        return row
+        raise PathError(f"{readable(video[:200])} is not in the library: list_videos tells what is.")
+
+
+def _printable(value: Any) -> Any:
+    """The same value without lone surrogates and control characters: what goes out must be UTF-8."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {key: _printable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    return value
+
+
+def _check_range(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise InputError(f"{name} must be from {least:g} to {most:g}, not {value}.")
