@@ -74,7 +74,7 @@ def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
         "dev",
         "all",
     }
-    assert extras["all"] == ["vsearch[clip,speech,ocr,ui]"]
+    assert extras["all"] == ["vsearch[clip,speech,ocr,ui,export,mcp]"]
 
 
 def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:

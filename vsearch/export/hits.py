@@ -36,7 +36,9 @@ def _hit(fields: Any, number: int, name: str) -> Hit:
         if not isinstance(video, str) or not video or "\0" in video or not start < end:
             raise ValueError("no span of a file")
         words = tuple(
-            TranscriptLine(_seconds(line["start"]), _seconds(line["end"]), str(line["text"]))
+            TranscriptLine(
+                _seconds(line["start"]), _seconds(line["end"]), str(line["text"]), str(line.get("channel", "speech"))
+            )
             for line in fields.get("words", ())
         )
         return Hit(

@@ -43,7 +43,7 @@ def build_server(tools: Tools) -> MCPServer[Any]:
         limit: Annotated[int, Field(ge=1, le=MOST_HITS, description="At most this many hits.")] = 10,
         path: Annotated[str | None, Field(description="Only files whose path or name fits this shell pattern.")] = None,
         language: Annotated[str | None, Field(description="Only videos in which this is spoken, such as en.")] = None,
-        channel: Annotated[str, Field(description="all, visual (what is seen) or speech (what is said).")] = "all",
+        channel: Annotated[str, Field(description="all, visual (seen), speech (said) or text (written).")] = "all",
         per_video: Annotated[int | None, Field(ge=1, description="At most this many scenes of one file.")] = None,
     ) -> dict[str, Any]:
         """Find the scenes that a sentence describes, best first, with their times, scores and spoken words."""
