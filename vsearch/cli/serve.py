@@ -1,0 +1,119 @@
+"""`vsearch serve`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vsearch.cli.base import LibraryOption, ModelOption, app, given_paths, open_library, settings_of
+from vsearch.errors import InputError, PathError
+
+if TYPE_CHECKING:
+    from indexer.events import Event
+    from vsearch.library import Library
+    from vsearch.server.jobs import Runner, Step
+    from vsearch.settings import Settings
+
+CLIPS_BYTES = 2 * 2**30
+"""Of clips that are kept."""
+
+
+@app.command()
+def serve(
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; another than this computer's own needs VSEARCH_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = 8765,
+    root: Annotated[
+        list[str] | None,
+        typer.Option("--root", metavar="FOLDER", help="Clients may have indexed what lies below; may be repeated."),
+    ] = None,
+) -> None:
+    """Answer over HTTP, for programs: search, thumbnails, clips, indexing. Stop with Ctrl-C."""
+    try:
+        from vsearch.server.app import make_app
+        from vsearch.server.run import access_for, bind, url_of
+        from vsearch.server.run import serve as serve_until_stopped
+        from vsearch.server.service import Service, Tools
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is missing: pip install 'vsearch[server]'") from error
+    from indexer.clip import encode_clip
+    from indexer.discover import absolute
+    from vsearch.clips import ClipCache
+    from vsearch.models.registry import load_model
+    from vsearch.search.engine import SearchEngine
+    from vsearch.search.fuse import Fusion
+
+    settings = settings_of(library, model)
+    access = access_for(host, settings.token.get_secret_value())
+    roots = tuple(absolute(path) for path in given_paths(root or []))
+    for folder in roots:
+        if not folder.is_dir():
+            raise PathError(f"{folder} is not a folder.")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Many are answered at once: a thread each is more than all threads for one.
+    encoder = load_model(settings.model, models=settings.models, threads=settings.threads or 1)
+    opened = open_library(settings, create=bool(roots))
+    with bind(host, port) as bound:
+        engine = SearchEngine(opened, encoder, Fusion(speech=settings.speech_weight))
+        clips = ClipCache(settings.cache / "clips", CLIPS_BYTES)
+        tools = Tools(_runner(settings, opened), lambda path: encode_clip(path, [encoder]))
+        service = Service(opened, engine, clips, tools, roots, access)
+        typer.echo(f"Serving {opened.path} on {url_of(bound)} (routes: {url_of(bound)}/docs). Stop with Ctrl-C.")
+        try:
+            serve_until_stopped(make_app(service), bound)
+        finally:
+            if service.close():  # else a thread still reads: the process ends, and that is enough
+                opened.close()
+
+
+def _runner(settings: Settings, library: Library) -> Runner:
+    """Index runs as `vsearch index` does them."""
+
+    def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
+        from indexer import Indexer
+        from indexer.options import available_cores
+        from indexer.transcribe import WordOptions
+        from vsearch.cli.index import find_transcriber
+        from vsearch.models.registry import load_model
+
+        # Its own model: encoding many frames at once wants more threads than answering does.
+        threads = settings.threads or max(1, available_cores() // 2)
+        encoder = load_model(settings.model, models=settings.models, threads=threads)
+        words = WordOptions(*find_transcriber(settings, None, False))
+        events = cast("Generator[Event, None, None]", Indexer(library, encoder, words=words).index(list(paths)))
+        with closing(events):
+            yield from _steps(events)
+
+    return run
+
+
+def _steps(events: Iterable[Event]) -> Generator[Step, None, None]:
+    """What a client is told of a run."""
+    from indexer.events import Finished, Indexed, Listening, Progress, Skipped, Started
+    from vsearch.server.jobs import Step
+
+    step = Step()
+    for event in events:
+        match event:
+            case Started() | Listening():
+                step = replace(step, file=event.path)
+            case Progress():
+                step = replace(step, done_seconds=event.run_done, total_seconds=max(event.run_total, event.run_done))
+            case Indexed():
+                step = replace(step, indexed=step.indexed + 1)
+            case Skipped():
+                step = replace(step, skipped=step.skipped + 1)
+            case Finished():
+                step = replace(step, file=None, summary=event.summary.as_json())
+            case _:
+                pass
+        yield step
