@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vsearch.cli.base import LibraryOption, ModelOption, app, given_paths, open_library, settings_of
+from vsearch.cli.base import (
+    DeviceOption,
+    LibraryOption,
+    WeightsOption,
+    app,
+    given_paths,
+    load_named,
+    named_models,
+    open_library,
+)
+from vsearch.cli.question import ModelsOption, build_engine, model_settings
 from vsearch.errors import InputError, PathError
 
 if TYPE_CHECKING:
@@ -27,7 +37,9 @@ CLIPS_BYTES = 2 * 2**30
 @app.command()
 def serve(
     library: LibraryOption = None,
-    model: ModelOption = None,
+    model: ModelsOption = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; another than this computer's own needs VSEARCH_TOKEN.")
     ] = "127.0.0.1",
@@ -48,24 +60,20 @@ def serve(
     from indexer.clip import encode_clip
     from indexer.discover import absolute
     from vsearch.clips import ClipCache
-    from vsearch.models.registry import load_model
-    from vsearch.search.engine import SearchEngine
-    from vsearch.search.fuse import Fusion
 
-    settings = settings_of(library, model)
+    settings = model_settings(library, model, weights, device)
     access = access_for(host, settings.token.get_secret_value())
     roots = tuple(absolute(path) for path in given_paths(root or []))
     for folder in roots:
         if not folder.is_dir():
             raise PathError(f"{folder} is not a folder.")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Many are answered at once: a thread each is more than all threads for one.
-    encoder = load_model(settings.model, models=settings.models, threads=settings.threads or 1)
     opened = open_library(settings, create=bool(roots))
     with bind(host, port) as bound:
-        engine = SearchEngine(opened, encoder, Fusion(speech=settings.speech_weight))
+        # Many are answered at once: a thread each is more than all threads for one.
+        engine, models = build_engine(settings.model_copy(update={"threads": settings.threads or 1}), opened, model)
         clips = ClipCache(settings.cache / "clips", CLIPS_BYTES)
-        tools = Tools(_runner(settings, opened), lambda path: encode_clip(path, [encoder]))
+        tools = Tools(_runner(settings, opened, model), lambda path: encode_clip(path, models))
         service = Service(opened, engine, clips, tools, roots, access)
         typer.echo(f"Serving {opened.path} on {url_of(bound)} (routes: {url_of(bound)}/docs). Stop with Ctrl-C.")
         try:
@@ -75,23 +83,24 @@ def serve(
                 opened.close()
 
 
-def _runner(settings: Settings, library: Library) -> Runner:
-    """Index runs as `vsearch index` does them."""
+def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -> Runner:
+    """Index runs as `vsearch index` does them, with the first of the models that are asked."""
 
     def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
-        from indexer import Indexer
+        from indexer import Indexer, IndexOptions
         from indexer.options import available_cores
         from indexer.transcribe import WordOptions
-        from vsearch.cli.index import find_transcriber
-        from vsearch.models.registry import load_model
+        from vsearch.cli.index import find_transcriber, keep_first_model
 
         # Its own model: encoding many frames at once wants more threads than answering does.
-        threads = settings.threads or max(1, available_cores() // 2)
-        encoder = load_model(settings.model, models=settings.models, threads=threads)
+        name = named_models(settings, library, model)[0]
+        encoder = load_named(settings, name, threads=settings.threads or max(1, available_cores() // 2))
         words = WordOptions(*find_transcriber(settings, None, False))
-        events = cast("Generator[Event, None, None]", Indexer(library, encoder, words=words).index(list(paths)))
+        options = IndexOptions(batch_size=getattr(encoder, "batch_size", None) or IndexOptions().batch_size)
+        events = cast("Generator[Event, None, None]", Indexer(library, encoder, options, words).index(list(paths)))
         with closing(events):
             yield from _steps(events)
+        keep_first_model(library, encoder, name, settings)
 
     return run
 

@@ -39,9 +39,9 @@ class Filters(BaseModel):
     language: Annotated[
         str | None, Field(min_length=2, max_length=35, description="Only videos in which it is spoken, as en.")
     ] = None
-    channel: Annotated[Literal["all", "visual", "speech"], Field(description="Search what is seen, said, or both.")] = (
-        "all"
-    )
+    channel: Annotated[
+        Literal["all", "visual", "speech", "text"], Field(description="Search what is seen, said, written, or all.")
+    ] = "all"
     rerank: Annotated[Literal["none", "late", "itm"] | None, Field(description="How the best are looked at again.")] = (
         None
     )
