@@ -75,12 +75,13 @@ format: $(VENV)/.installed-test ## put the code into its format
 docs: $(VENV)/.installed-test ## write docs/cli.md anew from the commands' help
 	@$(BIN)/python docs/cli_reference.py
 
-bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, re-ranking (half an hour)
+bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, re-ranking, the server (half an hour)
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.indexing
 	@$(BIN)/python -m benchmarks.memory
 	@$(BIN)/python -m benchmarks.rerank
 	@$(BIN)/python -m benchmarks.query_latency
+	@$(BIN)/python -m benchmarks.serve
 
 eval: $(VENV)/.installed-test ## rank captions of real pictures and clips (DATA=folder, see docs/evaluation.md)
 	@$(BIN)/python -m eval.photos

@@ -69,12 +69,13 @@ def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
         "ui",
         "export",
         "mcp",
+        "server",
         "train",
         "demo",
         "dev",
         "all",
     }
-    assert extras["all"] == ["vsearch[clip,speech,ocr,ui,export,mcp]"]
+    assert extras["all"] == ["vsearch[clip,speech,ocr,ui,export,mcp,server]"]
 
 
 def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vsearch.errors import InputError
@@ -22,7 +22,7 @@ def data_folder() -> Path:
 
 class Settings(BaseSettings):
     """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_WEIGHTS, VSEARCH_DEVICE, VSEARCH_PRECISION, VSEARCH_COMPILE,
-    VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD, VSEARCH_CACHE."""
+    VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD, VSEARCH_CACHE, VSEARCH_TOKEN."""
 
     model_config = SettingsConfigDict(env_prefix="VSEARCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Whether weights may be fetched from a hub. Nothing else ever uses the network."""
     cache: Path = Field(default_factory=lambda: user_cache_path("vsearch", appauthor=False))
     """What can always be made again."""
+    token: SecretStr = SecretStr("")
+    """What clients of `vsearch serve` must say; empty: nothing."""
 
 
 def read_settings(

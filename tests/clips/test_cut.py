@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -254,3 +258,17 @@ def test_a_name_that_is_not_text_and_names_like_options(tmp_path: Path) -> None:
     clip = cut(folder / "-i concat:v.mp4", folder / "%03d", 0, 1)
     assert read_number(np.asarray(draw_number(5, (160, 96)))) == 5
     assert read_numbers(clip.path)[0][:25] == list(range(25))
+
+
+def test_a_cut_ends_with_the_program_that_asked(tmp_path: Path) -> None:
+    """A program that is killed leaves nobody behind who goes on cutting."""
+    read, write = os.pipe()
+    child = [sys.executable, "-c", "import sys; from vsearch.clips.child import main; main()", "[]"]
+    request = {"do": "plays", "source": str(tmp_path / "fifo"), "limit": 60}
+    os.mkfifo(tmp_path / "fifo")  # opening it waits for a writer, who never comes
+    process = subprocess.Popen([*child, json.dumps(request)], stdin=read, stdout=subprocess.DEVNULL)
+    os.close(read)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    os.close(write)
+    assert process.wait(30) == 1

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, export, library, models, export_model, train, mcp, ui  # isort: skip
+from vsearch.cli import index, transcript, query, export, library, ui, serve, mcp, models, export_model, train  # isort: skip
 from vsearch.errors import VsearchError
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "mcp",
     "models",
     "query",
+    "serve",
     "train",
     "transcript",
     "ui",

@@ -94,7 +94,7 @@ def index(
     name = _model_to_index_with(settings)
     encoder = None if only else load_named(settings, name, threads=threads)
     listening = speech and only != "text"
-    transcriber, unavailable = _transcriber(settings, language, translate) if listening else (None, None)
+    transcriber, unavailable = find_transcriber(settings, language, translate) if listening else (None, None)
     text = text_options(READER, threads=threads, retry_failed=retry) if ocr or only == "text" else None
     words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
     batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
@@ -147,7 +147,9 @@ def _model_to_index_with(settings: Settings) -> str:
     return names[0]
 
 
-def _transcriber(settings: Settings, language: str | None, translate: bool) -> tuple[Transcriber | None, str | None]:
+def find_transcriber(
+    settings: Settings, language: str | None, translate: bool
+) -> tuple[Transcriber | None, str | None]:
     """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
     from vsearch.models.speech import load_transcriber
 

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def main() -> None:
     # Native libraries print to descriptor 1 as they please.
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
+    threading.Thread(target=_end_with_parent, args=(os.dup(0),), daemon=True).start()
+    os.dup2(null, 0)
     request = json.loads(sys.argv[2])
     with open(os.devnull, "w") as silence:  # noqa: PTH123
         # Should nobody be left to kill it: a thread in C counts, also while a decoder holds the interpreter.
@@ -35,6 +38,12 @@ def main() -> None:
         answers.flush()
     # Decoders keep threads and locks of their own: leave without their exit handlers.
     os._exit(0)
+
+
+def _end_with_parent(pipe: int) -> None:
+    """Nobody writes into the pipe; it ends with whoever holds its other end."""
+    os.read(pipe, 1)
+    os._exit(1)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

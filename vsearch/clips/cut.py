@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -166,10 +167,11 @@ def _check_target(source: Path, target: Path, overwrite: bool) -> None:
 
 def _ask(request: Mapping[str, Any], source: Path, folder: Path) -> dict[str, Any]:
     path = [entry for entry in sys.path if entry]  # never the current folder: it may hold what someone downloaded
+    theirs, ours = os.pipe()  # it ends when we do: then its end of the pipe does
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _PROGRAM, json.dumps(path), json.dumps(request)],
-            stdin=subprocess.DEVNULL,
+            stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=request["limit"],
@@ -177,6 +179,9 @@ def _ask(request: Mapping[str, Any], source: Path, folder: Path) -> dict[str, An
         )
     except subprocess.TimeoutExpired as error:
         raise MediaError(f"{source}: it took more than {request['limit']:.0f} s and was given up.") from error
+    finally:
+        os.close(theirs)
+        os.close(ours)
     if done.returncode < 0:
         raise MediaError(f"{source}: the decoder crashed (signal {-done.returncode}).")
     try:

@@ -283,6 +283,10 @@ class Library:
         """The video with this content key."""
         return self._reader.video(key)
 
+    def videos(self, after: int = 0, limit: int = 100) -> list[tuple[VideoRow, int]]:
+        """Videos that some path holds and how many scenes each has, by id: at most `limit` with ids above `after`."""
+        return self._reader.videos(after, limit)
+
     def find_file(self, path: Path) -> FileRow | None:
         """What the library knows of a path (absolute)."""
         return self._reader.file(path)

@@ -154,18 +154,32 @@ class Reader:
             return {video_id for path, video_id in rows if matches(os.fsdecode(path))}
 
     def video(self, key: str) -> VideoRow | None:
+        found = self._videos("WHERE key = ?", (key,))
+        return found[0][0] if found else None
+
+    def videos(self, after: int, limit: int) -> list[tuple[VideoRow, int]]:
+        """Videos that some file holds, by id, and how many scenes each has."""
+        return self._videos(f"WHERE id > ? AND NOT id {_ORPHAN} ORDER BY id LIMIT ?", (after, limit))
+
+    def _videos(self, where: str, values: tuple[object, ...]) -> list[tuple[VideoRow, int]]:
         with self.transaction() as connection:
-            row = connection.execute(
-                "SELECT id, duration, width, height, codec, container, rotation, has_audio, recorded_at "
-                "FROM videos WHERE key = ?",
-                (key,),
-            ).fetchone()
-            if row is None:
-                return None
-            video_id, duration, width, height, name, container, rotation, has_audio, recorded_at = row
+            rows = connection.execute(
+                "SELECT id, key, (SELECT COUNT(*) FROM scenes WHERE video_id = videos.id), duration, width, height, "
+                f"codec, container, rotation, has_audio, recorded_at FROM videos {where}",
+                values,
+            ).fetchall()
+            files = connection.execute(
+                "SELECT video_id, path FROM files WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+                (_json(row[0] for row in rows),),
+            ).fetchall()
+        paths: dict[int, list[Path]] = {row[0]: [] for row in rows}
+        for video_id, path in files:
+            paths[video_id].append(codec.path_from_bytes(path))
+        found = []
+        for video_id, key, scenes, duration, width, height, name, container, rotation, has_audio, recorded_at in rows:
             info = VideoInfo(duration, width, height, name, container, rotation, bool(has_audio), recorded_at)
-            paths = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id", (video_id,)).fetchall()
-        return VideoRow(video_id, key, info, tuple(codec.path_from_bytes(path) for (path,) in paths))
+            found.append((VideoRow(video_id, key, info, tuple(paths[video_id])), scenes))
+        return found
 
     def failure(self, path: Path) -> Failure | None:
         found = self._failures("WHERE path = ?", (codec.path_to_bytes(path),))

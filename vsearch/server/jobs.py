@@ -1,0 +1,143 @@
+"""Index runs that requests ask for: one at a time, a few may wait, the last hundred are remembered."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vsearch.errors import VsearchError
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a run is."""
+
+    file: Path | None = None
+    """What it works on."""
+    done_seconds: float = 0.0
+    """Of footage."""
+    total_seconds: float = 0.0
+    indexed: int = 0
+    skipped: int = 0
+    summary: dict[str, Any] | None = None
+    """At the end."""
+
+
+Runner = Callable[[Sequence[Path]], Generator[Step, None, None]]
+"""Brings the library up to date with these paths; the work is done as steps are drawn, closing it ends the run."""
+
+
+class JobsFull(Exception):
+    """Too many wait."""
+
+
+@dataclass(slots=True)
+class _Job:
+    id: str
+    paths: list[Path]
+    state: str = "queued"
+    step: Step = Step()
+    error: str | None = None
+
+
+class Jobs:
+    """A queue and the one thread that works on it."""
+
+    def __init__(self, runner: Runner, waiting: int) -> None:
+        self._runner = runner
+        self._queue: queue.Queue[_Job | None] = queue.Queue(waiting)
+        self._jobs: dict[str, _Job] = {}
+        self._guard = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="vsearch-jobs", daemon=True)
+        self._thread.start()
+
+    def add(self, paths: list[Path]) -> dict[str, Any]:
+        """A new job, as JSON. Raises JobsFull."""
+        job = _Job(secrets.token_hex(8), paths)
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            raise JobsFull from None
+        with self._guard:
+            self._jobs[job.id] = job
+            over = [key for key, old in self._jobs.items() if old.state not in ("queued", "running")]
+            for key in over[: max(0, len(self._jobs) - REMEMBERED)]:
+                del self._jobs[key]
+        return _as_json(job)
+
+    def find(self, job_id: str) -> dict[str, Any] | None:
+        """A job, as JSON."""
+        with self._guard:
+            job = self._jobs.get(job_id)
+        return None if job is None else _as_json(job)
+
+    def counts(self) -> dict[str, int]:
+        """State -> how many of those that are remembered."""
+        found = dict.fromkeys(("queued", "running", "done", "failed", "stopped"), 0)
+        with self._guard:
+            for job in self._jobs.values():
+                found[job.state] += 1
+        return found
+
+    def close(self, seconds: float) -> bool:
+        """End the run that is under way; what it wrote stays. Whether it ended within so many seconds."""
+        self._stopping.set()
+        while True:
+            try:
+                self._queue.put_nowait(None)
+                break
+            except queue.Full:
+                try:
+                    self._queue.get_nowait()
+                except queue.Empty:
+                    continue
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None and not self._stopping.is_set():
+            job.state = "running"
+            try:
+                job.state = self._run(job)
+            except VsearchError as error:
+                job.error, job.state = str(error), "failed"
+            except Exception:
+                log.exception("an index run ended")
+                job.error, job.state = "The run ended early: see the server's log.", "failed"
+
+    def _run(self, job: _Job) -> str:
+        run = self._runner(job.paths)
+        try:
+            for step in run:
+                job.step = step
+                if self._stopping.is_set():
+                    return "stopped"
+        finally:
+            run.close()
+        return "done"
+
+
+def _as_json(job: _Job) -> dict[str, Any]:
+    step = job.step
+    return {
+        "id": job.id,
+        "state": job.state,
+        "file": None if step.file is None else str(step.file),
+        "done_seconds": round(step.done_seconds, 3),
+        "total_seconds": round(step.total_seconds, 3),
+        "indexed": step.indexed,
+        "skipped": step.skipped,
+        "error": job.error,
+        "summary": step.summary,
+    }
