@@ -1,10 +1,11 @@
 """Pictures, words, and both in one list: python -m eval.fusion LIBRARY --captions FILE --transcripts FILE.
 
-The library holds videos and sound, indexed with their words. Three kinds of query, each with one right file:
+The library holds videos and sound, indexed with their words. Four kinds of query, each with one right file:
 
     visual   a caption of a video
     spoken   five words in a row of a transcript, which only one file holds
     mixed    a caption, and three words of what was heard in the same video
+    meant    what was heard in other words, written by hand (eval/splits/paraphrases.tsv)
 
 Each is asked of every channel alone and of every way to fuse them; the rank of a file is that of its best hit.
 """
@@ -12,18 +13,22 @@ Each is asked of every channel alone and of every way to fuse them; the rank of 
 from __future__ import annotations
 
 import argparse
+import csv
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from eval.captions import read_captions
 from eval.models import open_model
 from eval.report import print_json, run
 from eval.speech import read_transcripts, spoken, unique_phrases
 from vsearch.library.terms import STOP_WORDS, tokens
+from vsearch.media import Space, Vectors
 from vsearch.search.fuse import HOWS, Fusion
 from vsearch.search.query import Channel, Query
 
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
     from vsearch.library import Library
     from vsearch.models.base import TextEncoder
 
+LETTERS = "exact words"
+"""The way of the channel speech without meaning."""
 DEPTH = 50
 """Hits that are looked at; a file behind them has no rank."""
 
@@ -41,6 +48,12 @@ class Asked:
 
     text: str
     file: str
+
+
+def paraphrases(held: Collection[str]) -> list[Asked]:
+    """Those of the table whose files are there."""
+    with (Path(__file__).parent / "splits" / "paraphrases.tsv").open(encoding="utf-8", newline="") as file:
+        return [Asked(row["query"], row["file"]) for row in csv.DictReader(file, delimiter="\t") if row["file"] in held]
 
 
 def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) -> list[Asked]:
@@ -59,6 +72,16 @@ def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) ->
     return mixed
 
 
+class _NoSentences:
+    """Stands for the encoder where exact words alone are measured: no library has vectors in its space."""
+
+    def space(self, channel: str) -> Space:
+        return Space("none", "none", 1, channel)
+
+    def encode_sentences(self, texts: Sequence[str]) -> Vectors:
+        return np.ones((len(texts), 1), np.float32)
+
+
 def measure(
     library: Library, model: TextEncoder, queries: Mapping[str, Sequence[Asked]]
 ) -> dict[str, dict[str, dict[str, float]]]:
@@ -66,10 +89,11 @@ def measure(
     from vsearch.search.engine import SearchEngine
 
     ways: dict[str, tuple[Channel, Fusion]] = {"visual": ("visual", Fusion()), "speech": ("speech", Fusion())}
+    ways |= {LETTERS: ("speech", Fusion())}
     ways |= {how: ("all", Fusion(how=how)) for how in HOWS}
     result: dict[str, dict[str, dict[str, float]]] = {}
     for way, (channel, fusion) in ways.items():
-        engine = SearchEngine(library, model, fusion)
+        engine = SearchEngine(library, model, fusion, _NoSentences() if way == LETTERS else None)
         result[way] = {}
         for kind, asked in queries.items():
             ranks = [_rank(engine.search(Query(one.text, k=DEPTH, per_video=1, channel=channel)), one) for one in asked]
@@ -103,7 +127,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
             name: spoken(text) for name, text in read_transcripts(arguments.transcripts.parent).items() if name in held
         }
         said = [Asked(" ".join(texts[name][at : at + 5]), name) for name, at in unique_phrases(texts, 5)]
-        queries = {"visual": captions, "spoken": said, "mixed": mixed_queries(library, captions)}
+        queries = {
+            "visual": captions,
+            "spoken": said,
+            "mixed": mixed_queries(library, captions),
+            "meant": paraphrases(held),
+        }
         result = measure(library, model, queries)
     if arguments.json:
         print_json(result)

@@ -108,6 +108,15 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparing:
+    """Vectors are made of words that have none yet."""
+
+    done: int
+    """Videos."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed:
     """The words of a video or of a sound file are in the library."""
 
@@ -269,6 +278,7 @@ Event = (
     | Pruned
     | Illustrated
     | Listening
+    | Comparing
     | Transcribed
     | Untranscribed
     | Reading

@@ -19,6 +19,7 @@ from indexer.decode import DEFAULT_DECODERS
 from indexer.discover import Found, Unreadable, absolute, has_video_ending, walk
 from indexer.events import Event, Finished, Reading, Skipped, TextRead, Unchanged, Unread
 from indexer.keyframes import key_moments
+from indexer.passages import encode_missing, passages_for
 from indexer.plan import Store, stamp_now
 from indexer.process import Correspondent
 from indexer.reading import DEFAULT_READER, find_reader
@@ -28,7 +29,7 @@ from indexer.tally import Tally
 from vsearch.errors import MediaError, ModelError
 from vsearch.library.rows import VideoRow
 from vsearch.media import Box, FileStamp, Transcript
-from vsearch.models.base import ShownText
+from vsearch.models.base import SentenceEncoder, ShownText
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +55,27 @@ class TextOptions:
     decoders: tuple[str, ...] = DEFAULT_DECODERS
     threads: int = 1
     """Decoding threads, where pictures are decoded for this alone."""
+    sentences: SentenceEncoder | None = None
+    """Makes vectors of passages, so that text is found by its meaning; None: by its letters alone."""
 
     @property
     def recipe(self) -> str:
         return f"{find_reader(self.reader).recipe}, {_PICTURES}"
 
 
-def text_options(reader: str = DEFAULT_READER, *, threads: int = 1, retry_failed: bool = False) -> TextOptions:
+def text_options(
+    reader: str = DEFAULT_READER,
+    *,
+    threads: int = 1,
+    retry_failed: bool = False,
+    sentences: SentenceEncoder | None = None,
+) -> TextOptions:
     """Options whose reader can be had, or that say why it cannot: pictures and words do not wait for it."""
     try:
         find_reader(reader)
     except ModelError as error:
         return TextOptions(reader, str(error))
-    return TextOptions(reader, retry_failed=retry_failed, threads=threads)
+    return TextOptions(reader, retry_failed=retry_failed, threads=threads, sentences=sentences)
 
 
 class TextStage:
@@ -110,6 +119,7 @@ class TextStage:
                         yield Skipped(found.path, found.cause)
                     continue
                 yield from self._file(found)
+            yield from encode_missing(self._store, self._options.sentences, [CHANNEL])
         finally:
             self.seconds += time.perf_counter() - begun
             self.close()
@@ -167,7 +177,8 @@ class TextStage:
         if stamp_now(stamp.path) != stamp:
             yield Skipped(stamp.path, "it changed while it was read; the next run tries it again")
             return
-        self._store.set_transcript(video.key, transcript)
+        passages = passages_for(self._options.sentences, CHANNEL, transcript.lines)
+        self._store.set_transcript(video.key, transcript, passages)
         yield TextRead(stamp.path, len(transcript.lines), read, time.perf_counter() - begun)
 
     def _decode_and_read(
@@ -255,6 +266,7 @@ def index_text(library: Store, text: TextOptions, paths: Sequence[Path]) -> Iter
         for event in stage.events():
             tally.count(event)
             yield event
+        library.save_snapshots()
     tally.text = stage.seconds
     tally.notes += [stage.note] if stage.note else []
     yield Finished(tally.summary())

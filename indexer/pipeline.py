@@ -91,6 +91,7 @@ def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> It
     with library.writing():
         yield from _counted(tally, stage.events())
         library.remove_orphans()
+        library.save_snapshots()
     tally.words = stage.seconds
     tally.notes += [stage.note] if stage.note else []
     yield Finished(tally.summary())

@@ -13,7 +13,16 @@ from indexer.discover import Found, has_sound_ending, has_video_ending, sniff
 from indexer.events import Moved, Skipped, Unchanged
 from indexer.probe import Probed
 from vsearch.library.rows import Failure, FileRow, SceneRow, TranscriptRow, VideoRecord, VideoRow
-from vsearch.media import EncodedScene, FileStamp, Scene, Space, Transcript, VideoInfo
+from vsearch.media import (
+    EncodedScene,
+    FileStamp,
+    PassageVectors,
+    Scene,
+    Space,
+    Transcript,
+    TranscriptLine,
+    VideoInfo,
+)
 
 
 class Store(Protocol):
@@ -37,9 +46,18 @@ class Store(Protocol):
     def videos_without_thumbnails(self) -> set[int]: ...
     def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None: ...
     def add_sound(
-        self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript
+        self,
+        stamp: FileStamp,
+        key: str,
+        info: VideoInfo,
+        spans: Sequence[Scene],
+        heard: Transcript,
+        passages: PassageVectors | None = None,
     ) -> int: ...
-    def set_transcript(self, key: str, transcript: Transcript) -> None: ...
+    def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None: ...
+    def set_passages(self, video_id: int, passages: PassageVectors) -> None: ...
+    def without_passages(self, space: Space) -> list[int]: ...
+    def transcript(self, video_id: int) -> list[TranscriptLine]: ...
     def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None: ...
 
 

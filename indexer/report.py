@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from indexer.events import (
+    Comparing,
     Discovered,
     Event,
     Finished,
@@ -87,6 +88,8 @@ class IndexReporter:
             case Listening(path=path, done=done, total=total):
                 said = f"listening to {short_path(path, self._base)}"
                 self._bar.update(self._task, description=said, completed=done, total=max(total, done) or None)
+            case Comparing(done=done, total=total):
+                self._bar.update(self._task, description="reading words", completed=done, total=total)
             case Transcribed(path=path, warning=str(warning)):
                 self._line("warning:", path, warning, even_if_quiet=True)
             case Reading(path=path, done=done, total=total):

@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from indexer.audio import Inspected, Track
 from indexer.content_key import content_key
 from indexer.discover import Found, Unreadable, has_sound_ending, has_video_ending, sniff, walk
 from indexer.events import Event, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
+from indexer.passages import encode_missing, passages_for
 from indexer.plan import Store, is_gone, stamp_now
-from indexer.process import Correspondent
 from indexer.subtitles import ENDINGS, find_sidecar, read_subtitles, sidecar_language, sidecar_recipe
+from indexer.word_process import WordProcess
 from vsearch.errors import MediaError, ModelError
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
-from vsearch.media import FileStamp, Scene, Transcript, TranscriptLine, VideoInfo
-from vsearch.models.base import AudioBlock, Transcriber
+from vsearch.media import WORD_CHANNELS, FileStamp, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.models.base import SentenceEncoder, Transcriber
 
 log = logging.getLogger(__name__)
 
 SOUND_SCENE = 30.0
 """Seconds of a scene of sound that has no pictures."""
-INBOX = 4
-"""Messages in flight: 4 s of sound each, or more."""
-_EMBEDDED = "embedded 1"
 _NOTHING = "none 1"
 
 
@@ -46,6 +41,8 @@ class WordOptions:
     """None: subtitles alone."""
     unavailable: str | None = None
     """Why there is no transcriber, where a person might expect one: one line."""
+    sentences: SentenceEncoder | None = None
+    """Makes vectors of passages, so that words are found by their meaning; None: by their letters alone."""
     language: str | None = None
     """Of subtitles and sound tracks, where there are several."""
     audio_track: int | None = None
@@ -73,7 +70,7 @@ class WordStage:
 
     def __init__(self, store: Store, options: WordOptions, roots: Sequence[Path], sound: Collection[Path] = ()) -> None:
         self._store, self._options, self._roots, self._sound = store, options, roots, frozenset(sound)
-        self._decoder = Correspondent(options.hang_seconds, INBOX)
+        self._process = WordProcess(options.hang_seconds)
         self._seen: set[int] = set()  # videos that this run has dealt with, whatever paths they have
         self._names: tuple[Path, list[str]] = (Path(), [])  # subtitle files of the folder looked at last
         self._unheard = 0
@@ -82,7 +79,7 @@ class WordStage:
         """Time spent here."""
 
     def close(self) -> None:
-        self._decoder.close()
+        self._process.close()
 
     @property
     def note(self) -> str | None:
@@ -105,6 +102,7 @@ class WordStage:
                     yield from self._transcribe(target)
                 elif target is not None:
                     yield target
+            yield from encode_missing(self._store, self._options.sentences, WORD_CHANNELS)
         finally:
             self.seconds += time.perf_counter() - begun
             self.close()
@@ -153,22 +151,31 @@ class WordStage:
             return told
         row = self._store.find_transcript(video.id)
         sidecar = self._sidecar(video.paths)
-        if row is not None and self._holds(row, None if sidecar is None else sidecar_recipe(sidecar)):
+        if row is not None and self._holds(video, row, sidecar):
             self._seen.add(video.id)
             return told
         return _Target(stamp, video.key, video)
 
-    def _holds(self, row: TranscriptRow, sidecar: str | None) -> bool:
+    def _holds(self, video: VideoRow, row: TranscriptRow, sidecar: FileStamp | None) -> bool:
         """Whether the words that are there are those that this run would find."""
-        if sidecar is not None and row.recipe == sidecar:
-            return True
         if sidecar is not None or row.source == "sidecar":
-            return False
+            return sidecar is not None and row.recipe == sidecar_recipe(sidecar)
         if row.cause is not None and self._options.retry_failed:
             return False
         if row.source == "whisper":
             return self._options.transcriber is None or row.recipe == self._recipe()
-        return row.recipe in (_EMBEDDED, _NOTHING)
+        if row.source == "embedded":
+            stamp = _oldest(video)
+            return stamp is None or row.recipe == self._embedded_recipe(stamp)
+        return row.recipe == _NOTHING
+
+    def _holds_without_sidecar(self, video: VideoRow) -> bool:
+        row = self._store.find_transcript(video.id)
+        return row is not None and self._holds(video, row, None)
+
+    def _embedded_recipe(self, stamp: FileStamp) -> str:
+        """Subtitles inside a file may change without a change of what its content key samples."""
+        return f"embedded 2 {stamp.size} {stamp.mtime_ns} {self._options.language or 'any'}"
 
     def _recipe(self) -> str:
         assert self._options.transcriber is not None
@@ -207,11 +214,10 @@ class WordStage:
                     transcript, warning = _read_sidecar(sidecar, path)
                 except (MediaError, OSError) as error:
                     yield Untranscribed(sidecar.path, str(error))
-                    row = self._store.find_transcript(target.video.id) if target.video is not None else None
-                    if row is not None and self._holds(row, None):
-                        return  # what it had before holds without the broken file
+                    if target.video is not None and self._holds_without_sidecar(target.video):
+                        return
             if transcript is None or target.video is None:
-                inspected = self._inspect(path)
+                inspected = self._process.inspect(path)
                 if target.video is None and inspected.pictures:
                     if self._options.only:
                         yield Skipped(
@@ -219,7 +225,7 @@ class WordStage:
                         )
                     return
             if transcript is None and inspected is not None:
-                transcript = self._embedded(path, inspected)
+                transcript = self._embedded(target, inspected)
             if transcript is None and inspected is not None:
                 transcript, warning = yield from self._listen(path, inspected)
         except MediaError as error:
@@ -249,8 +255,9 @@ class WordStage:
         )
 
     def _write(self, target: _Target, inspected: Inspected | None, transcript: Transcript) -> Iterator[Event]:
+        passages = passages_for(self._options.sentences, transcript.channel, transcript.lines)
         if target.video is not None:
-            self._store.set_transcript(target.key, transcript)
+            self._store.set_transcript(target.key, transcript, passages)
             self._seen.add(target.video.id)
             return
         assert inspected is not None
@@ -267,7 +274,7 @@ class WordStage:
         )
         spans = sound_scenes(duration)
         before = self._store.find_file(target.stamp.path)
-        self._seen.add(self._store.add_sound(target.stamp, target.key, info, spans, transcript))
+        self._seen.add(self._store.add_sound(target.stamp, target.key, info, spans, transcript, passages))
         yield Indexed(target.stamp.path, scenes=len(spans), seconds=duration, replaced=before is not None)
 
     def _fail(self, target: _Target, cause: str) -> Iterator[Event]:
@@ -278,32 +285,30 @@ class WordStage:
                 if self._store.find_file(path) is not None:
                     self._store.forget_files([path], keep_videos=True)
                 self._store.record_failure(Failure(target.stamp, cause))
-            else:
+            elif not self._has_words(target.video):
                 recipe = self._recipe() if self._options.transcriber is not None else _NOTHING
                 source = "whisper" if self._options.transcriber is not None else "none"
                 self._store.set_transcript(target.key, Transcript((), source, recipe, cause=cause))
                 self._seen.add(target.video.id)
         yield Skipped(path, cause) if target.video is None else Untranscribed(path, cause)
 
-    def _inspect(self, path: Path) -> Inspected:
-        fields = self._decoder.answer({"do": "inspect", "path": str(path)}).fields
-        try:
-            return Inspected.from_json(fields["inspected"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise MediaError("the decoder sent nonsense") from error
+    def _has_words(self, video: VideoRow) -> bool:
+        """Then these stay: another sound track or model that fails takes nothing away."""
+        return any(line.channel == "speech" for line in self._store.transcript(video.id))
 
-    def _embedded(self, path: Path, inspected: Inspected) -> Transcript | None:
+    def _embedded(self, target: _Target, inspected: Inspected) -> Transcript | None:
         """Its own subtitles; without sound and without subtitles an empty transcript; None: it must be listened to."""
+        path, stamp = target.stamp.path, target.stamp
+        if target.video is not None:
+            stamp = _oldest(target.video) or stamp
         for track in _preferred(inspected.subtitles, self._options.language):
             try:
-                request = {"do": "subtitles", "path": str(path), "track": track.index}
-                rows = self._decoder.answer(request).fields["lines"]
-                lines = tuple(TranscriptLine(float(start), float(end), str(text)) for start, end, text in rows)
-            except (MediaError, KeyError, TypeError, ValueError) as error:
+                lines = self._process.subtitles(path, track.index)
+            except MediaError as error:
                 log.info("%s: subtitles of track %d: %s", path, track.index, error)
                 continue
             if lines:
-                return Transcript(lines, "embedded", _EMBEDDED, track.language)
+                return Transcript(lines, "embedded", self._embedded_recipe(stamp), track.language)
         return None if inspected.audio else Transcript((), "none", _NOTHING)
 
     def _listen(self, path: Path, inspected: Inspected) -> Generator[Event, None, tuple[Transcript | None, str | None]]:
@@ -312,7 +317,7 @@ class WordStage:
         if transcriber is None or self._broken is not None:
             return None, None
         track = self._track(inspected.audio)
-        blocks = _Blocks(self._decoder, {"do": "listen", "path": str(path), "track": track.index})
+        blocks = self._process.listen(path, track.index)
         lines: list[TranscriptLine] = []
         languages: dict[str, int] = {}
         yield Listening(path, 0.0, inspected.duration)
@@ -322,7 +327,8 @@ class WordStage:
                 languages[heard.language] = languages.get(heard.language, 0) + len(heard.lines)
             yield Listening(path, heard.until, inspected.duration)
         language = max(languages, key=lambda code: languages[code]) if languages else None
-        return Transcript(tuple(lines), "whisper", self._recipe(), language), blocks.warning
+        words = Transcript(tuple(lines), "whisper", self._recipe(), language, cause=blocks.warning)
+        return words, blocks.warning
 
     def _track(self, tracks: Sequence[Track]) -> Track:
         wanted = self._options.audio_track
@@ -334,29 +340,9 @@ class WordStage:
         return _preferred(tracks, self._options.language)[0]
 
 
-class _Blocks:
-    """Sound as it comes from the process. Where it breaks off, what came before counts and `warning` says so."""
-
-    def __init__(self, decoder: Correspondent, request: Mapping[str, Any]) -> None:
-        self._decoder, self._request = decoder, request
-        self.warning: str | None = None
-
-    def __iter__(self) -> Iterator[AudioBlock]:
-        until = 0.0
-        try:
-            for message in self._decoder.answers(self._request):
-                if message.fields.get("is") == "sound":
-                    try:
-                        samples = np.frombuffer(message.payload, np.float32)
-                        block = AudioBlock(float(message.fields["start"]), samples)
-                    except (KeyError, TypeError, ValueError) as error:
-                        raise MediaError("the decoder sent nonsense") from error
-                    until = block.end
-                    yield block
-        except MediaError as error:
-            if until == 0.0:
-                raise
-            self.warning = f"listened to the first {until:.0f} s only: {error}"
+def _oldest(video: VideoRow) -> FileStamp | None:
+    """The first of a video's paths that is there: copies may differ in their dates."""
+    return next((stamp for path in video.paths if (stamp := stamp_now(path)) is not None), None)
 
 
 def sound_scenes(duration: float) -> list[Scene]:

@@ -65,6 +65,7 @@ def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
         "clip",
         "speech",
         "speech-offline",
+        "openai-whisper",
         "ocr",
         "ui",
         "export",

@@ -206,15 +206,17 @@ class Service:
         from indexer.transcribe import WordOptions
         from vsearch.library import Library
         from vsearch.models.registry import keep_first_model
+        from vsearch.models.sentences import load_sentences
 
         settings = self.settings
         # A model of its own: queries are answered meanwhile by the other, with other threads.
         name = self._names()[0]
-        encoder = self._load(name, settings.threads or max(1, available_cores() // 2))
+        threads = settings.threads or max(1, available_cores() // 2)
+        encoder = self._load(name, threads)
         batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size
         transcriber, unavailable = _transcriber(settings) if speech else (None, None)
         with Library.open(settings.library, create=True) as library:
-            words = WordOptions(transcriber, unavailable)
+            words = WordOptions(transcriber, unavailable, load_sentences([encoder], threads=threads))
             for event in Indexer(library, encoder, IndexOptions(batch_size=batch), words).index([path]):
                 yield event
                 self._status = None

@@ -182,7 +182,7 @@ class Transcript:
     """ISO 639 code, where it is known."""
     channel: str = "speech"
     cause: str | None = None
-    """Why there are no lines, where something went wrong: one line."""
+    """Why there are no lines, or not all of them, where something went wrong: one line."""
 
     def __post_init__(self) -> None:
         if any(line.channel != self.channel for line in self.lines):
@@ -206,6 +206,22 @@ class Space:
             raise ValueError(f"dim must be positive: {self.dim = }")
         if self.metric != "ip":
             raise ValueError(f"metric must be 'ip' (inner product): {self.metric = }")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PassageVectors:
+    """A few lines at a time of one channel of words of a video, as vectors that compare words with words."""
+
+    space: Space
+    """Its channel is that of the lines."""
+    spans: tuple[tuple[float, float], ...]
+    """[start, end) of each passage, seconds, in time order."""
+    vectors: Vectors
+    """[P, D], unit length."""
+
+    def __post_init__(self) -> None:
+        if self.vectors.shape != (len(self.spans), self.space.dim):
+            raise ValueError(f"a vector a passage: {self.vectors.shape = }, {len(self.spans) = }, {self.space.dim = }")
 
 
 @dataclass(frozen=True, slots=True)

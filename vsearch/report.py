@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from vsearch.media import Hit
+from vsearch.media import WORD_CHANNELS, Hit
 
 if TYPE_CHECKING:
     from vsearch.library import LibraryStatus, VerifyReport
@@ -125,6 +125,10 @@ def status_table(state: LibraryStatus) -> Table:
         table.add_row("model", Text(readable(f"{state.default_model} answers, unless told otherwise")))
     for row in state.spaces:
         space = row.space
+        if space.channel in WORD_CHANNELS:
+            said = f"{space.model} ({space.fingerprint[:8]}), {space.channel}: {row.vectors} passages of {row.videos}"
+            table.add_row("space", Text(readable(f"{said} videos, {space.dim} dimensions")))
+            continue
         rest = state.videos - state.sounds - row.videos
         whole = f" ({rest} videos are still to be encoded)" if rest > 0 else ""
         # Two versions of one model have the same name.

@@ -13,6 +13,7 @@ from indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead,
 from indexer.ocr import TextOptions, index_text, text_options
 from indexer.spool import Spool
 from tests.indexer.doubles import MeanColour
+from tests.meanings import Thesaurus
 from tests.media import Shot, make_audio, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelError
@@ -151,6 +152,25 @@ def test_what_does_not_fit_into_the_spool_is_decoded_again(
     monkeypatch.setattr(Spool.__init__, "__defaults__", (1000,))
     index(film)
     check(shown(library, film))
+
+
+def test_text_gets_vectors_with_its_lines_and_older_text_without_reading_again(
+    index: Index, library: Library, film: Path
+) -> None:
+    sentences = Thesaurus()
+    space = sentences.space("ocr")
+    index(film)
+    assert len(library.without_passages(space)) == 1
+    events, _ = index(film, only=True, sentences=sentences)
+    assert (of(TextRead, events), library.without_passages(space)) == ([], [])
+    encoded = sentences.texts
+    index(film, only=True, sentences=sentences)
+    assert sentences.texts == encoded, "what has vectors is left alone"
+    with Library.open(library.path.with_name("fresh"), create=True) as fresh:
+        options = TextOptions(READER, sentences=sentences)
+        for _ in Indexer(fresh, MeanColour(), text=options).index([film]):
+            assert fresh.without_passages(space) == [], "lines and vectors come in one transaction"
+        assert [row.vectors for row in fresh.spaces() if row.space == space] == [1]
 
 
 def test_sound_and_strangers_are_passed_over(index: Index, library: Library, film: Path, tmp_path: Path) -> None:

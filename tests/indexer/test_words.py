@@ -17,12 +17,15 @@ from indexer.events import Event, Finished, Indexed, Moved, Skipped, Summary, Tr
 from indexer.pipeline import index_words
 from indexer.transcribe import WordOptions, sound_scenes
 from tests.indexer.doubles import MeanColour
+from tests.meanings import Thesaurus
 from tests.media import Shot, make_video
 from tests.sounds import BeepReader, beeps, with_subtitles, write_sound
-from vsearch.errors import ModelError
+from vsearch.errors import MediaError, ModelError
 from vsearch.library import Library
 from vsearch.media import TranscriptLine
 from vsearch.models.base import AudioBlock, Heard
+from vsearch.models.fake import FakeModel
+from vsearch.search import Query, SearchEngine
 
 E = TypeVar("E")
 
@@ -335,10 +338,29 @@ class Killer(BeepReader):
             yield Heard((TranscriptLine(block.start, block.end, "before"),), "en", block.end)
 
 
+def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_listening(
+    library: Library, talk: Path
+) -> None:
+    reader = BeepReader("my old automobile broke down")
+    plain = WordOptions(reader)
+    for _ in Indexer(library, FakeModel(), words=plain).index([talk]):
+        pass
+    heard, sentences = reader.heard, Thesaurus()
+    assert library.without_passages(sentences.space("speech")) != []
+    for _ in index_words(library, WordOptions(reader, sentences=sentences), [talk]):
+        pass
+    assert (library.without_passages(sentences.space("speech")), reader.heard) == ([], heard)
+    texts = sentences.texts
+    for _ in Indexer(library, FakeModel(), words=WordOptions(reader, sentences=sentences)).index([talk]):
+        pass
+    assert sentences.texts == texts, "what has vectors is left alone"
+    engine = SearchEngine(library, FakeModel(), sentences=sentences)
+    assert engine.search(Query("a car", channel="speech"))[0].video == talk
+
+
 def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     index: Index, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer import transcribe
     from indexer.process import Correspondent
     from indexer.wire import Message
 
@@ -352,14 +374,40 @@ def test_sound_that_breaks_off_counts_as_far_as_it_goes(
                 os.kill(decoder.process.pid, 9)
                 decoder.process._process.wait()
                 yield from ()
-                raise transcribe.MediaError("the decoder crashed (signal 9)")
+                raise MediaError("the decoder crashed (signal 9)")
             yield message
 
     monkeypatch.setattr(Correspondent, "answers", breaking)
     events, _ = index(path, transcriber=Killer())
     (done,) = of(Transcribed, events)
     assert done.warning == "listened to the first 8 s only: the decoder crashed (signal 9)"
+    row = library.find_file(path)
+    assert row is not None
+    known = library.find_transcript(row.video_id)
+    assert known is not None and known.cause == done.warning, "remembered, and tried again with --retry"
     assert said(library, path) == ["before", "before"]
+
+
+def test_a_track_that_is_not_there_takes_no_words_away(index: Index, library: Library, talk: Path) -> None:
+    index(talk)
+    words = said(library, talk)
+    assert words
+    events, _ = index(talk, audio_track=2)
+    assert [event.cause for event in of(Untranscribed, events)] == ["it has 1 sound track: there is no track 2"]
+    assert said(library, talk) == words
+
+
+def test_embedded_subtitles_are_read_again_when_the_file_changes_or_another_language_is_asked_for(
+    index: Index, library: Library, talk: Path
+) -> None:
+    path = with_subtitles(talk, talk.with_name("titled.mkv"), [(0.5, 1.5, "the written word")])
+    index(path)
+    assert len(of(Transcribed, index(path)[0])) == 0
+    os.utime(path, ns=(1, 1))
+    assert [event.source for event in of(Transcribed, index(path)[0])] == ["embedded"]
+    assert len(of(Transcribed, index(path)[0])) == 0
+    assert len(of(Transcribed, index(path, language="de")[0])) == 1
+    assert said(library, path) == ["the written word"]
 
 
 def test_options_are_frozen() -> None:

@@ -28,10 +28,13 @@ def test_text_gives_vectors_and_words(fresh_towers: Any, tmp_path: Path) -> None
     ids = torch.tensor([[1, 5, 6, 3], [1, 7, 3, 0]])
     mask = (ids > 0).long()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    vectors, words = session.run(["vectors", "words"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    feed = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
+    vectors, sentences, words = session.run(["vectors", "sentences", "words"], feed)
     with torch.inference_mode():
         np.testing.assert_allclose(vectors, tower(ids, mask).numpy(), atol=1e-4)
         read = tower.encoder.read(ids, mask).numpy()
+        under = torch.nn.functional.normalize(tower.encoder(ids, mask), dim=-1).numpy()
+    np.testing.assert_allclose(sentences, under, atol=1e-4)
     np.testing.assert_allclose(words[0], read[0], atol=1e-3)
     np.testing.assert_allclose(words[1, :3], read[1, :3], atol=1e-3)
 

@@ -82,6 +82,7 @@ def index(
     from indexer.report import IndexReporter, closing
     from indexer.transcribe import WordOptions
     from vsearch.models.registry import keep_first_model
+    from vsearch.models.sentences import load_sentences
 
     given = given_paths(paths)
     if only not in (None, "speech", "text"):
@@ -95,8 +96,11 @@ def index(
     encoder = None if only else load_named(settings, name, threads=threads)
     listening = speech and only != "text"
     transcriber, unavailable = find_transcriber(settings, language, translate) if listening else (None, None)
-    text = text_options(READER, threads=threads, retry_failed=retry) if ocr or only == "text" else None
-    words = WordOptions(transcriber, unavailable, language, audio_track, retry_failed=retry)
+    sentences = load_sentences([encoder], threads=threads)
+    text = None
+    if ocr or only == "text":
+        text = text_options(READER, threads=threads, retry_failed=retry, sentences=sentences)
+    words = WordOptions(transcriber, unavailable, sentences, language, audio_track, retry_failed=retry)
     batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
     options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run, batch_size=batch)
     reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)

@@ -119,7 +119,7 @@ class Space(Base):
 
 
 class Encoding(Base):
-    """A video is encoded in a space: every scene of it then has a vector there."""
+    """A video is encoded in a space: every scene of it, or every passage of its words, then has a vector there."""
 
     __tablename__ = "encodings"
 
@@ -202,6 +202,25 @@ class Transcript(Base):
     cause: Mapped[str | None] = mapped_column(Text)
 
 
+class Passage(Base):
+    """A few lines of one channel of words, as a vector (fp16) of a space of that channel."""
+
+    __tablename__ = "passages"
+    __table_args__ = (
+        Index("passages_video", "video_id", "space_id"),
+        Index("passages_change", "space_id", "change"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    space_id: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    change: Mapped[int] = mapped_column(BigInteger)
+    start_seconds: Mapped[float] = mapped_column(Float)
+    end_seconds: Mapped[float] = mapped_column(Float)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Removal(Base):
     """A vector that is gone, until every snapshot knows."""
 
@@ -211,4 +230,5 @@ class Removal(Base):
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
     space_id: Mapped[int] = mapped_column(Integer)
     scene_id: Mapped[int] = mapped_column(BigInteger)
+    """Of a scene; in a space of words, of a passage."""
     change: Mapped[int] = mapped_column(BigInteger)

@@ -31,6 +31,11 @@ def path_from_bytes(blob: bytes) -> Path:
     return Path(os.fsdecode(blob))
 
 
+def storable(words: str) -> str:
+    """SQLite takes UTF-8 alone; a file name in a cause, or a broken subtitle, may hold something else."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def vector_to_bytes(vector: Vectors) -> bytes:
     """float32 [D] to fp16."""
     return vector.astype(HALF).tobytes()

@@ -42,6 +42,7 @@ from vsearch.library.rows import (
 from vsearch.media import (
     EncodedScene,
     FileStamp,
+    PassageVectors,
     Scene,
     Seconds,
     Space,
@@ -198,18 +199,32 @@ class Library:
         with self._writing() as writer:
             writer.add_encoding(key, space, scenes)
 
-    def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
-        """Write a file that holds sound alone, with its words, in one transaction; returns its id.
+    def add_sound(
+        self,
+        stamp: FileStamp,
+        key: str,
+        info: VideoInfo,
+        spans: Sequence[Scene],
+        heard: Transcript,
+        passages: PassageVectors | None = None,
+    ) -> int:
+        """Write a file that holds sound alone, with its words and their vectors, in one transaction; returns its id.
 
         spans: at least one, in time order. It takes the place of what was there before, as `add_video` does.
         """
         with self._writing() as writer:
-            return writer.add_sound(stamp, key, info, spans, heard)
+            return writer.add_sound(stamp, key, info, spans, heard, passages)
 
-    def set_transcript(self, key: str, transcript: Transcript) -> None:
-        """The words of one channel of a known video, in the place of those it had. LibraryError if it is not known."""
+    def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None:
+        """The words of one channel of a known video and their vectors, in the place of those it had, in one
+        transaction. LibraryError if the video is not known."""
         with self._writing() as writer:
-            writer.set_transcript(key, transcript)
+            writer.set_transcript(key, transcript, passages)
+
+    def set_passages(self, video_id: int, passages: PassageVectors) -> None:
+        """Vectors of words that a video has already: see `without_passages`."""
+        with self._writing() as writer:
+            writer.set_passages(video_id, passages)
 
     def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None:
         """Thumbnails (JPEG) of a known video's scenes, by scene id; empty: none could be made. LibraryError if the
@@ -326,6 +341,29 @@ class Library:
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
         return search_words(self._reader, query, k, allowed, channel)
+
+    def without_passages(self, space: Space) -> list[int]:
+        """Videos with words of the space's channel, but no vectors of them there."""
+        return self._reader.without_passages(space)
+
+    def search_passages(
+        self, space: Space, query: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
+    ) -> list[WordHit]:
+        """The passages of words nearest to a query [D] in meaning, best first, at most k.
+
+        allowed: only these scene ids.
+        """
+        from vsearch.library.passages import admitted, passage_hits
+
+        if k <= 0:
+            raise ValueError(f"k must be positive: {k = }")
+        space_id = self._reader.space_id(space)
+        if space_id is None:
+            return []
+        with self._reader.transaction():
+            ids = None if allowed is None else admitted(self._reader, space_id, allowed)
+            scores, found = self._index(space_id, space).search(query[None], k, ids, _EXACT_BELOW)
+            return passage_hits(self._reader, space, found[0], scores[0], allowed)
 
     # -- scenes and vectors
 

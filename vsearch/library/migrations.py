@@ -115,7 +115,19 @@ _M004 = ("CREATE TABLE settings (name TEXT NOT NULL, value TEXT NOT NULL, PRIMAR
 # What is written in a picture has a place there, and the reader's word for it.
 _M005 = ("ALTER TABLE lines ADD COLUMN box TEXT", "ALTER TABLE lines ADD COLUMN confidence FLOAT")
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005)
+# Passages of words have vectors, too. An encoding says that a channel of a video has all of its own.
+_M006 = (
+    """CREATE TABLE passages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, video_id INTEGER NOT NULL, space_id INTEGER NOT NULL,
+    change BIGINT NOT NULL, start_seconds FLOAT NOT NULL, end_seconds FLOAT NOT NULL, vector BLOB NOT NULL,
+    FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE,
+    FOREIGN KEY(space_id) REFERENCES spaces (id)
+)""",
+    "CREATE INDEX passages_video ON passages (video_id, space_id)",
+    "CREATE INDEX passages_change ON passages (space_id, change)",
+)
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 

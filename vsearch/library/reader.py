@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vsearch.library import codec
 from vsearch.library.faults import translated
 from vsearch.library.rows import Failure, FileRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
-from vsearch.media import FileStamp, Seconds, Space, TranscriptLine, Vectors, VideoInfo
+from vsearch.media import WORD_CHANNELS, FileStamp, Seconds, Space, TranscriptLine, Vectors, VideoInfo
 
 _log = logging.getLogger(__name__)
 
@@ -235,6 +235,16 @@ class Reader:
             ).fetchall()
         return [codec.path_from_bytes(path) for (path,) in rows]
 
+    def without_passages(self, space: Space) -> list[int]:
+        """Videos that have words of the space's channel, and are not encoded in it."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT video_id FROM lines WHERE channel = ? AND video_id NOT IN "
+                "(SELECT video_id FROM encodings WHERE space_id = ?) ORDER BY video_id",
+                (space.channel, self.space_id(space) or 0),
+            ).fetchall()
+        return [video_id for (video_id,) in rows]
+
     # -- scenes
 
     def scenes(self, ids: Iterable[int], admits: Callable[[str], bool] | None = None) -> dict[int, SceneRow]:
@@ -308,7 +318,9 @@ class Reader:
                 "SELECT spaces.id, model, fingerprint, dim, channel, metric, "
                 "(SELECT COUNT(*) FROM encodings WHERE space_id = spaces.id "
                 "AND video_id IN (SELECT video_id FROM files)), "
-                "(SELECT COUNT(*) FROM vectors WHERE space_id = spaces.id) - "
+                "(SELECT COUNT(*) FROM vectors WHERE space_id = spaces.id) + "
+                "(SELECT COUNT(*) FROM passages WHERE space_id = spaces.id "
+                "AND video_id IN (SELECT video_id FROM files)) - "
                 # CROSS JOIN keeps the order: there are few orphans, and many vectors
                 "(SELECT COUNT(*) FROM videos CROSS JOIN scenes ON scenes.video_id = videos.id "
                 "CROSS JOIN vectors ON vectors.scene_id = scenes.id AND vectors.space_id = spaces.id "
@@ -324,6 +336,12 @@ class Reader:
             ).fetchone()
         return None if row is None else int(row[0])
 
+    def _table(self, space_id: int) -> tuple[str, str]:
+        """Where the vectors of a space are kept, and under which id: those of scenes, or those of passages of words."""
+        with self.transaction() as connection:
+            row = connection.execute("SELECT channel FROM spaces WHERE id = ?", (space_id,)).fetchone()
+        return ("passages", "id") if row is not None and row[0] in WORD_CHANNELS else ("vectors", "scene_id")
+
     def has_encoding(self, video_id: int, space_id: int) -> bool:
         with self.transaction() as connection:
             row = connection.execute(
@@ -331,16 +349,18 @@ class Reader:
             ).fetchone()
         return row is not None
 
-    def vectors(self, space_id: int, dim: int, scene_ids: Iterable[int]) -> dict[int, NDArray[np.float16]]:
-        """fp16 [D] of the scenes that have one."""
+    # Below, the ids are those of scenes; in a space of words, those of passages.
+
+    def vectors(self, space_id: int, dim: int, ids: Iterable[int]) -> dict[int, NDArray[np.float16]]:
+        """fp16 [D] of those that have one."""
         with self.transaction() as connection:
+            table, key = self._table(space_id)
             rows = connection.execute(
-                "SELECT scene_id, vector FROM vectors WHERE space_id = ? "
-                "AND scene_id IN (SELECT value FROM json_each(?))",
-                (space_id, _json(scene_ids)),
+                f"SELECT {key}, vector FROM {table} WHERE space_id = ? AND {key} IN (SELECT value FROM json_each(?))",
+                (space_id, _json(ids)),
             ).fetchall()
         halves = _halves(self._folder, [blob for _, blob in rows], dim)
-        return {scene_id: halves[i] for i, (scene_id, _) in enumerate(rows)}
+        return {found: halves[i] for i, (found, _) in enumerate(rows)}
 
     def vectors_since(
         self, space_id: int, dim: int, change: int
@@ -348,19 +368,21 @@ class Reader:
         """(ids [N], fp16 [N, D]) of what was added after `change`, in chunks. Inside a transaction."""
         with self.transaction() as connection:
             # A whole space is faster read in the table's own order than through the index.
-            order = "NOT INDEXED" if change < 0 else "INDEXED BY vectors_change"
+            table, key = self._table(space_id)
+            order = "NOT INDEXED" if change < 0 else f"INDEXED BY {table}_change"
             cursor = connection.execute(
-                f"SELECT scene_id, vector FROM vectors {order} WHERE space_id = ? AND change > ?", (space_id, change)
+                f"SELECT {key}, vector FROM {table} {order} WHERE space_id = ? AND change > ?", (space_id, change)
             )
             while rows := cursor.fetchmany(_CHUNK):
-                ids = np.array([scene_id for scene_id, _ in rows], dtype=np.int64)
+                ids = np.array([found for found, _ in rows], dtype=np.int64)
                 yield ids, _halves(self._folder, [blob for _, blob in rows], dim)
 
     def count_vectors(self, space_id: int, through: int | None = None) -> int:
         """Vectors of a space, or those that were added up to a change."""
         with self.transaction() as connection:
+            table, _ = self._table(space_id)
             row = connection.execute(
-                "SELECT COUNT(*) FROM vectors WHERE space_id = ? AND change <= ?",
+                f"SELECT COUNT(*) FROM {table} WHERE space_id = ? AND change <= ?",
                 (space_id, 2**62 if through is None else through),
             ).fetchone()
         return int(row[0])
@@ -371,13 +393,14 @@ class Reader:
             row = connection.execute("SELECT 1 FROM removals WHERE change <= ? LIMIT 1", (through,)).fetchone()
         return row is not None
 
-    def scene_ids(self, space_id: int, since: int) -> NDArray[np.int64]:
+    def added_since(self, space_id: int, change: int) -> NDArray[np.int64]:
         """Ids, without their vectors, of what was added to a space after a change (-1: all)."""
         with self.transaction() as connection:
+            table, key = self._table(space_id)
             rows = connection.execute(
-                "SELECT scene_id FROM vectors WHERE space_id = ? AND change > ?", (space_id, since)
+                f"SELECT {key} FROM {table} WHERE space_id = ? AND change > ?", (space_id, change)
             )
-            return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
+            return np.fromiter((found for (found,) in rows), dtype=np.int64)
 
     def removed_since(self, space_id: int, change: int) -> NDArray[np.int64]:
         """Ids of what was removed after `change`."""

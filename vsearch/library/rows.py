@@ -94,15 +94,18 @@ class WordHit:
     end: float
     """Seconds: the end of the last line that matched."""
     score: float
-    """(0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted."""
+    """[0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted; 0 is none of its words,
+    as of a passage that was found by its meaning."""
     channel: str
     lines: tuple[TranscriptLine, ...]
-    """Those that matched, in time order, at least one."""
+    """Those that matched, or are meant, in time order, at least one."""
     spans: tuple[tuple[tuple[int, int], ...], ...]
     """A line: [from, to) of the characters of its text that matched."""
     chance: float = 1.0
     """How many passages of the library would be expected to hold as much of the query by chance, were its words spoken
     at random as often as they are: far below 1 is no coincidence."""
+    similarity: float = 0.0
+    """Cosine of the query and the passage that the lines are, or are a part of; 0 where no such vector was near."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ _PARTS = {
     "encodings": "video_id = ?",
     "lines": "video_id = ?",
     "transcripts": "video_id = ?",
+    "passages": "video_id = ?",
     "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "thumbnails": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
@@ -111,6 +112,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
     # The copies are new to every snapshot and every reader.
     new.execute("UPDATE meta SET change = 1")
     new.execute("UPDATE vectors SET change = 1")
+    new.execute("UPDATE passages SET change = 1")
     new.execute("COMMIT")
     return kept, lost, whole
 

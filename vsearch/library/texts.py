@@ -127,7 +127,7 @@ def _recall(
         _Line(
             row[0],
             row[1],
-            _line(row[2:9]),
+            transcript_line(row[2:9]),
             row[9],
             _spans(row[4], row[10]),
         )
@@ -135,7 +135,7 @@ def _recall(
     ]
 
 
-def _line(row: Sequence[Any]) -> TranscriptLine:
+def transcript_line(row: Sequence[Any]) -> TranscriptLine:
     """From start, end, text, channel, words, box and confidence."""
     start, end, text, channel, words, box, confidence = row
     return TranscriptLine(start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence)
@@ -192,7 +192,7 @@ def _neighbour(connection: sqlite3.Connection, line: _Line) -> _Line | None:
     ).fetchone()
     if row is None or line.line.start - row[2] > WINDOW:
         return None
-    return _Line(row[0], line.video_id, _line(row[1:]), 0.0, ())
+    return _Line(row[0], line.video_id, transcript_line(row[1:]), 0.0, ())
 
 
 def _passages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
@@ -270,15 +270,11 @@ def _hit(
     telling = group if asked.exact else [line for line in group if 2 * len(line.terms) >= most]
     in_a_row = asked.phrases[0] if asked.exact else _run(asked, telling)
     start = _phrase_start(telling, in_a_row) if in_a_row else _start(telling[0])
-    scene = connection.execute(
-        "SELECT id FROM scenes WHERE video_id = ? ORDER BY start_seconds <= ? DESC, "
-        "CASE WHEN start_seconds <= ? THEN -start_seconds ELSE start_seconds END LIMIT 1",
-        (telling[0].video_id, start, start),
-    ).fetchone()
+    scene = scene_at(connection, telling[0].video_id, start)
     if scene is None:
         return None
     return WordHit(
-        scene_id=scene[0],
+        scene_id=scene,
         video_id=telling[0].video_id,
         start=start,
         end=max(line.line.end for line in telling),
@@ -288,6 +284,16 @@ def _hit(
         spans=tuple(line.spans for line in telling),
         chance=chance,
     )
+
+
+def scene_at(connection: sqlite3.Connection, video_id: int, seconds: float) -> int | None:
+    """The scene of a video at a moment, else the nearest before it, else its first."""
+    row = connection.execute(
+        "SELECT id FROM scenes WHERE video_id = ? ORDER BY start_seconds <= ? DESC, "
+        "CASE WHEN start_seconds <= ? THEN -start_seconds ELSE start_seconds END LIMIT 1",
+        (video_id, seconds, seconds),
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _start(line: _Line) -> float:

@@ -15,7 +15,7 @@ from vsearch.library import codec, snapshots, vectors
 from vsearch.library.reader import CatalogState, Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
-from vsearch.media import Vectors
+from vsearch.media import WORD_CHANNELS, Vectors
 
 if TYPE_CHECKING:
     from vsearch.library.writer import Writer
@@ -110,7 +110,8 @@ def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
         found.videos |= {video: why for (video,) in connection.execute(query)}
     for video, space, scenes, held, framed in connection.execute(
         "SELECT e.video_id, e.space_id, COUNT(*), COUNT(v.id), COUNT(f.id) "
-        "FROM encodings e JOIN scenes s ON s.video_id = e.video_id "
+        f"FROM encodings e JOIN spaces p ON p.id = e.space_id AND {_OF_PICTURES} "
+        "JOIN scenes s ON s.video_id = e.video_id "
         "LEFT JOIN vectors v ON v.scene_id = s.id AND v.space_id = e.space_id "
         "LEFT JOIN frames f ON f.scene_id = s.id AND f.space_id = e.space_id "
         "GROUP BY e.video_id, e.space_id HAVING COUNT(v.id) < COUNT(*) OR COUNT(f.id) < COUNT(*)"
@@ -123,13 +124,18 @@ _NO_ENCODING = (
     "WHERE s.id = {0}.scene_id AND e.space_id = {0}.space_id)"
 )
 _LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames")}
+_LOOSE["passages"] = (
+    "NOT EXISTS (SELECT 1 FROM encodings e WHERE e.video_id = passages.video_id AND e.space_id = passages.space_id)"
+)
+_OF_PICTURES = "p.channel NOT IN ({})".format(", ".join(f"'{channel}'" for channel in WORD_CHANNELS))
 _UNINDEXED = (
     "SELECT (SELECT COUNT(*) FROM lines WHERE id NOT IN (SELECT id FROM line_words_docsize)) "
     "+ (SELECT COUNT(*) FROM line_words_docsize WHERE id NOT IN (SELECT id FROM lines))"
 )
 _BROKEN_VIDEOS = {
     "it has no scenes": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM scenes)",
-    "it is encoded in no space": "SELECT id FROM videos WHERE width > 0 AND id NOT IN (SELECT video_id FROM encodings)",
+    "it is encoded in no space": "SELECT id FROM videos WHERE width > 0 AND id NOT IN "
+    f"(SELECT video_id FROM encodings e JOIN spaces p ON p.id = e.space_id WHERE {_OF_PICTURES})",
     "a scene is not a span": "SELECT video_id FROM scenes WHERE start_seconds < 0 OR start_seconds >= end_seconds",
 }
 
@@ -138,8 +144,8 @@ def _check_vectors(connection: sqlite3.Connection, row: SpaceRow, found: Finding
     """Every vector of a space has its length and is of unit length; every scene's frames fit together."""
     cursor = connection.execute(
         "SELECT v.scene_id, s.video_id, v.vector FROM vectors v JOIN scenes s ON s.id = v.scene_id "
-        "WHERE v.space_id = ?",
-        (row.id,),
+        "WHERE v.space_id = :space UNION ALL SELECT id, video_id, vector FROM passages WHERE space_id = :space",
+        {"space": row.id},
     )
     while rows := cursor.fetchmany(4096):
         sound = [(video, blob) for _, video, blob in rows if len(blob) == 2 * row.space.dim]
@@ -187,8 +193,8 @@ def _compare(
 ) -> Iterator[str]:
     """Ids and values of a snapshot against the catalog as it was then, as far as it still knows."""
     since = snapshot.header.change
-    newer = np.union1d(reader.removed_since(row.id, since), reader.scene_ids(row.id, since))
-    expected = np.setdiff1d(reader.scene_ids(row.id, -1), newer)
+    newer = np.union1d(reader.removed_since(row.id, since), reader.added_since(row.id, since))
+    expected = np.setdiff1d(reader.added_since(row.id, -1), newer)
     seen: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.empty(0, dtype=np.int64)]
     wrong = 0
     # Not mapped: FAISS hands out a mapped index's codes only by copying.
@@ -224,7 +230,8 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     statements.append(
         (
             "INSERT INTO removals (space_id, scene_id, change) "
-            f"SELECT space_id, scene_id, :change FROM vectors WHERE {_LOOSE['vectors']}",
+            f"SELECT space_id, scene_id, :change FROM vectors WHERE {_LOOSE['vectors']} "
+            f"UNION ALL SELECT space_id, id, :change FROM passages WHERE {_LOOSE['passages']}",
             {},
         )
     )
@@ -255,13 +262,16 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
 
 def _drop_encoding(video: int, space: int) -> list[tuple[str, dict[str, Any]]]:
     values = {"video": video, "space": space}
+    passages = "space_id = :space AND video_id = :video"
     of_both = "space_id = :space AND scene_id IN (SELECT id FROM scenes WHERE video_id = :video)"
     return [
         (
             "INSERT INTO removals (space_id, scene_id, change) "
-            f"SELECT space_id, scene_id, :change FROM vectors WHERE {of_both}",
+            f"SELECT space_id, scene_id, :change FROM vectors WHERE {of_both} "
+            f"UNION ALL SELECT space_id, id, :change FROM passages WHERE {passages}",
             values,
         ),
+        (f"DELETE FROM passages WHERE {passages}", values),
         (f"DELETE FROM vectors WHERE {of_both}", values),
         (f"DELETE FROM frames WHERE {of_both}", values),
         ("DELETE FROM encodings WHERE video_id = :video AND space_id = :space", values),

@@ -26,7 +26,17 @@ from vsearch.library import catalog, codec
 from vsearch.library.faults import translated
 from vsearch.library.rows import Failure, RemovalReport, VideoRecord, same_scenes
 from vsearch.library.spaces import remove_spaces
-from vsearch.media import EncodedScene, FileStamp, Scene, Space, Transcript, TranscriptLine, VideoInfo
+from vsearch.library.write_words import add_lines, add_passages, remove_passages, set_transcript
+from vsearch.media import (
+    WORD_CHANNELS,
+    EncodedScene,
+    FileStamp,
+    PassageVectors,
+    Scene,
+    Space,
+    Transcript,
+    VideoInfo,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +75,7 @@ class Writer:
             scene_ids = _add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
             _add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
             _set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
-            _add_lines(session, video_id, record.lines)
+            add_lines(session, video_id, record.lines)
         return video_id
 
     def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
@@ -101,7 +111,15 @@ class Writer:
             known = set(session.scalars(of_video))
             _set_thumbnails(session, {i: picture for i, picture in pictures.items() if i in known})
 
-    def add_sound(self, stamp: FileStamp, key: str, info: VideoInfo, spans: Sequence[Scene], heard: Transcript) -> int:
+    def add_sound(
+        self,
+        stamp: FileStamp,
+        key: str,
+        info: VideoInfo,
+        spans: Sequence[Scene],
+        heard: Transcript,
+        passages: PassageVectors | None = None,
+    ) -> int:
         """Write a file that holds sound alone: its scenes have no vectors."""
         if not spans or not info.sound_only:
             raise ValueError(f"sound has at least one scene and no pictures: {len(spans) = }, {info = }")
@@ -109,13 +127,22 @@ class Writer:
             video_id = _set_video(session, key, info, change)
             _set_file(session, stamp, video_id)
             _add_scenes(session, video_id, spans)
-            _set_transcript(session, video_id, heard)
+            set_transcript(session, video_id, heard, change)
+            _add_passages(session, video_id, passages, change)
         return video_id
 
-    def set_transcript(self, key: str, transcript: Transcript) -> None:
-        """The words of one channel of a known video, in the place of those that it had."""
-        with self._transaction() as (session, _):
-            _set_transcript(session, _video_id(session, key), transcript)
+    def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None:
+        """The words of one channel of a known video, and their vectors, in the place of those that it had."""
+        with self._transaction() as (session, change):
+            video_id = _video_id(session, key)
+            set_transcript(session, video_id, transcript, change)
+            _add_passages(session, video_id, passages, change)
+
+    def set_passages(self, video_id: int, passages: PassageVectors) -> None:
+        """Vectors of the words of one channel that a video has already, in the place of older ones."""
+        with self._transaction() as (session, change):
+            remove_passages(session, [video_id], change, passages.space.channel)
+            _add_passages(session, video_id, passages, change)
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path now holds a known content."""
@@ -144,7 +171,7 @@ class Writer:
         values = {
             "size": stamp.size,
             "mtime_ns": stamp.mtime_ns,
-            "cause": _storable(failure.cause),
+            "cause": codec.storable(failure.cause),
             "at": time.time(),
         }
         with self._transaction() as (session, _):
@@ -165,8 +192,8 @@ class Writer:
         with self._transaction() as (session, _):
             session.execute(
                 upsert(catalog.Setting)
-                .values(name=name, value=_storable(value))
-                .on_conflict_do_update(index_elements=["name"], set_={"value": _storable(value)})
+                .values(name=name, value=codec.storable(value))
+                .on_conflict_do_update(index_elements=["name"], set_={"value": codec.storable(value)})
             )
 
     def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
@@ -192,7 +219,8 @@ class Writer:
     def unencoded_videos(self) -> set[int]:
         """Videos with pictures that no space knows."""
         with translated(self._folder), Session(self._engine) as session:
-            encoded = select(catalog.Encoding.video_id)
+            words = select(catalog.Space.id).where(catalog.Space.channel.in_(WORD_CHANNELS))
+            encoded = select(catalog.Encoding.video_id).where(catalog.Encoding.space_id.not_in(words))
             return set(
                 session.scalars(
                     select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
@@ -217,11 +245,6 @@ def _connect(database: Path) -> sqlite3.Connection:
     for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
-
-
-def _storable(words: str) -> str:
-    """SQLite takes UTF-8 alone; a file name in a cause, or a broken subtitle, may hold something else."""
-    return words.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _check(space: Space, scenes: Sequence[EncodedScene]) -> None:
@@ -261,6 +284,7 @@ def _set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
         return session.scalars(insert(catalog.Video).values(key=key, **values).returning(catalog.Video.id)).one()
     session.execute(update(catalog.Video).where(catalog.Video.id == known).values(**values))
     _remove_scenes(session, [known], change)
+    remove_passages(session, [known], change)
     for table in (catalog.Encoding, catalog.Line, catalog.Transcript):
         session.execute(delete(table).where(table.video_id == known))
     return known
@@ -284,40 +308,9 @@ def _set_thumbnails(session: Session, pictures: Mapping[int, bytes]) -> None:
         session.execute(insert(catalog.Thumbnail), rows)
 
 
-def _set_transcript(session: Session, video_id: int, transcript: Transcript) -> None:
-    of_channel = {"video_id": video_id, "channel": transcript.channel}
-    session.execute(delete(catalog.Line).filter_by(**of_channel))
-    session.execute(delete(catalog.Transcript).filter_by(**of_channel))
-    session.execute(
-        insert(catalog.Transcript).values(
-            **of_channel,
-            source=transcript.source,
-            recipe=_storable(transcript.recipe),
-            language=transcript.language,
-            cause=None if transcript.cause is None else _storable(transcript.cause),
-        )
-    )
-    _add_lines(session, video_id, transcript.lines)
-
-
-def _add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine]) -> None:
-    if lines:
-        session.execute(
-            insert(catalog.Line),
-            [
-                {
-                    "video_id": video_id,
-                    "channel": line.channel,
-                    "start_seconds": line.start,
-                    "end_seconds": line.end,
-                    "text": _storable(line.text),
-                    "words": codec.words_to_json(line.words),
-                    "box": codec.box_to_json(line.box),
-                    "confidence": line.confidence,
-                }
-                for line in lines
-            ],
-        )
+def _add_passages(session: Session, video_id: int, passages: PassageVectors | None, change: int) -> None:
+    if passages is not None:  # else nobody has made vectors yet
+        add_passages(session, video_id, _space_id(session, passages.space), passages, change)
 
 
 def _space_id(session: Session, space: Space) -> int:
@@ -353,6 +346,7 @@ def _remove_orphans(session: Session, change: int) -> tuple[int, int]:
     ).all()
     for video_id in orphans:
         scenes += _remove_scenes(session, [video_id], change)
+        remove_passages(session, [video_id], change)
         session.execute(delete(catalog.Video).where(catalog.Video.id == video_id))
     return len(orphans), scenes
 

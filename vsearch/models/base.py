@@ -109,6 +109,19 @@ class Reranker(Protocol):
         ...
 
 
+@runtime_checkable
+class SentenceEncoder(Protocol):
+    """Words to vectors that compare words with words: what was said or shown, and what is asked."""
+
+    def space(self, channel: str) -> Space:
+        """The space of the passages of a channel of words, "speech" or "ocr"."""
+        ...
+
+    def encode_sentences(self, texts: Sequence[str]) -> Vectors:
+        """N passages or queries to float32 [N, D], unit length."""
+        ...
+
+
 SAMPLE_RATE = 16_000
 """Samples a second of all sound that models hear: mono."""
 

@@ -15,8 +15,10 @@ and, where config.json names them:
 
 F, the width of image.onnx, is D unless "image" states another "dim". A graph of more than 2 GB has its weights beside
 it, in a file called as itself with ".data" after it. A folder that was exported from another kind of model states that
-model's "fingerprint", so that both search the same vectors. Where tokenizer.json states a padding, it holds; else the
-sentences of a batch are padded to the longest. Each file is loaded when it is first used, and
+model's "fingerprint", so that both search the same vectors. Where "text" has "sentences" (dim, context_length),
+text.onnx also gives "sentences" float32 [Q, S], unit length: vectors that compare words with words, not with pictures
+(sentences.py). Where tokenizer.json states a padding, it holds; else the sentences of a batch are padded to the
+longest. Each file is loaded when it is first used, and
 only then is its checksum read: a query never touches the picture graph.
 """
 
@@ -46,6 +48,15 @@ BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
+class SentencesInfo:
+    """The output of the text graph that compares words with words."""
+
+    dim: int
+    context_length: int
+    """Word pieces of a passage; more are left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class FolderConfig:
     """What config.json says."""
 
@@ -66,6 +77,7 @@ class FolderConfig:
     head: HeadInfo | None = None
     stated: str | None = None
     """The fingerprint that config.json states: an export makes the vectors of the model that it was made of."""
+    sentences: SentencesInfo | None = None
 
     @property
     def files(self) -> list[str]:
@@ -128,6 +140,7 @@ def read_config(folder: Path) -> FolderConfig:
             itm=FramesGraph.read(raw["itm"], 64) if "itm" in raw else None,
             head=HeadInfo(weight=float(raw["itm"].get("weight", 1.0))) if "itm" in raw else None,
             stated=str(raw["fingerprint"]) if "fingerprint" in raw else None,
+            sentences=_sentences(text["sentences"]) if "sentences" in text else None,
         )
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamaged(
@@ -152,6 +165,13 @@ def check_files(folder: Path, config: FolderConfig) -> None:
             raise ModelDamaged(f"Model folder {folder} lacks {name}: get the model again.")
 
 
+def _sentences(raw: dict[str, Any]) -> SentencesInfo:
+    info = SentencesInfo(int(raw["dim"]), int(raw["context_length"]))
+    if info.dim < 1 or info.context_length < 3:
+        raise ValueError(f"sentences need dimensions and word pieces: {info}")
+    return info
+
+
 class FolderModel:
     """A model folder behind the protocols of base.py. Safe to use from several threads.
 
@@ -164,7 +184,7 @@ class FolderModel:
         self._graphs = Graphs(folder, self.config.sha256, threads=threads)
         self._space = Space(model=self.config.name, fingerprint=self.config.fingerprint, dim=self.config.dim)
         self._lock = threading.Lock()
-        self._tokenizer: Any = None
+        self._tokenizers: dict[int, Any] = {}  # by the word pieces that they keep
 
     @property
     def folder(self) -> Path:
@@ -203,6 +223,19 @@ class FolderModel:
         ]
         return _stack(rows, self.config.dim)
 
+    def encode_sentences(self, texts: Sequence[str]) -> Vectors:
+        """N passages to float32 [N, S], unit length, for comparing words with words. ValueError where it cannot."""
+        info = self.config.sentences
+        if info is None:
+            raise ValueError(f"model {self.config.name} gives no sentence vectors")
+        file = self.config.text_file
+        self._need(file, "sentences", "which config.json promises")
+        rows = [
+            self._graphs.run(file, "sentences", self._tokens(texts[at : at + BATCH], info.context_length))
+            for at in range(0, len(texts), BATCH)
+        ]
+        return _stack(rows, info.dim)
+
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
         # A text vector longer than a frame's is [sqrt(w) t ; sqrt(1-w) z]: frames are compared with t.
         width = frame_vectors.shape[1]
@@ -215,11 +248,7 @@ class FolderModel:
     def read_query(self, text: str) -> tuple[Vectors, Vectors]:
         tokens = self._tokens([text])
         file = self.config.text_file
-        if "words" not in self._graphs.outputs(file):
-            raise ModelDamaged(
-                f"{self._graphs.folder / file} has no output 'words', which its matching head needs: "
-                "get the model again."
-            )
+        self._need(file, "words", "which its matching head needs")
         vectors, words = self._graphs.run_all(file, ["vectors", "words"], tokens)
         return vectors[0], words[0]
 
@@ -229,26 +258,31 @@ class FolderModel:
             raise ValueError(f"model {self.config.name} has no matching head")
         return match(self._graphs, graph, words, scenes)
 
-    def _tokens(self, texts: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def _need(self, file: str, output: str, why: str) -> None:
+        if output not in self._graphs.outputs(file):
+            raise ModelDamaged(f"{self.folder / file} has no output {output!r}, {why}: get the model again.")
+
+    def _tokens(self, texts: Sequence[str], length: int | None = None) -> dict[str, NDArray[np.int64]]:
         # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
-        encodings = self._tokenize([text.encode("utf-8", "replace").decode() for text in texts])
+        encodings = self._tokenize([text.encode("utf-8", "replace").decode() for text in texts], length)
         return {
             "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),  # [Q, L]
             "attention_mask": np.array([e.attention_mask for e in encodings], dtype=np.int64),  # [Q, L]
         }
 
-    def _tokenize(self, texts: list[str]) -> Any:
+    def _tokenize(self, texts: list[str], length: int | None) -> Any:
+        length = length or self.config.context_length
         with self._lock:
-            if self._tokenizer is None:
+            if length not in self._tokenizers:
                 from tokenizers import Tokenizer
 
                 raw = self._graphs.read(self.config.tokenizer_file)
                 tokenizer = Tokenizer.from_str(raw.decode("utf-8"))
-                tokenizer.enable_truncation(self.config.context_length)
+                tokenizer.enable_truncation(length)
                 if tokenizer.padding is None:  # a text tower that wants one length says so in tokenizer.json
                     tokenizer.enable_padding()
-                self._tokenizer = tokenizer
-        return self._tokenizer.encode_batch(texts)
+                self._tokenizers[length] = tokenizer
+        return self._tokenizers[length].encode_batch(texts)
 
 
 def _stack(rows: list[Vectors], width: int) -> Vectors:

