@@ -21,7 +21,7 @@ def made_up() -> Any:
         rng = np.random.default_rng(7)
         topics = rng.standard_normal((items, 384)).astype(np.float32)
         topics /= np.linalg.norm(topics, axis=1, keepdims=True)
-        features = np.abs(topics @ rng.standard_normal((384, 1280)))[:, None].repeat(2, 0).repeat(2, 1)
+        features = np.abs(topics @ rng.standard_normal((384, 2560)))[:, None].repeat(2, 0).repeat(2, 1)
         listed = tuple(
             Item(f"video{i}", (2 * i, 2 * i + 1), (f"first of {i}", f"second of {i}"), i // 3 if labelled else -1)
             for i in range(items)

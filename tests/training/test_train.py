@@ -1,5 +1,6 @@
 """A seed fixes a run; an interrupted run that goes on is the run that was not interrupted."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ torch = pytest.importorskip("torch")
 from vsearch.training.metrics import retrieval, top1  # noqa: E402
 from vsearch.training.train import (  # noqa: E402
     Recipe,
+    Writing,
     draw_batch,
     evaluate,
+    paired_loss,
     parameter_groups,
     rate_factor,
     text_vectors,
     train,
+    train_apart,
 )
 
 SHORT = Recipe(steps=4, batch=8, views=2, weights={"msrvtt": 0.7, "places": 0.3})
@@ -152,3 +156,60 @@ def test_ranks_count_a_tie_against_the_query() -> None:
     assert found["R@1"] == pytest.approx(100 / 3)
     assert (found["MdR"], found["MnR"]) == (2.0, 2.0)
     assert top1(np.array([[0.1, 0.9], [0.8, 0.2]], np.float32), np.array([1, 1])) == 50.0
+
+
+def test_captions_are_rewritten_and_paired_only_where_the_encoder_is_tuned(made_up: Any, fresh_towers: Any) -> None:
+    data, asked = made_up(), []
+
+    def tokens(sentences: Sequence[str]) -> list[list[int]]:
+        asked.extend(sentences)
+        return [[1, 2, 3] for _ in sentences]
+
+    writing = Writing(tokens, [[[1, 5 + i, 3], [1, 6 + i, 3]] for i in range(12)])
+    frozen = Recipe(steps=2, batch=8, typed=1.0, paired=1.0, pairs=4)
+    train(fresh_towers(), [data], frozen, writing=writing)
+    assert not asked
+    train(fresh_towers(), [data], replace(frozen, text_rate=1e-3), writing=writing)
+    assert len(asked) == 16
+
+
+def test_pairs_of_captions_alone_bring_them_together(fresh_towers: Any) -> None:
+    towers = fresh_towers()
+    towers.eval()
+    pairs = [[[1, 4 + i, 3], [1, 24 + i, 3]] for i in range(12)]
+    writing, recipe = Writing(lambda sentences: [[1]] * len(sentences), pairs), Recipe(pairs=12)
+    optimiser = torch.optim.Adam(towers.text.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(30):
+        loss = paired_loss(towers, recipe, np.random.default_rng(0), writing)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_a_blend_lies_between_what_was_and_what_was_learnt(made_up: Any, fresh_towers: Any) -> None:
+    recipe = replace(SHORT, steps=3, ema=0.5)
+    before, whole, part = fresh_towers(), fresh_towers(), fresh_towers()
+    train(whole, [made_up()], recipe)
+    train(part, [made_up()], replace(recipe, blend=0.25))
+    expected = torch.lerp(weights_of(before), weights_of(whole), 0.25)
+    assert torch.allclose(weights_of(part), expected, atol=1e-6)
+    assert not torch.allclose(weights_of(part), weights_of(before), atol=1e-4)
+
+
+def test_a_head_that_was_trained_apart_joins_the_others_and_moves_nothing_else(made_up: Any, fresh_towers: Any) -> None:
+    towers, data = fresh_towers(), made_up()
+    towers.eval()
+    before = weights_of(towers)
+    features = torch.from_numpy(data.cache.features[:, 0]).float()
+    alone = towers.picture.embed(features)
+    train_apart(towers, [data], replace(SHORT, apart=True, text_head_rate=0.0, seed=5))
+    assert torch.equal(weights_of(towers), before)
+    assert len(towers.picture.others) == 1
+    seen = towers.picture.inputs(features)
+    other = torch.nn.functional.normalize(towers.picture.others[0](seen), dim=-1)
+    both = torch.nn.functional.normalize(alone + other, dim=-1)
+    assert torch.allclose(towers.picture.embed(features), both, atol=1e-6)
+    assert not torch.allclose(alone, both, atol=1e-3)

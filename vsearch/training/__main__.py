@@ -41,7 +41,10 @@ def run(
     ),
     added: Annotated[list[str] | None, typer.Option("--set", help="Another set: NAME=IMAGES,CAPTIONS.tsv.")] = None,
     share: Annotated[float, typer.Option(help="Share of the batches that each added set gets.")] = 0.05,
-    views: Annotated[int, typer.Option(help="Views of MSR-VTT frames: 1 whole, 2 mirrored, 3 and up crops.")] = 3,
+    views: Annotated[
+        int,
+        typer.Option(help="Views of labelled photographs (of frames at most 2): 1 whole, 2 mirrored, 3 and up crops."),
+    ] = 3,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     version: Annotated[str, typer.Option(help="Written into config.json and the card.")] = "1",

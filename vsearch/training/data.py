@@ -175,6 +175,16 @@ def load_msrvtt(folder: Path) -> PictureSet:
     return PictureSet("msrvtt", sources, tuple(pictures), items)
 
 
+def load_paired_captions(folder: Path, held: Sequence[str]) -> list[list[str]]:
+    """Captions of every video of MSR-VTT's 9k training list but the held ones, whether its frames are there or not."""
+    with (folder / "annotations" / "MSRVTT_train.9k.csv").open(encoding="utf-8", newline="") as handle:
+        allowed = {row["video_id"] for row in csv.DictReader(handle)}
+    with (folder / "annotations" / "MSRVTT_JSFUSION_test.csv").open(encoding="utf-8", newline="") as handle:
+        allowed -= {row["video_id"] for row in csv.DictReader(handle)}
+    sentences = load_sentences(folder / "annotations" / "MSRVTT_data.json.zip")
+    return [sentences[video] for video in sorted(allowed - set(held)) if len(sentences.get(video, ())) > 1]
+
+
 def choose_validation(keys: Sequence[str], count: int = 400, seed: int = 2026) -> list[str]:
     """How `eval/splits/msrvtt_val.txt` was made: `count` of the keys in natural order, drawn by numpy's PCG64."""
     import numpy as np

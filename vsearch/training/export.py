@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.models.shrink import shrink_weights
-from vsearch.training.backbone import SIZE, Lite2
+from vsearch.training.backbone import SIZE, Backbones
 from vsearch.training.heads import DIM, PictureTower, TextTower
 from vsearch.training.minilm import CONTEXT, minilm_folder
 from vsearch.training.sentences import INFO, OUTPUT
@@ -38,12 +38,13 @@ OPSET = 18
 class PictureGraph(nn.Module):
     """pixels uint8 [N, 260, 260, 3] -> vectors [N, 512]."""
 
-    def __init__(self, backbone: Lite2, tower: PictureTower) -> None:
+    def __init__(self, backbones: Backbones, tower: PictureTower) -> None:
         super().__init__()
-        self.backbone, self.tower = backbone, tower
+        self.main, self.other, self.tower = backbones.main, backbones.other, tower
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return cast(Tensor, self.tower(self.backbone.trunk(pixels.permute(0, 3, 1, 2).float())))
+        shown = pixels.permute(0, 3, 1, 2).float()
+        return cast(Tensor, self.tower(self.main.trunk(shown), self.other(shown)))
 
 
 class TextGraph(nn.Module):
@@ -59,15 +60,16 @@ class TextGraph(nn.Module):
 
 
 class FeatureGraph(nn.Module):
-    """pixels uint8 [N, 260, 260, 3] -> the map before the last blocks, pooled features: what the cache holds."""
+    """pixels uint8 [N, 260, 260, 3] -> the map before Lite2's last blocks, both features: what the cache holds."""
 
-    def __init__(self, backbone: Lite2) -> None:
+    def __init__(self, backbones: Backbones) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.main, self.other = backbones.main, backbones.other
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.backbone.trunk(pixels.permute(0, 3, 1, 2).float())
-        return maps, self.backbone.tail(maps)
+        shown = pixels.permute(0, 3, 1, 2).float()
+        maps = self.main.trunk(shown)
+        return maps, torch.cat([self.main.tail(maps), self.other(shown)], dim=-1)
 
 
 def fold_normalisation(module: nn.Module) -> nn.Module:
@@ -99,20 +101,20 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, names: d
         )
 
 
-def export_features(backbone: Lite2, path: Path) -> None:
-    """The frozen backbone, for the cache of `features.extract`."""
+def export_features(backbones: Backbones, path: Path) -> None:
+    """The frozen backbones, for the cache of `features.extract`."""
     import copy
 
-    graph = fold_normalisation(FeatureGraph(copy.deepcopy(backbone)))
+    graph = fold_normalisation(copy.deepcopy(FeatureGraph(backbones)))
     example = (torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8),)
     _export(graph, example, path, {"pixels": {0: "n"}, "map": {0: "n"}, "features": {0: "n"}})
 
 
-def export_picture(backbone: Lite2, tower: PictureTower, path: Path) -> None:
+def export_picture(backbones: Backbones, tower: PictureTower, path: Path) -> None:
     """image.onnx in float32."""
     import copy
 
-    graph = fold_normalisation(PictureGraph(copy.deepcopy(backbone), copy.deepcopy(tower)))
+    graph = fold_normalisation(copy.deepcopy(PictureGraph(backbones, tower)))
     example = (torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8),)
     _export(graph, example, path, {"pixels": {0: "n"}, "vectors": {0: "n"}})
 
@@ -187,11 +189,11 @@ def write_config(folder: Path, shipped: Shipped) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def export_folder(folder: Path, backbone: Lite2, towers: Towers, shipped: Shipped) -> None:
+def export_folder(folder: Path, backbones: Backbones, towers: Towers, shipped: Shipped) -> None:
     """Write image.onnx, text.onnx, tokenizer.json and config.json. The float32 graphs stay in `folder`/float32."""
     wide = folder / "float32"
     wide.mkdir(parents=True, exist_ok=True)
-    export_picture(backbone, towers.picture, wide / "image.onnx")
+    export_picture(backbones, towers.picture, wide / "image.onnx")
     export_text(towers.text, wide / "text.onnx")
     shrink_weights(wide / "image.onnx", folder / "image.onnx")
     shrink_weights(wide / "text.onnx", folder / "text.onnx")

@@ -36,7 +36,7 @@ class Cache:
     """N pictures, V views. Arrays are float16, mapped from disk."""
 
     features: NDArray[np.float16]
-    """[N, V, 1280] pooled."""
+    """[N, V, 2560] pooled: of Lite2, then of Lite0."""
     maps: tuple[NDArray[np.float16], ...]
     """A view each: [N, 208, 9, 9], the map before the last blocks, for fine-tuning them."""
     readable: NDArray[np.bool_]
@@ -109,7 +109,8 @@ def extract(
 ) -> None:
     """Compute one view of every picture of a set that the cache does not hold yet.
 
-    `backbone` is an ONNX file: pixels uint8 [N, S, S, 3] -> map, features. `progress` is told how many are done.
+    `backbone` is an ONNX file: pixels uint8 [N, S, S, 3] -> map, features (in this order). `progress` is told how many
+    are done.
     """
     import onnxruntime
 
@@ -130,7 +131,7 @@ def extract(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # be kind to what else runs here
     session = onnxruntime.InferenceSession(str(backbone), options, providers=["CPUExecutionProvider"])
     size = session.get_inputs()[0].shape[1]
-    features = _open_array(place / f"features-{view}.npy", (count, 1280), np.float16)
+    features = _open_array(place / f"features-{view}.npy", (count, session.get_outputs()[1].shape[1]), np.float16)
     maps = _open_array(place / f"maps-{view}.npy", (count, *session.get_outputs()[0].shape[1:]), np.float16)
     readable = _open_array(place / "readable.npy", (count,), np.bool_)
     content = {name: data for source in pictures.sources for name, data in read_pictures(source)}

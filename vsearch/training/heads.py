@@ -1,8 +1,9 @@
 """The trained parts of the two towers, on backbones that stay as they are or are tuned along.
 
 A head is a linear layer plus a one-hidden-layer MLP whose output starts at zero, so that training begins at the linear
-map. A picture's input is its pooled features beside its ConSE vector (Norouzi et al., 2014): the ImageNet posterior
-times the sentence vectors of the class names, which places a picture in the language's own space before any training.
+map. A picture's input is its pooled features of two backbones beside its ConSE vector (Norouzi et al., 2014): the
+ImageNet posterior times the sentence vectors of the class names, which places a picture in the language's own space
+before any training.
 """
 
 # torch is not followed by the type checker: its classes and decorators are Any
@@ -21,6 +22,10 @@ from vsearch.training.backbone import CLASSES, FEATURES, Lite2
 from vsearch.training.minilm import WIDTH, MiniLM
 
 DIM = 512
+INPUTS = 2 * FEATURES
+"""Lite2's pooled features, then Lite0's."""
+FARTHEST = 6.0
+"""Standard deviations beyond which a feature says no more."""
 CONSE_SCALE = 20.0
 """Brings the ConSE vector to the size of the features beside it."""
 
@@ -37,19 +42,25 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
+    def fresh(self) -> Head:
+        """Another of the same shape, as at the start."""
+        return Head(self.linear.in_features, self.hidden.out_features, self.drop.p)
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.drop(x)
         return cast(Tensor, self.linear(x) + self.out(self.drop(F.relu(self.hidden(x)))))
 
 
 class PictureTower(nn.Module):
-    """Pooled features, or the cached map before the last blocks, to unit frame vectors [N, 512]."""
+    """Pooled features, or the cached map before Lite2's last blocks, to unit frame vectors [N, 512]."""
 
     class_vectors: Tensor
     fc_weight: Tensor
     fc_bias: Tensor
+    centre: Tensor
+    spread: Tensor
 
-    def __init__(self, backbone: Lite2, class_vectors: Tensor, hidden: int = 512, dropout: float = 0.4) -> None:
+    def __init__(self, backbone: Lite2, class_vectors: Tensor, hidden: int = 768, dropout: float = 0.5) -> None:
         """class_vectors [1000, 384]: unit sentence vectors of ImageNet's class names."""
         super().__init__()
         self.tail = copy.deepcopy(backbone)
@@ -58,20 +69,34 @@ class PictureTower(nn.Module):
         self.register_buffer("fc_weight", backbone.fc.weight.detach().clone())
         self.register_buffer("fc_bias", backbone.fc.bias.detach().clone())
         assert self.fc_weight.shape == (CLASSES, FEATURES)
-        self.head = Head(FEATURES + WIDTH, hidden, dropout)
+        self.register_buffer("centre", torch.zeros(INPUTS))
+        self.register_buffer("spread", torch.ones(INPUTS))
+        self.head = Head(INPUTS + WIDTH, hidden, dropout)
+        self.others = nn.ModuleList()
+        """Heads that were trained apart, on the finished text tower: a frame's vector is the mean of all heads'."""
+
+    def standardise(self, features: Tensor) -> None:
+        """From now on features are seen in standard deviations from the mean of these, [N, 2560]."""
+        self.centre.copy_(features.mean(0))
+        self.spread.copy_(features.std(0) + 1e-3)
 
     def inputs(self, features: Tensor) -> Tensor:
-        """features [N, 1280] -> what the head sees [N, 1664]: the features and beside them the ConSE vector."""
-        posterior = torch.softmax(F.linear(features, self.fc_weight, self.fc_bias), dim=-1)
-        return torch.cat([features, CONSE_SCALE * (posterior @ self.class_vectors)], dim=-1)
+        """features [N, 2560] -> what the head sees [N, 2944]: the features and beside them the ConSE vector."""
+        posterior = torch.softmax(F.linear(features[:, :FEATURES], self.fc_weight, self.fc_bias), dim=-1)
+        standard = ((features - self.centre) / self.spread).clamp(-FARTHEST, FARTHEST)
+        return torch.cat([standard, CONSE_SCALE * (posterior @ self.class_vectors)], dim=-1)
 
     def embed(self, features: Tensor) -> Tensor:
-        """features [N, 1280] -> [N, 512], unit length."""
-        return F.normalize(self.head(self.inputs(features)), dim=-1)
+        """features [N, 2560] -> [N, 512], unit length."""
+        seen = self.inputs(features)
+        vectors = F.normalize(self.head(seen), dim=-1)
+        for other in self.others:
+            vectors = vectors + F.normalize(other(seen), dim=-1)
+        return F.normalize(vectors, dim=-1)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps [N, 208, 9, 9] -> [N, 512], unit length."""
-        return self.embed(self.tail.tail(maps))
+    def forward(self, maps: Tensor, others: Tensor) -> Tensor:
+        """maps [N, 208, 9, 9] of Lite2 and features [N, 1280] of Lite0 -> [N, 512], unit length."""
+        return self.embed(torch.cat([self.tail.tail(maps), others], dim=-1))
 
 
 class TextTower(nn.Module):

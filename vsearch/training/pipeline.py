@@ -11,10 +11,10 @@ from typing import Protocol
 
 import torch
 
-from vsearch.training.backbone import SIZE, Lite2, load_lite2
+from vsearch.training.backbone import SIZE, Backbones, load_backbones
 from vsearch.training.card import Findings, write_card
 from vsearch.training.check import Folder, milliseconds_a_frame
-from vsearch.training.data import PictureSet, load_captioned, load_training_sets
+from vsearch.training.data import TEMPLATES, PictureSet, load_captioned, load_paired_captions, load_training_sets
 from vsearch.training.export import Shipped, export_features, export_folder, picture_session
 from vsearch.training.features import cache_name, extract
 from vsearch.training.heads import DIM, PictureTower, TextTower
@@ -23,12 +23,25 @@ from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, encode_sentences, load_minilm
 from vsearch.training.precision import choose_precision
 from vsearch.training.prepare import prepare_set
-from vsearch.training.train import WEIGHTS, Recipe, SetData, Towers, describe, evaluate, train
+from vsearch.training.train import WEIGHTS, Recipe, SetData, Towers, Writing, describe, evaluate, train, train_apart
 
+LABELLED = tuple(TEMPLATES)
+
+
+def _more_labels(factor: float) -> dict[str, float]:
+    return {name: share * (factor if name in LABELLED else 1) for name, share in WEIGHTS.items()}
+
+
+_TEXT = Recipe(
+    steps=400, batch=320, head_rate=2e-4, text_rate=1e-4, warm_up=0.1, typed=0.25, paired=0.4, ema=0.99, views=1
+)
+_APART = Recipe(steps=600, apart=True, text_head_rate=0.0, weights=_more_labels(1.5))
 STAGES: tuple[tuple[str, Recipe], ...] = (
-    ("heads", Recipe()),
-    ("text", Recipe(steps=300, batch=320, head_rate=2e-4, text_rate=1e-4, warm_up=0.1)),
-    ("text again", Recipe(steps=240, batch=320, head_rate=2e-4, text_rate=1e-4, warm_up=0.1, seed=2)),
+    ("heads", Recipe(steps=600, views=1)),
+    ("text", replace(_TEXT, seed=3)),
+    ("text again", replace(_TEXT, seed=4, views=3, weights=_more_labels(1.8), blend=0.7)),
+    ("another head", replace(_APART, seed=11)),
+    ("a third head", replace(_APART, seed=14, weights=_more_labels(3))),
 )
 """Chosen on the validation split: see docs/experiments.md."""
 
@@ -64,11 +77,11 @@ class Follow(Protocol):
 
 def extract_all(settings: Settings, sets: list[PictureSet], follow: Follow) -> None:
     """Every view of every set that the cache does not hold yet, the plain view of all sets first."""
-    backbone = settings.cache / "backbone.onnx"
+    backbone = settings.cache / "backbones.onnx"
     if not backbone.exists():
-        export_features(load_lite2(), backbone)
+        export_features(load_backbones(), backbone)
     for view in range(settings.views):
-        for pictures in sets if view == 0 else sets[:1]:  # crops pay where the ranking is decided, and cost time
+        for pictures in (pictures for place, pictures in enumerate(sets) if view < views_of(place, pictures, settings)):
             total = len(pictures.pictures)
             stage = f"{cache_name(pictures)}, view {view + 1}"
             extract(
@@ -82,11 +95,20 @@ def extract_all(settings: Settings, sets: list[PictureSet], follow: Follow) -> N
             )
 
 
+def views_of(place: int, pictures: PictureSet, settings: Settings) -> int:
+    """How many views of a set training draws from. They cost time: photographs of a label are few and get all, the
+    frames of the first set also their mirror image, the rest is seen as it is."""
+    if pictures.name in TEMPLATES:
+        return settings.views
+    return min(settings.views, 2) if place == 0 else 1
+
+
 def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
     """The stages with this run's seed, views and added sets."""
-    weights = WEIGHTS | {name: settings.share for name, _, _ in settings.added}
+    added = {name: settings.share for name, _, _ in settings.added}
     for name, recipe in STAGES:
-        recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=settings.views, weights=weights)
+        weights, views = {**recipe.weights, **added}, min(recipe.views, settings.views)
+        recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=views, weights=weights)
         yield name, replace(recipe, tail_rate=settings.tail_rate) if recipe.text_rate and settings.tail_rate else recipe
 
 
@@ -95,7 +117,7 @@ class Trained:
     """The towers after every stage, and what they were trained and are measured on."""
 
     towers: Towers
-    backbone: Lite2
+    backbones: Backbones
     sets: list[SetData]
     validation: SetData
     labelled: list[SetData]
@@ -113,7 +135,7 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     sets += [load_captioned(name, images, table) for name, images, table in settings.added]
     extract_all(settings, sets, follow)
 
-    encoder, tokens, backbone = load_minilm(), Tokens(), load_lite2()
+    encoder, tokens, backbones = load_minilm(), Tokens(), load_backbones()
     follow("sentences", 0, len(sets))
     prepared = []
     for number, pictures in enumerate(sets, 1):
@@ -124,7 +146,11 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
 
     class_vectors = encode_sentences(encoder, tokens, CLASS_NAMES).clone()
     torch.manual_seed(settings.seed)
-    towers = Towers(PictureTower(backbone, class_vectors), TextTower(encoder))
+    towers = Towers(PictureTower(backbones.main, class_vectors), TextTower(encoder))
+    features = prepared[0].cache.features
+    towers.picture.standardise(torch.from_numpy(features.reshape(-1, features.shape[-1])).float())
+    paired = load_paired_captions(settings.data / "msrvtt", settings.held)
+    writing = Writing(tokens.ids, [tokens.ids(captions) for captions in paired])
     lines = []
     recipe_lines = []
     reference: dict[str, float] = {}
@@ -134,12 +160,13 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
         locked = settings.locked and bool(recipe.text_rate)
         # a stage is resumed only where everything before it was the same
         lineage.update((repr(recipe) + " locked" * locked).encode())
-        train(
+        (train_apart if recipe.apart else train)(
             towers,
             prepared,
             recipe,
             precision=choose_precision(settings.device),
             locked=locked,
+            writing=writing,
             checkpoint=settings.cache / f"stage-{name.replace(' ', '-')}-{lineage.hexdigest()[:12]}.pt",
             progress=lambda step, loss, name=name, total=total: follow(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
         )
@@ -148,14 +175,14 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
         recipe_lines.append(f"{name}: {describe(recipe)}")
     towers.cpu()
     digest = lineage.hexdigest()[:12]
-    return Trained(towers, backbone, prepared, held, held_labels, digest, reference, lines, recipe_lines)
+    return Trained(towers, backbones, prepared, held, held_labels, digest, reference, lines, recipe_lines)
 
 
 def build(settings: Settings, follow: Follow) -> list[str]:
     """Run everything and return the lines worth reading. Raises VsearchError where the data is not usable."""
     done = train_towers(settings, follow)
     scale = float(done.towers.log_scale.detach().exp())
-    export_folder(settings.out, done.backbone, done.towers, Shipped(settings.version, scale))
+    export_folder(settings.out, done.backbones, done.towers, Shipped(settings.version, scale))
     sets = [data.pictures for data in done.sets]
     labelled = [data.pictures for data in done.labelled]
     return done.lines + check_and_describe(

@@ -19,7 +19,7 @@ from vsearch.errors import InputError
 from vsearch.models.itm import export_itm
 from vsearch.models.shrink import shrink_weights
 from vsearch.models.temporal import Aggregator, Mean, export_aggregator
-from vsearch.training.backbone import Lite2
+from vsearch.training.backbone import Backbones
 from vsearch.training.export import Shipped, _export, export_folder
 from vsearch.training.heads import DIM, TextTower
 from vsearch.training.minilm import mean_of_words
@@ -55,7 +55,7 @@ def export_text_with_words(tower: TextTower, path: Path, aggregator: Aggregator 
     _export(TextWordsGraph(tower, aggregator), (ids, ids), path, names)
 
 
-def export_second(folder: Path, backbone: Lite2, model: Second, shipped: Shipped, *, weight: float) -> None:
+def export_second(folder: Path, backbones: Backbones, model: Second, shipped: Shipped, *, weight: float) -> None:
     """A whole model folder: the towers as `export_folder` writes them, then what the second act added.
 
     weight: of the logit beside the inner product. float32 graphs of the towers stay in `folder`/float32.
@@ -65,7 +65,7 @@ def export_second(folder: Path, backbone: Lite2, model: Second, shipped: Shipped
         raise InputError("kmeans makes several vectors of a scene, the index holds one: export another row.")
     model.cpu().eval()
     towers = model.main.towers
-    export_folder(folder, backbone, towers, shipped)
+    export_folder(folder, backbones, towers, shipped)
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     added = []
     with warnings.catch_warnings():

@@ -9,6 +9,7 @@ seeded with both. So a run that was interrupted and resumed is the run that was 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vsearch.training.backbone import CUT
+from vsearch.training.backbone import CUT, FEATURES
 from vsearch.training.data import PictureSet
 from vsearch.training.features import Cache
 from vsearch.training.heads import PictureTower, TextTower, pool_frames
@@ -29,6 +30,7 @@ from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.metrics import retrieval, top1
 from vsearch.training.minilm import pad
 from vsearch.training.precision import PLAIN, Precision, Stepper
+from vsearch.training.typed import as_typed
 
 WEIGHTS = {
     "msrvtt": 0.62,
@@ -49,11 +51,15 @@ class Recipe:
     steps: int = 480
     batch: int = 512
     head_rate: float = 7e-4
+    text_head_rate: float | None = None
+    """Of the text tower's head; None: that of the heads."""
     text_rate: float = 0.0
     """Of the sentence encoder's layers; its word table stays as it is, so that rare words keep their meaning."""
     tail_rate: float = 0.0
     """Of the picture backbone's last blocks."""
     weight_decay: float = 0.1
+    text_decay: float = 0.01
+    """The same for the sentence encoder, which has seen far more than these sets."""
     warm_up: float = 0.3
     """Share of the steps in which the rate rises (one-cycle)."""
     soft_share: float = 0.3
@@ -63,9 +69,21 @@ class Recipe:
     keep_frame: float = 0.7
     views: int = 4
     """Views of the cache that training draws from."""
+    typed: float = 0.0
+    """Share of captions that are rewritten the way people type queries. Tuned sentence encoders only."""
+    paired: float = 0.0
+    """Weight of the loss that brings two captions of one video together, every second step: it also learns from videos
+    whose frames are not there. Tuned sentence encoders only."""
+    pairs: int = 128
+    """Videos of which that loss takes two captions each."""
     ema: float = 0.0
     """Decay of the averaged weights that evaluation and export use; 0 averages none."""
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    blend: float = 1.0
+    """Share of this stage's weights in what it leaves behind; the rest are those that it began with (a model soup,
+    Wortsman et al. 2022)."""
+    apart: bool = False
+    """A new picture head is trained, against everything else as it is, and joins the others."""
     seed: int = 1
     """Stages of one run need different ones, or they see the same batches."""
 
@@ -79,6 +97,11 @@ def describe(recipe: Recipe) -> str:
         f"{', '.join(f'{part} {rate:g}' for part, rate in rates if rate)}, weight decay {recipe.weight_decay:g}; soft "
         f"targets {recipe.soft_share:g} at temperature {recipe.soft_temperature:g}; "
         f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not recipe.text_rate else ''}"
+        f"{f'{recipe.typed:.0%} of the captions as people type; ' if recipe.typed and recipe.text_rate else ''}"
+        f"{f'pairs of captions {recipe.paired:g} x {recipe.pairs}; ' if recipe.paired and recipe.text_rate else ''}"
+        f"{f'weights averaged by {recipe.ema:g}; ' if recipe.ema else ''}"
+        f"{f'{recipe.blend:.0%} of them blended with those before; ' if recipe.blend < 1 else ''}"
+        f"{'one more picture head, by itself; ' if recipe.apart else ''}"
         f"frames kept {recipe.keep_frame:.0%}, up to {recipe.views} views; seed {recipe.seed}."
     )
 
@@ -156,7 +179,8 @@ def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
     places, views = batch.places[valid], batch.views[valid]
     if towers.tuned_picture:
         maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
-        frames = towers.picture(torch.from_numpy(maps).float().to(device))
+        others = data.cache.features[places, views][:, FEATURES:]
+        frames = towers.picture(torch.from_numpy(maps).float().to(device), torch.from_numpy(others).float().to(device))
     else:
         frames = towers.picture.embed(torch.from_numpy(data.cache.features[places, views]).float().to(device))
     table = torch.zeros(*valid.shape, frames.shape[-1], device=device)
@@ -174,13 +198,51 @@ def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) 
     return vectors[torch.tensor(order, device=device).argsort()]
 
 
-def step_loss(towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator) -> Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class Writing:
+    """What tuning the sentence encoder needs beside the sets."""
+
+    tokens: Callable[[Sequence[str]], list[list[int]]]
+    """Sentences to word pieces."""
+    paired: Sequence[Sequence[Sequence[int]]] = ()
+    """Word pieces of the captions of each video, two or more, pictures or not."""
+
+
+def caption_ids(data: SetData, batch: Batch, recipe: Recipe, rng: np.random.Generator, writing: Writing | None) -> Any:
+    """Word pieces of a batch's first captions, some of them rewritten as people type."""
+    ids = [data.ids[row] for row in batch.captions[:, 0]]
+    if writing is None or not recipe.typed:
+        return ids
+    chosen = np.flatnonzero(rng.random(len(ids)) < recipe.typed)
+    captions = [
+        data.pictures.items[item].captions[row - data.first[item]]
+        for item, row in zip(batch.items[chosen], batch.captions[chosen, 0], strict=True)
+    ]
+    for place, pieces in zip(chosen, writing.tokens([as_typed(caption, rng) for caption in captions]), strict=True):
+        ids[place] = pieces
+    return ids
+
+
+def paired_loss(towers: Towers, recipe: Recipe, rng: np.random.Generator, writing: Writing) -> Tensor:
+    """Two captions of each of some videos, against those of the others."""
+    chosen = rng.permutation(len(writing.paired))[: recipe.pairs]
+    both = [rng.choice(len(writing.paired[video]), 2, replace=False) for video in chosen]
+    ids = [writing.paired[video][pair[side]] for side in (0, 1) for video, pair in zip(chosen, both, strict=True)]
+    vectors = text_vectors(towers, ids).float()
+    one, other = vectors[: len(chosen)], vectors[len(chosen) :]
+    targets = torch.eye(len(chosen), device=one.device) * 0.9 + 0.1 / len(chosen)  # captions that fit others are common
+    return itc(one, other, targets, towers.log_scale.exp().clamp(max=100))
+
+
+def step_loss(
+    towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator, writing: Writing | None = None
+) -> Tensor:
     """The loss of one drawn batch of one set."""
     batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text)
     first, second = (data.sentences[torch.from_numpy(batch.captions[:, i])].float() for i in (0, 1))
     mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1).to(towers.log_scale.device)
     if towers.tuned_text:
-        text = text_vectors(towers, [data.ids[row] for row in batch.captions[:, 0]]).float()
+        text = text_vectors(towers, caption_ids(data, batch, recipe, rng, writing)).float()
     else:
         text = towers.text.embed(mixed)
     video = video_vectors(towers, data, batch)
@@ -194,7 +256,9 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
 
     locked: nothing of the picture tower is trained, its head neither (locked-image tuning, LiT, Zhai et al. 2022).
     """
-    rates = {"picture.head": recipe.head_rate, "text.head": recipe.head_rate, "log_scale": recipe.head_rate}
+    text_head = recipe.head_rate if recipe.text_head_rate is None else recipe.text_head_rate
+    rates = {"picture.head": recipe.head_rate, "text.head": text_head, "log_scale": recipe.head_rate}
+    rates |= {"picture.others": 0.0}
     rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate}
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in towers.named_parameters():
@@ -204,7 +268,8 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
         parameter.requires_grad_(bool(rate) and not (below_cut or locked_picture or frozen_words))
         if parameter.requires_grad:
-            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            decay = recipe.text_decay if name.startswith("text.encoder") else recipe.weight_decay
+            decay = decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
@@ -214,6 +279,7 @@ def _set_mode(towers: Towers, recipe: Recipe) -> None:
     towers.train()
     towers.picture.tail.eval()
     towers.text.encoder.train(bool(recipe.text_rate))
+    towers.text.head.train(any(p.requires_grad for p in towers.text.head.parameters()))
 
 
 def rate_factor(step: int, recipe: Recipe) -> float:
@@ -231,6 +297,7 @@ def train(
     *,
     precision: Precision = PLAIN,
     locked: bool = False,
+    writing: Writing | None = None,
     checkpoint: Path | None = None,
     save_every: int = 50,
     progress: Callable[[int, float], None] = lambda step, loss: None,
@@ -238,8 +305,8 @@ def train(
 ) -> None:
     """Train in place; at the end (or at `stop_at`) the towers hold the averaged weights if the recipe averages.
 
-    checkpoint: written every `save_every` steps and read back when it exists and is of the same recipe. locked: see
-    parameter_groups.
+    writing: for recipes that rewrite or pair captions. checkpoint: written every `save_every` steps and read back when
+    it exists and is of the same recipe. locked: see parameter_groups.
     """
     towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
     towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate and not locked)
@@ -252,6 +319,7 @@ def train(
     trained = [(n, p) for n, p in towers.named_parameters() if p.requires_grad]
     stepper = Stepper(optimiser, [p for _, p in trained], precision)
     average = {name: p.detach().clone() for name, p in trained} if recipe.ema else {}
+    begun = {name: p.detach().clone() for name, p in trained} if recipe.blend < 1 else {}
     chances = np.array([recipe.weights.get(data.pictures.name, 0.0) for data in sets])
     chances = chances / chances.sum()
     start = 0
@@ -264,6 +332,7 @@ def train(
             else:  # written before the loss could be scaled
                 optimiser.load_state_dict(state["optimiser"])
             average, start = state["average"], state["step"]
+            begun = state.get("begun", begun)
     _set_mode(towers, recipe)
     for step in range(start, min(recipe.steps, stop_at or recipe.steps)):
         rng = np.random.default_rng((recipe.seed, step))
@@ -272,7 +341,9 @@ def train(
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * rate_factor(step, recipe)
         with precision.autocast():
-            loss = step_loss(towers, data, recipe, rng)
+            loss = step_loss(towers, data, recipe, rng, writing)
+            if towers.tuned_text and recipe.paired and writing is not None and writing.paired and step % 2 == 0:
+                loss = loss + recipe.paired * paired_loss(towers, recipe, rng, writing)
         stepper.step(loss)
         decay = min(recipe.ema, (step + 1) / (step + 10))
         for name, parameter in trained if average else ():
@@ -284,6 +355,7 @@ def train(
                 "towers": towers.state_dict(),
                 "stepper": stepper.state_dict(),
                 "average": average,
+                "begun": begun,
                 "step": step + 1,
             }
             partial = checkpoint.with_suffix(".part")
@@ -293,6 +365,22 @@ def train(
         with torch.no_grad():
             for name, parameter in trained:
                 parameter.copy_(average[name])
+    with torch.no_grad():
+        for name, parameter in trained if begun else ():
+            parameter.lerp_(begun[name], 1 - recipe.blend)
+    towers.eval()
+
+
+def train_apart(towers: Towers, sets: Sequence[SetData], recipe: Recipe, **options: Any) -> None:
+    """Train one more picture head by itself, in place; options as of `train`. Heads that start apart err apart."""
+    device = towers.log_scale.device
+    torch.manual_seed(recipe.seed)
+    alone = Towers(copy.deepcopy(towers.picture), towers.text)
+    alone.picture.others = nn.ModuleList()
+    alone.picture.head = towers.picture.head.fresh()
+    alone.tuned_text, alone.tuned_picture = towers.tuned_text, towers.tuned_picture
+    train(alone.to(device), sets, recipe, **options)
+    towers.picture.others.append(alone.picture.head)
     towers.eval()
 
 
