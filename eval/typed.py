@@ -24,7 +24,7 @@ from eval.models import open_model
 from eval.report import note, notes, print_json, run
 from vsearch.errors import InputError, PathError
 
-TABLE = Path(__file__).with_name("queries") / "typed.tsv"
+TABLE = Path(__file__).with_name("splits") / "typed.tsv"
 PLAIN = "plain"
 HEADER = ["file", "caption", "kind", "query"]
 

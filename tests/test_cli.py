@@ -381,7 +381,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(vsearch: Vsearch, indexed: Pa
 
     def little_space() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 16, largest // 16))
 
     ran = subprocess.run(
         [*COMMAND, "index", tmp_path / "more.mp4", "--quiet"],

@@ -352,3 +352,19 @@ def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: Library) -> No
     rows = np.concatenate([part for _, part in vectors.entries(index, Recipe("flat"))])
     expected = np.concatenate([np.stack([s.vector for s in scenes(seed)]) for seed in range(2)])
     np.testing.assert_array_equal(rows, stored(expected))
+
+
+def test_a_header_goes_before_its_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["space-1-7.faiss", "space-1-7.json", "space-1-8.json", "space-1-8.faiss"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    gone: list[str] = []
+    unlink = Path.unlink
+
+    def noted(file: Path, missing_ok: bool = False) -> None:
+        gone.append(file.suffix)
+        unlink(file, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noted)
+    snapshots.sweep(tmp_path, 1, None)
+    assert gone == [".json", ".json", ".faiss", ".faiss"]

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -155,12 +155,18 @@ def save(
 
 def sweep(folder: Path, space_id: int, keep: Path | None) -> None:
     """Remove every file of a space but one snapshot's. What another process has mapped may stay, on Windows."""
-    for file in folder.glob(f"space-{space_id}-*"):
+    for file in _headers_first(folder.glob(f"space-{space_id}-*")):
         if keep is None or file.stem != keep.stem or file.suffix not in (".faiss", ".json"):
             try:
                 file.unlink(missing_ok=True)
             except OSError as error:
                 _log.debug("%s stays for now: %s", file.name, error)
+
+
+def _headers_first(files: Iterable[Path]) -> list[Path]:
+    """In the order of removal: a kill in between leaves an index without a header, which is no snapshot, and never a
+    header without its index."""
+    return sorted(files, key=lambda file: file.suffix != ".json")
 
 
 def sweep_unknown(folder: Path, known: Collection[int]) -> None:
@@ -173,7 +179,7 @@ def sweep_unknown(folder: Path, known: Collection[int]) -> None:
 
 def drop_ahead(folder: Path, change: int) -> None:
     """Remove snapshots of changes that the catalog has not seen: it was put back from an older copy."""
-    for file in folder.glob("space-*-*.*"):
+    for file in _headers_first(folder.glob("space-*-*.*")):
         if _change_of(file) > change:
             _log.warning("removing the snapshot %s: it is ahead of the catalog (%d)", file.name, change)
             file.unlink(missing_ok=True)

@@ -26,6 +26,8 @@ INPUTS = 2 * FEATURES
 """Lite2's pooled features, then Lite0's."""
 FARTHEST = 6.0
 """Standard deviations beyond which a feature says no more."""
+ANCHOR_SHARE = 0.4
+"""What a picture's ImageNet classes weigh beside its heads: see `PictureTower.anchor`."""
 CONSE_SCALE = 20.0
 """Brings the ConSE vector to the size of the features beside it."""
 
@@ -59,6 +61,7 @@ class PictureTower(nn.Module):
     fc_bias: Tensor
     centre: Tensor
     spread: Tensor
+    anchors: Tensor
 
     def __init__(self, backbone: Lite2, class_vectors: Tensor, hidden: int = 768, dropout: float = 0.5) -> None:
         """class_vectors [1000, 384]: unit sentence vectors of ImageNet's class names."""
@@ -72,6 +75,9 @@ class PictureTower(nn.Module):
         self.register_buffer("centre", torch.zeros(INPUTS))
         self.register_buffer("spread", torch.ones(INPUTS))
         self.head = Head(INPUTS + WIDTH, hidden, dropout)
+        self.conse = 1.0
+        """Times CONSE_SCALE: while a head is trained that should lean on the classes."""
+        self.register_buffer("anchors", torch.zeros(CLASSES, DIM))
         self.others = nn.ModuleList()
         """Heads that were trained apart, on the finished text tower: a frame's vector is the mean of all heads'."""
 
@@ -80,11 +86,23 @@ class PictureTower(nn.Module):
         self.centre.copy_(features.mean(0))
         self.spread.copy_(features.std(0) + 1e-3)
 
+    def anchor(self, vectors: Tensor) -> None:
+        """vectors [1000, 512]: what the finished text tower makes of the class names.
+
+        From now on a frame is also drawn to where that tower puts the classes that ImageNet's classifier sees: rare
+        things that no caption taught are found by it.
+        """
+        self.anchors.copy_(vectors)
+
+    def classes(self, features: Tensor) -> Tensor:
+        """features [N, 2560] -> ImageNet posterior [N, 1000]."""
+        return torch.softmax(F.linear(features[:, :FEATURES], self.fc_weight, self.fc_bias), dim=-1)
+
     def inputs(self, features: Tensor) -> Tensor:
         """features [N, 2560] -> what the head sees [N, 2944]: the features and beside them the ConSE vector."""
-        posterior = torch.softmax(F.linear(features[:, :FEATURES], self.fc_weight, self.fc_bias), dim=-1)
         standard = ((features - self.centre) / self.spread).clamp(-FARTHEST, FARTHEST)
-        return torch.cat([standard, CONSE_SCALE * (posterior @ self.class_vectors)], dim=-1)
+        conse = self.conse * CONSE_SCALE * (self.classes(features) @ self.class_vectors)
+        return torch.cat([standard, conse], dim=-1)
 
     def embed(self, features: Tensor) -> Tensor:
         """features [N, 2560] -> [N, 512], unit length."""
@@ -92,7 +110,8 @@ class PictureTower(nn.Module):
         vectors = F.normalize(self.head(seen), dim=-1)
         for other in self.others:
             vectors = vectors + F.normalize(other(seen), dim=-1)
-        return F.normalize(vectors, dim=-1)
+        anchored = F.normalize(vectors, dim=-1) + ANCHOR_SHARE * (self.classes(features) @ self.anchors)
+        return F.normalize(anchored, dim=-1)
 
     def forward(self, maps: Tensor, others: Tensor) -> Tensor:
         """maps [N, 208, 9, 9] of Lite2 and features [N, 1280] of Lite0 -> [N, 512], unit length."""

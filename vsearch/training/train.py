@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from vsearch.training.backbone import CUT, FEATURES
 from vsearch.training.data import PictureSet
 from vsearch.training.features import Cache
-from vsearch.training.heads import PictureTower, TextTower, pool_frames
+from vsearch.training.heads import INPUTS, PictureTower, TextTower, pool_frames
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.metrics import retrieval, top1
 from vsearch.training.minilm import pad
@@ -82,6 +82,8 @@ class Recipe:
     blend: float = 1.0
     """Share of this stage's weights in what it leaves behind; the rest are those that it began with (a model soup,
     Wortsman et al. 2022)."""
+    conse: float = 1.0
+    """How much more a head that is trained apart leans on ImageNet's classes."""
     apart: bool = False
     """A new picture head is trained, against everything else as it is, and joins the others."""
     seed: int = 1
@@ -378,8 +380,13 @@ def train_apart(towers: Towers, sets: Sequence[SetData], recipe: Recipe, **optio
     alone = Towers(copy.deepcopy(towers.picture), towers.text)
     alone.picture.others = nn.ModuleList()
     alone.picture.head = towers.picture.head.fresh()
+    alone.picture.conse = recipe.conse
+    alone.picture.anchor(torch.zeros_like(towers.picture.anchors))
     alone.tuned_text, alone.tuned_picture = towers.tuned_text, towers.tuned_picture
     train(alone.to(device), sets, recipe, **options)
+    with torch.no_grad():  # what it saw larger, it weighs more from now on
+        for layer in (alone.picture.head.linear, alone.picture.head.hidden):
+            layer.weight[:, INPUTS:] *= recipe.conse
     towers.picture.others.append(alone.picture.head)
     towers.eval()
 
