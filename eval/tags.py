@@ -9,6 +9,9 @@ the first:
     background  a scene against everyday phrases (T-norm): what the program does
     library     a label against all scenes of the library (Z-norm)
     both        the mean of these two (S-norm)
+
+The last columns ask what becomes of a label that half of the library shows: for each phrase a library of its
+photographs (repeated) and as many others, at the threshold of recall 30.
 """
 
 from __future__ import annotations
@@ -34,14 +37,43 @@ Matrix = NDArray[np.float32]
 WAYS = ("cosine", "background", "library", "both")
 RECALLS = (0.2, 0.3, 0.4)
 """Of which the precision is told, each way at its own threshold."""
+HALF_AT = 0.3
+"""Of these, the one whose thresholds are used where half of the library shows a label."""
+HALF = 60
+"""Photographs with the label, and as many others."""
 
 
 def calibrated(model: Model, scenes: Vectors, phrases: Sequence[str]) -> dict[str, Matrix]:
     """Scenes [N, D] against phrases: [N, P] for each of WAYS."""
     cosine = scenes @ encode_phrases(model, phrases).T
     background = Labeller(model, phrases).scores(scenes)
-    library = ((cosine - cosine.mean(axis=0)) / np.maximum(cosine.std(axis=0), 1e-3)).astype(np.float32)
+    library = against_library(cosine)
     return {"cosine": cosine, "background": background, "library": library, "both": (background + library) / 2}
+
+
+def against_library(cosine: Matrix) -> Matrix:
+    """[N, P]: standard deviations above each phrase's mean over the scenes."""
+    scores: Matrix = ((cosine - cosine.mean(axis=0)) / np.maximum(cosine.std(axis=0), 1e-3)).astype(np.float32)
+    return scores
+
+
+def at_half(
+    cosine: Matrix, background: Matrix, right: NDArray[np.int64], thresholds: dict[str, float]
+) -> dict[str, list[tuple[float, float]]]:
+    """For each way and each phrase, where half of the library has it: the share of the scenes with it, and of those
+    without, that get it."""
+    random = np.random.default_rng(0)
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in thresholds}
+    for phrase in np.unique(right):
+        own = np.resize(np.flatnonzero(right == phrase), HALF)
+        rows = np.concatenate([own, random.choice(np.flatnonzero(right != phrase), HALF)])
+        plain, scene = cosine[rows, phrase], background[rows, phrase]
+        library = against_library(plain[:, None])[:, 0]
+        ways = {"cosine": plain, "background": scene, "library": library, "both": (scene + library) / 2}
+        for way, threshold in thresholds.items():
+            given = ways[way] >= threshold
+            found[way].append((float(given[:HALF].mean()), float(given[HALF:].mean())))
+    return found
 
 
 def best_labels(scores: Matrix, right: NDArray[np.int64], top: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -78,11 +110,14 @@ def evaluate_tags(
     """Figures a set at the threshold, and precision at RECALLS for each of WAYS."""
     found: dict[str, list[tuple[NDArray[np.float32], NDArray[np.bool_]]]] = {way: [] for way in WAYS}
     sets: dict[str, dict[str, float]] = {}
+    measured: list[tuple[Matrix, Matrix, NDArray[np.int64]]] = []
     for group in sorted({label.set for label in used}):
         column = {phrase: i for i, phrase in enumerate(table.phrases[group])}
         rows = [i for i, label in enumerate(used) if label.set == group]
         right = np.array([column[used[i].phrase] for i in rows], dtype=np.int64)
-        for way, scores in calibrated(model, vectors[rows], list(column)).items():
+        calibrations = calibrated(model, vectors[rows], list(column))
+        measured.append((calibrations["cosine"], calibrations["background"], right))
+        for way, scores in calibrations.items():
             found[way].append(best_labels(scores, right, top))
         precision, recall = at_threshold(*found["background"][-1], len(rows), threshold)
         sets[group] = {"pictures": len(rows), "phrases": len(column), "precision": precision, "recall": recall}
@@ -92,7 +127,12 @@ def evaluate_tags(
         way: {f"{recall:.1f}": precision_at(*parts, len(used), recall) for recall in RECALLS}
         for way, parts in joined.items()
     }
-    return {"sets": sets, "all": {"precision": precision, "recall": recall}, "precision_at_recall": ways}
+    thresholds = {way: cell[1] for way, row in ways.items() if (cell := row[f"{HALF_AT:.1f}"]) is not None}
+    parts = [at_half(*part, thresholds) for part in measured if len(np.unique(part[2])) > 1]
+    pairs = {way: [pair for part in parts for pair in part[way]] for way in thresholds}
+    half = {way: np.mean(of_way, axis=0).tolist() for way, of_way in pairs.items() if of_way}
+    everything = {"precision": precision, "recall": recall}
+    return {"sets": sets, "all": everything, "precision_at_recall": ways, "half": half}
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -113,12 +153,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
         figures = f"{100 * row['precision']:.1f} | {100 * row['recall']:.1f}"
         print(f"| {group} | {row['pictures']} | {row['phrases']} | {figures} |")
     print(f"| all | {len(used)} | | {100 * result['all']['precision']:.1f} | {100 * result['all']['recall']:.1f} |\n")
-    print(
-        "| " + " | ".join(["calibration", *(f"precision at recall {100 * r:.0f} (threshold)" for r in RECALLS)]) + " |"
-    )
-    print("|---" * (1 + len(RECALLS)) + "|")
+    heads = [f"precision at recall {100 * recall:.0f} (threshold)" for recall in RECALLS]
+    print("| " + " | ".join(["calibration", *heads, "of half: found", "wrongly"]) + " |")
+    print("|---" * (3 + len(RECALLS)) + "|")
     for way, row in result["precision_at_recall"].items():
         cells = ["never" if cell is None else f"{100 * cell[0]:.1f} ({cell[1]:.2f})" for cell in row.values()]
+        cells += [f"{100 * share:.1f}" for share in result["half"][way]] if way in result["half"] else ["", ""]
         print(f"| {way} | " + " | ".join(cells) + " |")
 
 

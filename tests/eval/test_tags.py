@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eval import tags
-from eval.tags import at_threshold, best_labels, precision_at
+from eval.tags import at_half, at_threshold, best_labels, precision_at
 from tests.eval.conftest import TarMaker, picture
 
 GIVEN = np.array([9, 8, 7, 7, 1], dtype=np.float32)
@@ -28,6 +28,14 @@ def test_figures_by_hand() -> None:
     assert precision_at(GIVEN, RIGHT, 4, 0.25) == (1.0, 9.0)
     assert precision_at(GIVEN, RIGHT, 4, 0.5) == (0.5, 7.0)  # of the two sevens both are given
     assert precision_at(GIVEN, RIGHT, 4, 0.8) is None
+
+
+def test_half_of_a_library_shows_a_label() -> None:
+    cosine = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.8]], dtype=np.float32)
+    thresholds = {"cosine": 0.5, "background": 2.0, "library": 1.5}
+    found = at_half(cosine, 5 * cosine, np.array([0, 0, 1]), thresholds)
+    assert found["cosine"] == found["background"] == [(1.0, 0.0), (1.0, 0.0)]
+    assert found["library"] == [(0.0, 0.0), (0.0, 0.0)]  # half of the scenes lie one deviation above the mean, no more
 
 
 def test_the_command(tmp_path: Path, make_tar: TarMaker, capsys: pytest.CaptureFixture[str]) -> None:
