@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from tests.media import Shot, make_video
 from tests.test_cli import Vsearch, one_line, vsearch
+from vsearch.cli.label import label
+from vsearch.search.labels import THRESHOLD, TOP
 
 __all__ = ["vsearch"]  # the fixture
 
@@ -45,6 +48,11 @@ def test_labels_are_given_listed_asked_for_and_taken_away(vsearch: Vsearch, inde
     vsearch("label", "--labels", indexed / "labels.txt")
     assert vsearch("label", "--clear", "--labels", indexed / "labels.txt", "--json").json == {"cleared": 3}
     assert vsearch("label", "--clear").out.strip() == "Took labels away from 0 scenes."
+
+
+def test_the_defaults_are_those_that_were_measured() -> None:
+    parameters = inspect.signature(label).parameters
+    assert (parameters["top"].default, parameters["threshold"].default) == (TOP, THRESHOLD)
 
 
 def test_sentences_for_a_file_its_scenes_and_a_clip(vsearch: Vsearch, indexed: Path, tmp_path: Path) -> None:

@@ -90,9 +90,7 @@ class Question:
     ] = None
     label: Annotated[
         list[str] | None,
-        typer.Option(
-            "--label", metavar="LABEL", help="Only scenes with this label (`vsearch label`); all, if several."
-        ),
+        typer.Option("--label", metavar="LABEL", help="Only scenes with this label (`vsearch label`); of several all."),
     ] = None
     image: Annotated[
         str | None, typer.Option(metavar="FILE", help="Look for this picture; with words: for both together.")
