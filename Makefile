@@ -90,7 +90,8 @@ eval: $(VENV)/.installed-test ## rank captions of real pictures and clips (DATA=
 	@if test -d "$(DATA)/msrvtt/frames"; then $(BIN)/python -m eval.msrvtt --protocol val \
 	--frames "$(DATA)"/msrvtt/frames/*.tar --annotations "$(DATA)/msrvtt/annotations"; fi
 	@if test -d "$(DATA)/labels"; then \
-	$(BIN)/python -m eval.labels --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; fi
+	$(BIN)/python -m eval.labels --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; \
+	$(BIN)/python -m eval.tags --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; fi
 
 clean: ## remove the environment, the demo corpus and caches (never a library of your own)
 	rm -rf $(VENV) demo/videos demo/library tests-output build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

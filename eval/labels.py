@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.captions import read_table
-from eval.gallery import encode_texts
 from eval.metrics import TIE_RULE, Estimate, Indices, Scores, as_json, mean_estimate, ranks_of
 from eval.models import open_model
 from eval.pictures import Pictures
@@ -26,9 +25,8 @@ from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Vectors
 from vsearch.models.base import Model
-from vsearch.models.pooling import unit
+from vsearch.search.labels import TEMPLATES, encode_phrases
 
-TEMPLATES = ("{}", "a video of {}", "a photo of {}", "this is {}")
 METRICS = ("top-1", "top-5", "mAP")
 COLUMNS = ["file", "set", "split", "phrase"]
 BATCH = 32
@@ -130,12 +128,6 @@ def encode_pictures(
     if not parts:
         raise InputError(f"none of {len(labels)} pictures can be read: {problems[0]}")
     return used, np.concatenate(parts), problems
-
-
-def encode_phrases(model: Model, phrases: Sequence[str]) -> Vectors:
-    """The mean of each phrase's prompts, [P, D] of unit length (Radford et al. 2021, prompt ensembling)."""
-    prompts = encode_texts(model, [template.format(phrase) for phrase in phrases for template in TEMPLATES])
-    return unit(prompts.reshape(len(phrases), len(TEMPLATES), -1).mean(axis=1))
 
 
 def measure_set(scores: Scores, right: Indices) -> dict[str, Estimate]:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vsearch.cli.base import app
 
-from vsearch.cli import index, transcript, query, export, library, ui, serve, mcp, models, export_model, train  # isort: skip
+from vsearch.cli import index, transcript, query, export, label, library, ui, serve, mcp, models, export_model, train  # isort: skip
 from vsearch.errors import VsearchError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "export",
     "export_model",
     "index",
+    "label",
     "library",
     "main",
     "mcp",

@@ -88,6 +88,10 @@ class Question:
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Only videos in which this language is spoken, such as en.")
     ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL", help="Only scenes with this label (`vsearch label`); of several all."),
+    ] = None
     image: Annotated[
         str | None, typer.Option(metavar="FILE", help="Look for this picture; with words: for both together.")
     ] = None
@@ -118,7 +122,9 @@ class Question:
     @property
     def is_asked(self) -> bool:
         """Whether there is anything to look for."""
-        return bool(self.text) or any(example is not None for example in (self.image, self.clip, self.like))
+        return bool(self.text or self.label) or any(
+            example is not None for example in (self.image, self.clip, self.like)
+        )
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
@@ -187,6 +193,7 @@ def _query(question: Question, example: Example | None) -> Query:
         folder=folder,
         has_speech=question.has_speech,
         language=question.language,
+        labels=tuple(question.label or ()),
         rerank=cast("Rerank | None", question.rerank),  # Query checks it
         recall=question.recall,
         moments=question.moments,

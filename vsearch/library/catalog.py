@@ -169,6 +169,23 @@ class Thumbnail(Base):
     picture: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Label(Base):
+    """A scene shows what a label says, as a model sees it (search/labels.py)."""
+
+    __tablename__ = "labels"
+    __table_args__ = (
+        Index("labels_scene", "scene_id", "space_id", "label", unique=True),
+        Index("labels_label", "label", "scene_id"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    scene_id: Mapped[int] = mapped_column(ForeignKey("scenes.id", ondelete="CASCADE"))
+    space_id: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    label: Mapped[str] = mapped_column(Text)
+    """As `label_key` of library/labels.py spells it: case and blanks mean nothing."""
+    score: Mapped[float] = mapped_column(Float)
+
+
 class Line(Base):
     """Words of a video and when they were spoken or shown."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vsearch.languages import language_spellings
 from vsearch.library import codec
+from vsearch.library.rows import label_key
 
 if TYPE_CHECKING:
     from vsearch.library.reader import Reader
@@ -37,6 +38,7 @@ def conditions(
     max_duration: float | None,
     has_speech: bool | None,
     language: str | None,
+    labels: Sequence[str] = (),
 ) -> list[Condition]:
     """One a filter that is given: see Library.select_scenes."""
     found: list[Condition] = []
@@ -55,6 +57,8 @@ def conditions(
         found.append((_SPOKEN if has_speech else f"NOT {_SPOKEN}", ()))
     if language is not None:
         found.append(_spoken_in(language))
+    for label in labels:
+        found.append(("scenes.id IN (SELECT scene_id FROM labels WHERE label = ?)", (label_key(label),)))
     return found
 
 

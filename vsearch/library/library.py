@@ -28,11 +28,13 @@ from vsearch.library.reader import Reader, connect_read_only
 from vsearch.library.rows import (
     Failure,
     FileRow,
+    LabelRow,
     LibraryStatus,
     RemovalReport,
     SceneRow,
     SpaceRemoval,
     SpaceRow,
+    Tag,
     TranscriptRow,
     VerifyReport,
     VideoRecord,
@@ -268,6 +270,20 @@ class Library:
         with self._writing() as writer:
             writer.set_setting("model", name)
 
+    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
+        """Which scenes have these labels in a space from now on, in one transaction; other labels stay as they are.
+
+        Labels go with their scene and with the space, and when a scene is encoded there anew. Case and blanks mean
+        nothing. Scenes that are not encoded in the space are passed over.
+        """
+        with self._writing() as writer:
+            writer.replace_labels(space, labels, tags)
+
+    def clear_labels(self, labels: Sequence[str] | None = None) -> int:
+        """Take these labels, or all of them, away, whatever model gave them. How many scenes lost one."""
+        with self._writing() as writer:
+            return writer.clear_labels(labels)
+
     def remove_spaces(self, spaces: Sequence[Space]) -> SpaceRemoval:
         """Take spaces away with all that lies in them, in one transaction; then the disk gets its room back.
 
@@ -396,6 +412,10 @@ class Library:
         space_id = self._reader.space_id(space)
         return space_id is not None and self._reader.has_encoding(video_id, space_id)
 
+    def labels(self) -> list[LabelRow]:
+        """Every label that a scene has, in the order of the alphabet."""
+        return self._reader.labels()
+
     def spaces(self) -> list[SpaceRow]:
         """Every space, oldest first."""
         with self._reader.transaction():
@@ -419,6 +439,15 @@ class Library:
         found = self._reader.vectors(space_id, space.dim, scene_ids)
         return {scene_id: vector.astype(np.float32) for scene_id, vector in found.items()}
 
+    def all_vectors(self, space: Space) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        """Every scene of a space with its vector: ids [N] and float32 [N, D], in chunks, of one state of the catalog.
+        Scenes of videos that no path holds are among them."""
+        space_id = self._reader.space_id(space)
+        if space_id is None:
+            return
+        for ids, vectors in self._reader.vectors_since(space_id, space.dim, -1):
+            yield ids, vectors.astype(np.float32)
+
     def select_scenes(
         self,
         *,
@@ -430,6 +459,7 @@ class Library:
         max_duration: float | None = None,
         has_speech: bool | None = None,
         language: str | None = None,
+        labels: Sequence[str] = (),
     ) -> NDArray[np.int64] | None:
         """Ids, ascending, of the scenes that pass every given filter; None if none is given.
 
@@ -438,6 +468,7 @@ class Library:
         since, until: Unix seconds, [since, until), against the time that the container says it was recorded, else
         the oldest modification time of its files. min_duration, max_duration: seconds, both inclusive. has_speech:
         whether something is known to be said in the scene. language: ISO 639 code of what is said in its video.
+        labels: that the scene has, all of them, whatever model gave them.
         """
         from vsearch.library.filters import conditions
 
@@ -451,6 +482,7 @@ class Library:
             max_duration=max_duration,
             has_speech=has_speech,
             language=language,
+            labels=labels,
         )
         if not found:
             return None

@@ -127,7 +127,19 @@ _M006 = (
     "CREATE INDEX passages_change ON passages (space_id, change)",
 )
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006)
+# What scenes show, of a list that a person gave.
+_M007 = (
+    """CREATE TABLE labels (
+    id INTEGER NOT NULL, scene_id INTEGER NOT NULL, space_id INTEGER NOT NULL, label TEXT NOT NULL,
+    score FLOAT NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(scene_id) REFERENCES scenes (id) ON DELETE CASCADE,
+    FOREIGN KEY(space_id) REFERENCES spaces (id)
+)""",
+    "CREATE UNIQUE INDEX labels_scene ON labels (scene_id, space_id, label)",
+    "CREATE INDEX labels_label ON labels (label, scene_id)",
+)
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006, _M007)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vsearch.library import codec
 from vsearch.library.faults import translated
-from vsearch.library.rows import Failure, FileRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
+from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
 from vsearch.media import WORD_CHANNELS, FileStamp, Seconds, Space, TranscriptLine, Vectors, VideoInfo
 
 _log = logging.getLogger(__name__)
@@ -309,6 +309,17 @@ class Reader:
                 tuple(values),
             )
             return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
+
+    def labels(self) -> list[LabelRow]:
+        """Every label that a scene has, with the model that gave it, in the order of the alphabet."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT label, model, COUNT(*), COUNT(DISTINCT scenes.video_id) FROM labels "
+                "JOIN spaces ON spaces.id = labels.space_id JOIN scenes ON scenes.id = labels.scene_id "
+                "WHERE scenes.video_id IN (SELECT video_id FROM files) "
+                "GROUP BY label, labels.space_id ORDER BY label, labels.space_id"
+            ).fetchall()
+        return [LabelRow(*row) for row in rows]
 
     # -- spaces and vectors
 

@@ -108,6 +108,36 @@ class WordHit:
     """Cosine of the query and the passage that the lines are, or are a part of; 0 where no such vector was near."""
 
 
+def label_key(label: str) -> str:
+    """What all spellings of a label share, and how it is stored: case and the number of blanks mean nothing."""
+    return " ".join(label.casefold().encode("utf-8", "backslashreplace").decode("utf-8").split())
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A scene has a label."""
+
+    scene_id: int
+    label: str
+    score: float
+    """How far it stands out: see search/labels.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A label, and how much of the library has it."""
+
+    label: str
+    model: str
+    """That sees it there."""
+    scenes: int
+    videos: int
+
+    def as_json(self) -> dict[str, Any]:
+        """An object of `vsearch label --list --json`."""
+        return {"label": self.label, "model": self.model, "scenes": self.scenes, "videos": self.videos}
+
+
 @dataclass(frozen=True, slots=True)
 class SpaceRow:
     """A space and how much of the library is encoded in it."""

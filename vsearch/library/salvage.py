@@ -36,9 +36,10 @@ _PARTS = {
     "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "thumbnails": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+    "labels": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
 }
-_MADE_AGAIN = ("thumbnails",)
-"""Tables whose rows the next index run fills in: no video is given up for them."""
+_MADE_AGAIN = ("thumbnails", "labels")
+"""Tables whose rows the next index run, or the next `vsearch label`, fills in: no video is given up for them."""
 
 
 def repair_library(path: Path) -> VerifyReport:

@@ -123,7 +123,7 @@ _NO_ENCODING = (
     "NOT EXISTS (SELECT 1 FROM scenes s JOIN encodings e ON e.video_id = s.video_id "
     "WHERE s.id = {0}.scene_id AND e.space_id = {0}.space_id)"
 )
-_LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames")}
+_LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames", "labels")}
 _LOOSE["passages"] = (
     "NOT EXISTS (SELECT 1 FROM encodings e WHERE e.video_id = passages.video_id AND e.space_id = passages.space_id)"
 )
@@ -274,6 +274,7 @@ def _drop_encoding(video: int, space: int) -> list[tuple[str, dict[str, Any]]]:
         (f"DELETE FROM passages WHERE {passages}", values),
         (f"DELETE FROM vectors WHERE {of_both}", values),
         (f"DELETE FROM frames WHERE {of_both}", values),
+        (f"DELETE FROM labels WHERE {of_both}", values),
         ("DELETE FROM encodings WHERE video_id = :video AND space_id = :space", values),
     ]
 

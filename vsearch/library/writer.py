@@ -24,7 +24,8 @@ from sqlalchemy.pool import StaticPool
 from vsearch.errors import LibraryError
 from vsearch.library import catalog, codec
 from vsearch.library.faults import translated
-from vsearch.library.rows import Failure, RemovalReport, VideoRecord, same_scenes
+from vsearch.library.labels import clear_labels, replace_labels
+from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, same_scenes
 from vsearch.library.spaces import remove_spaces
 from vsearch.library.write_words import add_lines, add_passages, remove_passages, set_transcript
 from vsearch.media import (
@@ -93,7 +94,7 @@ class Writer:
             scene_ids = [row.id for row in known]
             space_id = _space_id(session, space)
             # An index row is never changed in place: scene ids stay, so a snapshot must be told that the old is gone.
-            for table in (catalog.Vector, catalog.Frames):
+            for table in (catalog.Vector, catalog.Frames, catalog.Label):
                 session.execute(delete(table).where(table.space_id == space_id, table.scene_id.in_(scene_ids)))
             session.execute(
                 delete(catalog.Encoding).where(
@@ -195,6 +196,16 @@ class Writer:
                 .values(name=name, value=codec.storable(value))
                 .on_conflict_do_update(index_elements=["name"], set_={"value": codec.storable(value)})
             )
+
+    def replace_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
+        """Which scenes have these labels in a space from now on."""
+        with self._transaction() as (session, _):
+            replace_labels(session, _space_id(session, space), labels, tags)
+
+    def clear_labels(self, labels: Sequence[str] | None) -> int:
+        """Take labels away from every scene; returns of how many."""
+        with self._transaction() as (session, _):
+            return clear_labels(session, labels)
 
     def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
         """Take spaces away with all that lies in them: (videos, vectors). See `Library.remove_spaces`."""

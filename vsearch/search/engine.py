@@ -74,9 +74,10 @@ class SearchEngine:
             max_duration=query.max_duration,
             has_speech=query.has_speech,
             language=query.language,
+            labels=query.labels,
         )
         hows = [
-            chosen_rerank(query.rerank, model) if query.has_words else query.rerank or "none" for model in self._models
+            chosen_rerank(query.rerank, model) if query.wording else query.rerank or "none" for model in self._models
         ]
         words = self._words(query, allowed)
         rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
@@ -157,7 +158,7 @@ class SearchEngine:
     def _read(self, model: TextEncoder, query: Query, how: Rerank) -> tuple[Vectors, Vectors | None]:
         """The query's vector [D], and its word tokens [L, W] where the matching head wants them."""
         if query.example is None:
-            return read_query(model, query.text, how)
+            return read_query(model, query.wording, how)
         example = example_vector(self._library, model, query.example)
         if not query.has_words:
             return example, None

@@ -53,6 +53,9 @@ class Query:
     """Only scenes in which something is (or is not) known to be said."""
     language: str | None = None
     """Only videos in which this language is spoken: an ISO 639 code such as en."""
+    labels: tuple[str, ...] = ()
+    """Only scenes that have every one of these labels (labels.py). Without words or an example: these scenes, as their
+    labels are seen in them, best first."""
     rerank: Rerank | None = None
     """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
     recall: int = RECALL
@@ -67,7 +70,7 @@ class Query:
     """Beside words: what the example weighs, from 0 (words alone) to 1."""
 
     def __post_init__(self) -> None:
-        if not self.text.strip() and self.example is None:
+        if not self.text.strip() and self.example is None and not self.labels:
             raise QueryError('The query is empty: describe what can be seen, for example "a dog runs on a beach".')
         if len(self.text) > MAX_TEXT:
             raise QueryError(f"The query has {len(self.text)} characters; at most {MAX_TEXT} are read.")
@@ -96,10 +99,16 @@ class Query:
             raise QueryError(f"The folder {self.folder} must be given from the root on.")
         if self.language is not None and short_language(self.language) is None:
             raise QueryError(f"There is no language {self.language!r}: give a code such as en, de or zh.")
+        if not all(label.strip() and len(label) <= MAX_TEXT for label in self.labels):
+            raise QueryError("A label is empty or too long: give one such as dog (`vsearch label --list` names them).")
         if not 0 <= self.example_weight <= 1:
             raise QueryError(f"An example weighs from 0 to 1, not {self.example_weight}.")
         if self.example is not None:
             self._check_example()
+        elif not self.has_words and self.channel in ("speech", "text"):
+            raise QueryError(
+                f"Labels can be seen, not heard or read: add words, or leave out --channel {self.channel}."
+            )
 
     def _check_example(self) -> None:
         if self.channel in ("speech", "text"):
@@ -112,6 +121,11 @@ class Query:
     @property
     def has_words(self) -> bool:
         return bool(self.text.strip())
+
+    @property
+    def wording(self) -> str:
+        """What pictures are held against: the words, or the labels where there is nothing else."""
+        return self.text if self.has_words or self.example is not None else ", ".join(self.labels)
 
     @property
     def word_channels(self) -> tuple[str, ...]:
