@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vsearch.cli.base import JsonOption, app, console_of, given_paths, print_json, settings_of
+from vsearch.cli.base import JsonOption, WeightsOption, app, console_of, given_paths, print_json, settings_of
 from vsearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from vsearch.training.own.run import Follow, Report, TrainOptions
     from vsearch.training.own.scores import Scores
 
-RATES = {"adapter": 1e-3, "temporal": 3e-4}
+RATES = {"adapter": 1e-3, "temporal": 3e-4, "lora": 2e-4, "coop": 2e-3}
 METHODS = ", ".join(RATES)
+TOWER_BATCH, TOWER_FRAMES = 16, 0.35
+"""Clips a step, and the share of their frames, where pictures go through a tower that learns: it takes gigabytes."""
 
 
 @app.command()
@@ -30,18 +33,26 @@ def train(
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="The model folder to write.")],
     base: Annotated[
-        str | None, typer.Option("--base", help="The model to start from.", show_default="VSEARCH_MODEL, else mini")
+        str | None,
+        typer.Option(
+            "--base",
+            help="The model to start from: for lora and coop one of open_clip.",
+            show_default="VSEARCH_MODEL, else mini",
+        ),
     ] = None,
     method: Annotated[str, typer.Option("--method", help=f"What learns: {METHODS}.")] = "adapter",
     temporal: Annotated[str, typer.Option("--temporal", help="Of --method temporal: tdb, seqtransf or seqlstm.")] = (
         "tdb"
     ),
-    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Width of what an adapter learns.")] = 8,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Width of what adapter and lora learn.")] = 8,
+    vectors: Annotated[int, typer.Option("--vectors", min=1, max=64, help="Of --method coop: prompt vectors.")] = 4,
     validation: Annotated[
         float, typer.Option("--validation", min=0.01, max=0.9, help="Share of the videos that training never sees.")
     ] = 0.2,
     steps: Annotated[int, typer.Option("--steps", min=1, help="At most.")] = 400,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Clips a step.")] = 64,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=2, help="Clips a step.", show_default="lora 16, others 64")
+    ] = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Learning rate.", show_default="by method")] = None,
     patience: Annotated[
         int, typer.Option("--patience", min=1, help="Checks without gain before it stops; one is every 20 steps.")
@@ -49,6 +60,7 @@ def train(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from it.")] = 1,
     # What learns on kept vectors is too small for a GPU to pay by itself.
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")] = "cpu",
+    weights: WeightsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tune a model on your own clips and captions. Run it again to go on where it was stopped."""
@@ -68,13 +80,18 @@ def train(
     if temporal not in TEMPORAL:
         raise InputError(f"--temporal takes {', '.join(TEMPORAL)}, not {temporal!r}.")
     table, folder = given_paths([data, out])
-    settings = settings_of(None, base)
+    settings = settings_of(None, base, weights=weights)
+    plan = Plan(steps=steps, rate=rate or RATES[method], patience=patience, seed=seed)
+    if method == "lora":
+        plan = replace(plan, batch=TOWER_BATCH, keep_frame=TOWER_FRAMES)
+    if batch is not None:
+        plan = replace(plan, batch=batch)
     options = TrainOptions(
         data=table,
         out=folder,
         cache=settings.cache,
-        method=Method(method, temporal, rank),
-        plan=Plan(steps=steps, batch=batch, rate=rate or RATES[method], patience=patience, seed=seed),
+        method=Method(method, temporal, rank, vectors),
+        plan=plan,
         share=validation,
         precision=choose_precision(device),
         threads=settings.threads,
@@ -104,18 +121,23 @@ def _run(settings: Settings, options: TrainOptions) -> Report:
         torch.set_num_threads(settings.threads)
     with _bar() as progress, ClipReader() as source:
         try:
-            return train_own(options, _base(settings, options.method), source, _follow(progress))
+            base = _base(settings, options.method, options.precision.device)
+            return train_own(options, base, source, _follow(progress))
         except KeyboardInterrupt:
             progress.stop()
             typer.echo("vsearch: stopped. Frames that were decoded are kept; the same command goes on.", err=True)
             raise typer.Exit(130) from None
 
 
-def _base(settings: Settings, method: Method) -> Base:
-    from vsearch.models.registry import load_model
+def _base(settings: Settings, method: Method, device: str) -> Base:
+    from vsearch.models.openclip import OpenClipModel
+    from vsearch.models.registry import TorchOptions, load_model
     from vsearch.training.own.base import frozen_base
+    from vsearch.training.own.clip import openclip_base
 
-    return frozen_base(load_model(settings.model, models=settings.models, threads=settings.threads), method)
+    torch_options = TorchOptions(settings.weights, device, "fp32", download=settings.download)
+    model = load_model(settings.model, models=settings.models, threads=settings.threads, options=torch_options)
+    return openclip_base(model, method) if isinstance(model, OpenClipModel) else frozen_base(model, method)
 
 
 def _bar() -> Progress:

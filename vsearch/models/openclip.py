@@ -74,8 +74,8 @@ class OpenClipModel:
         self._frames, self._texts = Batches(self.device), Batches(self.device)
         self._lock = threading.Lock()
 
-    def with_head(self, head: Head) -> OpenClipModel:
-        """The same towers under another head."""
+    def with_head(self, head: Head | None) -> OpenClipModel:
+        """The same towers under another head, or under none."""
         model = copy.copy(self)
         model._set_head(head)
         return model

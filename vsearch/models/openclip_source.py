@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,13 @@ def random_parts(architecture: str, *, seed: int = 0, label: str | None = None) 
         return _build(
             open_clip, name, None, _agreed([open_clip.get_pretrained_cfg(architecture, tag) for tag in tags]), False
         )
+
+
+def retrained(parts: OpenClipParts, model: Any, name: str) -> OpenClipParts:
+    """The same around a model with other weights, under a name of its own; its fingerprint follows from them."""
+    probes = parts.tokenizer(list(_PROBES))
+    told = fingerprint(model, parts.config, parts.preprocessing, probes)
+    return replace(parts, name=name, model=model, fingerprint=told)
 
 
 def import_open_clip(*, download: bool) -> Any:

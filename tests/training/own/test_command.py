@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -94,8 +95,9 @@ def test_a_run_that_learns_nothing_writes_nothing(vsearch: Run, clips: Path, tin
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--method": "magic"}, "--method takes adapter, temporal, not"),
+        ({"--method": "magic"}, "--method takes adapter, temporal, lora, coop, not"),
         ({"--temporal": "tab"}, "--temporal takes seqlstm, seqtransf, tdb"),
+        ({"--method": "lora"}, "learns in the towers of an open_clip model"),
         ({"--rate": "7"}, "--rate lies between 0 and 1"),
         ({"--base": "fake"}, "fake is no model folder"),
         ({"--data": "none.csv"}, "none.csv cannot be read"),
@@ -142,3 +144,32 @@ def test_graphs_answer_as_what_was_learnt(tiny: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(model.encode_texts(words), wanted[0], atol=1e-5)
         np.testing.assert_allclose(model.aggregate([model.encode_frames(pixels)]), wanted[1], atol=1e-5)
         assert model.space.fingerprint != base.space.fingerprint
+
+
+def test_weights_beside_a_graph_go_along_or_are_refused(tmp_path: Path) -> None:
+    import onnx
+
+    from tests.models.tiny import write_tiny
+    from vsearch.errors import InputError
+    from vsearch.training.own.base import Method, frozen_base
+    from vsearch.training.own.folder import write_tuned
+    from vsearch.training.own.heads import TemporalHead
+
+    folder = write_tiny(tmp_path / "large")
+    whole = FolderModel(folder, threads=1)
+    words = ["red", "green blue"]
+    wanted = whole.encode_texts(words)
+    graph, name = onnx.load(folder / "text.onnx"), "text.onnx.data"
+    onnx.save(graph, folder / "text.onnx", save_as_external_data=True, location=name, size_threshold=60)
+    raw = json.loads((folder / "config.json").read_text())
+    for file in ("text.onnx", name):
+        raw["sha256"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+    (folder / "config.json").write_text(json.dumps(raw))
+
+    large = FolderModel(folder, threads=1)
+    with pytest.raises(InputError, match="too large to take an adapter: --method temporal"):
+        frozen_base(large, Method("adapter"))
+    head = TemporalHead("tdb", {"red": large.encode_texts(["red"])[0]}, width=8).eval()
+    write_tuned(tmp_path / "tuned", folder, large.config, head, {})
+    assert (tmp_path / "tuned" / name).is_file()
+    np.testing.assert_array_equal(FolderModel(tmp_path / "tuned", threads=1).encode_texts(words), wanted)

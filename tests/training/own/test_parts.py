@@ -112,6 +112,16 @@ def test_it_stops_where_nothing_is_gained(ordered: list[Clip], monkeypatch: pyte
     assert fitted.steps == 8 and fitted.step == 0 and torch.equal(before, weights(learner))
 
 
+def test_what_ranks_no_better_than_the_model_without_it_is_not_kept(ordered: list[Clip]) -> None:
+    parts = learnt(ordered), ordered[::3]
+    first = fit(adapter(), *parts, PLAN)
+    learner = adapter()
+    before = weights(learner)
+    assert first.step and first.best.merit > first.before.merit
+    again = fit(learner, *parts, PLAN, beaten=first.best)
+    assert again.step == 0 and again.steps == PLAN.steps and torch.equal(before, weights(learner))
+
+
 def test_an_untrained_learner_is_the_base(ordered: list[Clip]) -> None:
     frames = [c.load() for c in ordered[:3]]
     mean = np.stack([f.mean(0) / np.linalg.norm(f.mean(0)) for f in frames])

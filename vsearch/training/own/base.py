@@ -14,12 +14,15 @@ from vsearch.errors import InputError
 from vsearch.media import Pixels, Vectors
 from vsearch.models.base import FrameSize, Model
 from vsearch.models.folder import FolderModel
+from vsearch.models.graphs import BESIDE
 from vsearch.training.own.folder import Card, write_tuned
 from vsearch.training.own.gather import Clip
 from vsearch.training.own.heads import Adapter, TemporalHead
 from vsearch.training.own.scores import BothWays, both_ways, matches, sentences
 
-ADAPTER, TEMPORAL = ("adapter", "temporal")
+ADAPTER, TEMPORAL, LORA, COOP = ("adapter", "temporal", "lora", "coop")
+TOWERS = (LORA, COOP)
+"""Those that learn inside an open_clip model; the others take a model folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class Method:
     temporal: str = "tdb"
     """The temporal encoder: one of heads.TEMPORAL."""
     rank: int = 8
-    """Of the adapter's matrices."""
+    """Of the matrices of an adapter and of LoRA."""
+    vectors: int = 4
+    """Of a prompt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +49,9 @@ class Base:
     encode: Callable[[Pixels], NDArray[Any]]
     """Pixels [T, H, W, 3] to what the learner reads of a clip."""
     learner: Callable[[Sequence[str]], Any]
-    """Every sentence that it will meet -> what learns (fit.Learner), the base exactly until it has."""
+    """Every sentence that it will meet -> what learns (fit.Learner). It may take the model over: called last."""
     measure: Callable[[Sequence[Clip]], BothWays]
-    """How the model ranks these clips before any training."""
+    """How the model ranks these clips before any training, and before `learner` is called."""
     write: Callable[[Path, Any, Card], None]
     """The model folder with what was learnt."""
     notes: tuple[str, ...] = field(default=())
@@ -65,6 +70,14 @@ def frozen_base(model: Model, method: Method) -> Base:
     if not isinstance(model, FolderModel):
         raise InputError(f"{model.space.model} is no model folder: --base takes mini, or the path of one.")
     config = model.config
+    if method.name in TOWERS:
+        raise InputError(
+            f"--method {method.name} learns in the towers of an open_clip model, such as --base ViT-B-32/openai; "
+            f"those of {config.name} are frozen graphs: --method {ADAPTER} or {TEMPORAL}."
+        )
+    beside = {f"{config.image_file}{BESIDE}", f"{config.text_file}{BESIDE}"}
+    if method.name == ADAPTER and beside & set(config.files):
+        raise InputError(f"The graphs of {config.name} are too large to take an adapter: --method {TEMPORAL}.")
     pooled = method.name == ADAPTER and config.temporal is not None
     notes = []
     if pooled:

@@ -81,9 +81,12 @@ def fit(
     precision: Precision = PLAIN,
     checkpoint: Path | None = None,
     lineage: str = "",
+    beaten: BothWays | None = None,
     progress: Callable[[int, float, BothWays | None], None] = lambda step, loss, found: None,
 ) -> Fitted:
     """Train in place. checkpoint: written at every check, read back where it is of this plan and `lineage`.
+    beaten: how the model ranks that learning starts from, which untrained prompt vectors may rank below: then only what
+    ranks above it is kept.
 
     Ctrl-C ends it early, with the best so far.
     """
@@ -96,7 +99,10 @@ def fit(
     stepper = Stepper(optimiser, list(trained.values()), precision)
     recipe = repr((plan, lineage))
     before, loss = check(learner, validation, precision)
-    state: dict[str, Any] = {"step": 0, "stale": 0, "best_step": 0, "merit": before.merit, "loss": loss, "best": {}}
+    merit = before.merit
+    if beaten is not None and round(beaten.merit, 6) > round(merit, 6):
+        merit, loss = beaten.merit, float("-inf")
+    state: dict[str, Any] = {"step": 0, "stale": 0, "best_step": 0, "merit": merit, "loss": loss, "best": {}}
     if checkpoint is not None and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=precision.device)
         if saved["recipe"] == recipe:

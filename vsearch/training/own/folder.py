@@ -14,6 +14,7 @@ from typing import Any
 
 from vsearch.errors import ModelDamaged
 from vsearch.models.folder import FolderConfig
+from vsearch.models.graphs import BESIDE
 from vsearch.models.temporal import export_aggregator
 from vsearch.training.own.gather import MAX_FRAMES
 from vsearch.training.own.heads import Adapter, LowRank, TemporalHead
@@ -26,11 +27,11 @@ def write_tuned(out: Path, base: Path, config: FolderConfig, learnt: TemporalHea
     """Write the folder; config.json comes last, so that half a folder is never taken for one. Raises OSError."""
 
     def fill(part: Path, raw: Card) -> None:
-        for name in config.files:
-            shutil.copyfile(base / name, part / name)
+        replaced = config.temporal if isinstance(learnt, TemporalHead) else None
+        for name in config.files:  # with the weights that lie beside a large graph
+            if replaced is None or name not in (replaced.file, f"{replaced.file}{BESIDE}"):
+                shutil.copyfile(base / name, part / name)
         if isinstance(learnt, TemporalHead):
-            if config.temporal is not None and config.temporal.file != "temporal.onnx":
-                (part / config.temporal.file).unlink()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
                 export_aggregator(
@@ -42,7 +43,8 @@ def write_tuned(out: Path, base: Path, config: FolderConfig, learnt: TemporalHea
         if learnt.frame is not None:
             append_low_rank(part / config.image_file, learnt.frame)
             if config.itm is not None:  # it was trained on other frames
-                (part / config.itm.file).unlink()
+                for name in (config.itm.file, f"{config.itm.file}{BESIDE}"):
+                    (part / name).unlink(missing_ok=True)
                 del raw["itm"]
 
     raw = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -58,13 +60,18 @@ def write_folder(out: Path, raw: Card, card: Card, fill: Callable[[Path, Card], 
         raw |= {"name": out.name, "version": "1", "trained": card}
         fill(scratch, raw)
         files = sorted(path.name for path in scratch.iterdir())
-        raw["sha256"] = {name: hashlib.sha256((scratch / name).read_bytes()).hexdigest() for name in files}
+        raw["sha256"] = {name: _sha256(scratch / name) for name in files}
         (scratch / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
         (out / "config.json").unlink(missing_ok=True)
         for name in [*files, "config.json"]:
             os.replace(scratch / name, out / name)  # noqa: PTH105 - replaces on every platform
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_low_rank(path: Path, learnt: LowRank, output: str = "vectors") -> None:

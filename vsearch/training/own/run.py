@@ -76,6 +76,7 @@ def train_own(options: TrainOptions, base: Base, source: ClipSource, follow: Fol
     )
     training, held = _split(gathered, options)
     _create(options.out)
+    before, after = base.measure(held), None
     torch.manual_seed(options.plan.seed)
     learner = base.learner(sentences(gathered.clips)).to(options.precision.device)
     best = [0.0]
@@ -93,9 +94,9 @@ def train_own(options: TrainOptions, base: Base, source: ClipSource, follow: Fol
         precision=options.precision,
         checkpoint=checkpoint,
         lineage=_lineage(base, options, training, held),
+        beaten=before,
         progress=progress,
     )
-    before, after = base.measure(held), None
     if fitted.step:
         card = _card(base, options, training, held, fitted)
         base.write(options.out, learner, card)
