@@ -17,6 +17,7 @@ LIBRARY := demo/library
 endif
 
 DATA ?= ../shared/data
+MODELS ?= mini
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -83,14 +84,11 @@ bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, r
 	@$(BIN)/python -m benchmarks.query_latency
 	@$(BIN)/python -m benchmarks.serve
 
-eval: $(VENV)/.installed-test ## rank captions of real pictures and clips (DATA=folder, see docs/evaluation.md)
-	@$(BIN)/python -m eval.photos
-	@if test -d "$(DATA)/videos"; then \
-	$(BIN)/python -m eval.clips "$(DATA)/videos"; $(BIN)/python -m eval.moments "$(DATA)/videos"; fi
-	@if test -d "$(DATA)/msrvtt/frames"; then $(BIN)/python -m eval.msrvtt --protocol val \
-	--frames "$(DATA)"/msrvtt/frames/*.tar --annotations "$(DATA)/msrvtt/annotations"; fi
+eval: $(VENV)/.installed-test ## one table over all benchmarks (DATA=folder, MODELS="[LABEL=]MODEL ...", see docs/evaluation.md)
+	@if test -d "$(DATA)"; then $(BIN)/python -m eval.world "$(DATA)" $(foreach m,$(MODELS),--model "$(m)"); \
+	else $(BIN)/python -m eval.photos; fi
+	@if test -d "$(DATA)/videos"; then $(BIN)/python -m eval.moments "$(DATA)/videos"; fi
 	@if test -d "$(DATA)/labels"; then \
-	$(BIN)/python -m eval.labels --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; \
 	$(BIN)/python -m eval.tags --images "$(DATA)/labels/images.tar" --labels "$(DATA)/labels/labels.tsv" --split val; fi
 
 clean: ## remove the environment, the demo corpus and caches (never a library of your own)

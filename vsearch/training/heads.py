@@ -26,7 +26,7 @@ INPUTS = 2 * FEATURES
 """Lite2's pooled features, then Lite0's."""
 FARTHEST = 6.0
 """Standard deviations beyond which a feature says no more."""
-ANCHOR_SHARE = 0.4
+ANCHOR_SHARE = 0.38
 """What a picture's ImageNet classes weigh beside its heads: see `PictureTower.anchor`."""
 CONSE_SCALE = 20.0
 """Brings the ConSE vector to the size of the features beside it."""

@@ -51,8 +51,9 @@ STAGES: tuple[tuple[str, Recipe], ...] = (
     ("heads", Recipe(steps=600, views=1)),
     ("text", replace(_TEXT, seed=3)),
     ("text again", replace(_TEXT, seed=4, views=3, weights=_more_labels(1.8), blend=0.7)),
-    ("another head", replace(_APART, seed=14, weights=_more_labels(3))),
-    ("a third head", replace(_APART, seed=21, weights=_more_labels(2), conse=4.0)),
+    ("another head", replace(_APART, seed=11, weights=_more_labels(1.5))),
+    ("a third head", replace(_APART, seed=14, weights=_more_labels(3))),
+    ("a fourth head", replace(_APART, seed=21, weights=_more_labels(2), conse=4.0)),
 )
 """Chosen on the validation split: see docs/experiments.md."""
 
