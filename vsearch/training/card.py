@@ -13,7 +13,9 @@ _CARD = """# mini {version}: the embedded text-video model
 
 Two towers that meet in {dim} dimensions. A frame goes through EfficientNet-Lite2 at {size} px and -Lite0 at
 224 px (the whole picture, squashed to the square) and a head that also sees where ImageNet's classes would put the
-picture in the language (ConSE); a sentence goes through MiniLM and a head. A scene is the mean of its frames.
+picture in the language (ConSE); four such heads, three of them trained apart, are averaged, and the frame is drawn a
+little to where the sentence side puts the classes that ImageNet's classifier sees. A sentence goes through MiniLM and
+a head. A scene is the mean of its frames.
 {megabytes:.1f} MB in all, ONNX Runtime, no torch.
 
 ## Numbers
