@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from tests.server.conftest import Serve
+from tests.server.served import Serve
 from vsearch.errors import InputError
 from vsearch.library import Library
 from vsearch.server import run

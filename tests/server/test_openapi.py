@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra server is not installed; make test installs it")
 pytest.importorskip("schemathesis", reason="it comes with the extra dev")
 
 import schemathesis
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from tests.server.conftest import Serve
+from tests.server.served import Serve
 from vsearch.server.service import Access
 
 ANYBODY = Access(hosts=frozenset())

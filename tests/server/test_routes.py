@@ -14,7 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.media import Shot, make_video
-from tests.server.conftest import Serve
+from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
 from vsearch.library import Library
 from vsearch.media import FileStamp
