@@ -37,7 +37,10 @@ def add_sentences(folder: Path) -> bool:
         return False
     made = {name: node for node in model.graph.node for name in node.output}
     gemms = [node for node in model.graph.node if node.op_type == "Gemm"]
-    head = next((n for n in gemms if any(name.startswith("head.linear.weight") for name in n.input)), None)
+    head = next(
+        (n for n in gemms if any(name.removeprefix("tower.").startswith("head.linear.weight") for name in n.input)),
+        None,
+    )
     scaled = made.get(head.input[0]) if head is not None else None
     if scaled is None or scaled.op_type != "Mul":
         raise ModelDamaged(f"{path} is not the graph of a text tower: export the model again")
