@@ -16,14 +16,14 @@ from ui.ask import Ask
 from ui.example import Example
 from ui.history import History
 from ui.jobs import IndexJob
-from vsearch.errors import InputError, LibraryMissing, MediaError, ModelError, PathError
+from vsearch.errors import InputError, LibraryMissing, MediaError, PathError
 from vsearch.media import Hit
 from vsearch.settings import Settings
 
 if TYPE_CHECKING:
     from indexer.events import Event
     from vsearch.library import Library, LibraryStatus, SceneRow
-    from vsearch.models.base import Model, Transcriber
+    from vsearch.models.base import Model
     from vsearch.search import Query, SearchEngine
     from vsearch.search.example import Example as GivenExample
     from vsearch.search.query import Channel
@@ -207,6 +207,7 @@ class Service:
         from vsearch.library import Library
         from vsearch.models.registry import keep_first_model
         from vsearch.models.sentences import load_sentences
+        from vsearch.models.speech import find_transcriber
 
         settings = self.settings
         # A model of its own: queries are answered meanwhile by the other, with other threads.
@@ -214,7 +215,7 @@ class Service:
         threads = settings.threads or max(1, available_cores() // 2)
         encoder = self._load(name, threads)
         batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size
-        transcriber, unavailable = _transcriber(settings) if speech else (None, None)
+        transcriber, unavailable = find_transcriber(settings) if speech else (None, None)
         with Library.open(settings.library, create=True) as library:
             words = WordOptions(transcriber, unavailable, load_sentences([encoder], threads=threads))
             for event in Indexer(library, encoder, IndexOptions(batch_size=batch), words).index([path]):
@@ -286,18 +287,6 @@ def _decode(example: Example, models: Sequence[Model]) -> GivenExample:
             return encode_clip(file, models)
         except MediaError as error:
             raise MediaError(str(error).replace(str(file), example.name)) from error
-
-
-def _transcriber(settings: Settings) -> tuple[Transcriber | None, str | None]:
-    """What listens, or why nothing does: the pictures do not wait for it."""
-    from vsearch.models.speech import load_transcriber
-
-    try:
-        return load_transcriber(
-            settings.speech_model, cache=settings.cache, download=settings.download, threads=settings.threads
-        ), None
-    except ModelError as error:
-        return None, str(error)
 
 
 _services: dict[tuple[Path, str], Service] = {}

@@ -25,12 +25,11 @@ from vsearch.cli.base import (
     print_json,
     settings_of,
 )
-from vsearch.errors import InputError, LibraryMissing, ModelError
+from vsearch.errors import InputError, LibraryMissing
 
 if TYPE_CHECKING:
     from indexer.events import Event
     from indexer.report import IndexReporter
-    from vsearch.models.base import Transcriber
     from vsearch.settings import Settings
 
 READER = "vsearch.models.ocr:load_reader"
@@ -83,6 +82,7 @@ def index(
     from indexer.transcribe import WordOptions
     from vsearch.models.registry import keep_first_model
     from vsearch.models.sentences import load_sentences
+    from vsearch.models.speech import find_transcriber
 
     given = given_paths(paths)
     if only not in (None, "speech", "text"):
@@ -149,22 +149,3 @@ def _model_to_index_with(settings: Settings) -> str:
     if len(names) > 1:
         raise InputError(f"Videos are encoded with one model at a time: --model {names[0]} first, then the others.")
     return names[0]
-
-
-def find_transcriber(
-    settings: Settings, language: str | None, translate: bool
-) -> tuple[Transcriber | None, str | None]:
-    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
-    from vsearch.models.speech import load_transcriber
-
-    try:
-        return load_transcriber(
-            settings.speech_model,
-            cache=settings.cache,
-            download=settings.download,
-            language=language,
-            translate=translate,
-            threads=settings.threads,
-        ), None
-    except ModelError as error:
-        return None, str(error)

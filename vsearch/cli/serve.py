@@ -90,14 +90,14 @@ def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -
         from indexer import Indexer, IndexOptions
         from indexer.options import available_cores
         from indexer.transcribe import WordOptions
-        from vsearch.cli.index import find_transcriber
         from vsearch.models.registry import keep_first_model
         from vsearch.models.sentences import load_sentences
+        from vsearch.models.speech import find_transcriber
 
         # Its own model: encoding many frames at once wants more threads than answering does.
         name = named_models(settings, library, model)[0]
         encoder = load_named(settings, name, threads=settings.threads or max(1, available_cores() // 2))
-        words = WordOptions(*find_transcriber(settings, None, False), load_sentences([encoder]))
+        words = WordOptions(*find_transcriber(settings), load_sentences([encoder]))
         options = IndexOptions(batch_size=getattr(encoder, "batch_size", None) or IndexOptions().batch_size)
         events = cast("Generator[Event, None, None]", Indexer(library, encoder, options, words).index(list(paths)))
         with closing(events):

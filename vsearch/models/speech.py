@@ -14,15 +14,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vsearch.errors import InputError, ModelDamaged, ModelError
 from vsearch.media import TranscriptLine, Word
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard
+from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.voice import Detector, SileroDetector, utterances
 from vsearch.models.weights import Weights, find_openai, find_whisper
+
+if TYPE_CHECKING:
+    from vsearch.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +86,23 @@ def load_transcriber(
     return WhisperTranscriber(
         find_whisper(name, cache, download=download), language=language, translate=translate, threads=threads
     )
+
+
+def find_transcriber(
+    settings: Settings, language: str | None = None, translate: bool = False
+) -> tuple[Transcriber | None, str | None]:
+    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
+    try:
+        return load_transcriber(
+            settings.speech_model,
+            cache=settings.cache,
+            download=settings.download,
+            language=language,
+            translate=translate,
+            threads=settings.threads,
+        ), None
+    except ModelError as error:
+        return None, str(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,16 @@ def load_sentences(path: Path) -> dict[str, list[str]]:
     return sentences
 
 
+def _training_videos(folder: Path) -> set[str]:
+    """The 9k training list less the 1k-A test list, whatever else the lists say."""
+    allowed: set[str] = set()
+    with (folder / "annotations" / "MSRVTT_train.9k.csv").open(encoding="utf-8", newline="") as handle:
+        allowed |= {row["video_id"] for row in csv.DictReader(handle)}
+    with (folder / "annotations" / "MSRVTT_JSFUSION_test.csv").open(encoding="utf-8", newline="") as handle:
+        allowed -= {row["video_id"] for row in csv.DictReader(handle)}
+    return allowed
+
+
 def load_msrvtt(folder: Path) -> PictureSet:
     """The videos of MSR-VTT's 9k training list whose frames are there, with their 20 sentences each.
 
@@ -162,10 +172,7 @@ def load_msrvtt(folder: Path) -> PictureSet:
     """
     sources = tuple(sorted((folder / "frames").glob("*.tar"))) or (folder / "frames",)
     pictures = sorted({name for source in sources for name in list_pictures(source)})
-    with (folder / "annotations" / "MSRVTT_train.9k.csv").open(encoding="utf-8", newline="") as handle:
-        allowed = {row["video_id"] for row in csv.DictReader(handle)}
-    with (folder / "annotations" / "MSRVTT_JSFUSION_test.csv").open(encoding="utf-8", newline="") as handle:
-        allowed -= {row["video_id"] for row in csv.DictReader(handle)}
+    allowed = _training_videos(folder)
     sentences = load_sentences(folder / "annotations" / "MSRVTT_data.json.zip")
     frames: dict[str, list[int]] = {}
     for place, picture in enumerate(pictures):
@@ -177,10 +184,7 @@ def load_msrvtt(folder: Path) -> PictureSet:
 
 def load_paired_captions(folder: Path, held: Sequence[str]) -> list[list[str]]:
     """Captions of every video of MSR-VTT's 9k training list but the held ones, whether its frames are there or not."""
-    with (folder / "annotations" / "MSRVTT_train.9k.csv").open(encoding="utf-8", newline="") as handle:
-        allowed = {row["video_id"] for row in csv.DictReader(handle)}
-    with (folder / "annotations" / "MSRVTT_JSFUSION_test.csv").open(encoding="utf-8", newline="") as handle:
-        allowed -= {row["video_id"] for row in csv.DictReader(handle)}
+    allowed = _training_videos(folder)
     sentences = load_sentences(folder / "annotations" / "MSRVTT_data.json.zip")
     return [sentences[video] for video in sorted(allowed - set(held)) if len(sentences.get(video, ())) > 1]
 
