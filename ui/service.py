@@ -63,6 +63,8 @@ class Service:
         self._models: dict[str, Model] = {}
         self._history: History | None = None
         self._status: tuple[float, LibraryStatus] | None = None
+        self._labels: tuple[int, list[str]] | None = None
+        """As they were at this change of the library."""
         self._job: IndexJob | None = None
         self._examples: dict[str, GivenExample] = {}
 
@@ -180,6 +182,16 @@ class Service:
         found = sorted({str(file.path.parent) for file in self.library().files()})
         return found[:count]
 
+    def labels(self) -> list[str]:
+        """Every label that a scene has, in the order of the alphabet."""
+        status = self.status()
+        if status is None:
+            return []
+        with self._guard:
+            if self._labels is None or self._labels[0] != status.change:
+                self._labels = (status.change, sorted({row.label for row in self.library().labels()}))
+            return self._labels[1]
+
     def scene(self, scene_id: int) -> SceneRow | None:
         return self.library().scenes([scene_id]).get(scene_id)
 
@@ -249,6 +261,7 @@ def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
         folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
         has_speech=True if ask.speech else None,
         language=ask.lang or None,
+        labels=ask.labels,
         channel=cast("Channel", ask.channel),
         moments=ask.moments,
         example=example or like,
