@@ -94,10 +94,10 @@ class Service:
                 text = self.library().default_model() or text
         return [text] if Path(text).expanduser().is_dir() else list(dict.fromkeys(text.split("+")))
 
-    def _load(self, name: str, threads: int | None = None) -> Model:
+    def _load(self, name: str) -> Model:
         from vsearch.models.registry import load_from
 
-        return load_from(self.settings.model_copy(update={"model": name}), threads)
+        return load_from(self.settings.model_copy(update={"model": name}))
 
     def engine(self, weight: float | None = None) -> SearchEngine:
         """weight: of spoken words; None as the settings say."""
@@ -213,27 +213,15 @@ class Service:
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
-        from indexer import Indexer, IndexOptions
-        from indexer.options import available_cores
-        from indexer.transcribe import WordOptions
+        from indexer.run import prepare_run
         from vsearch.library import Library
-        from vsearch.models.registry import keep_first_model
-        from vsearch.models.sentences import load_sentences
-        from vsearch.models.speech import find_transcriber
 
-        settings = self.settings
         # A model of its own: queries are answered meanwhile by the other, with other threads.
-        name = self._names()[0]
-        threads = settings.threads or max(1, available_cores() // 2)
-        encoder = self._load(name, threads)
-        batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size
-        transcriber, unavailable = find_transcriber(settings) if speech else (None, None)
-        with Library.open(settings.library, create=True) as library:
-            words = WordOptions(transcriber, unavailable, load_sentences([encoder], threads=threads))
-            for event in Indexer(library, encoder, IndexOptions(batch_size=batch), words).index([path]):
+        run = prepare_run(self.settings, self._names()[0], speech=speech)
+        with Library.open(self.settings.library, create=True) as library:
+            for event in run.events(library, [path]):
                 yield event
                 self._status = None
-            keep_first_model(library, encoder, name, settings.models)
 
     def close(self) -> None:
         """Stop a run and let go of the library."""
