@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
 from ui.service import close_services, shared_service
-from vsearch.library.library import CATALOG
+from vsearch.library.folder import CATALOG
 from vsearch.settings import read_settings
 
 if TYPE_CHECKING:
