@@ -83,20 +83,6 @@ class Indexer:
                 run.close()
 
 
-def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> Iterator[Event]:
-    """Words alone: subtitles and speech of what the library holds under `paths`, and sound files; no picture is
-    decoded. Events as of Indexer.index."""
-    tally = Tally(dry_run=False)
-    stage = WordStage(library, replace(words, only=True), _distinct(paths))
-    with library.writing():
-        yield from _counted(tally, stage.events())
-        library.remove_orphans()
-        library.save_snapshots()
-    tally.words = stage.seconds
-    tally.notes += [stage.note] if stage.note else []
-    yield Finished(tally.summary())
-
-
 def _distinct(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(absolute(path) for path in paths))
 

@@ -12,9 +12,9 @@ from typing import Literal
 from indexer.events import Event
 from indexer.ocr import TextOptions, index_text, text_options
 from indexer.options import IndexOptions, available_cores
-from indexer.pipeline import Indexer, index_words
+from indexer.pipeline import Indexer
 from indexer.reading import DEFAULT_READER
-from indexer.transcribe import WordOptions
+from indexer.transcribe import WordOptions, index_words
 from vsearch.library import Library
 from vsearch.models.base import Model
 from vsearch.models.registry import keep_first_model, load_from
