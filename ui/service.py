@@ -81,23 +81,22 @@ class Service:
 
     def models(self) -> list[Model]:
         """Those that answer: the ones that were asked for (A+B are two), else the library's own. Raises ModelError."""
+        from vsearch.models.registry import load_named
+
         with self._guard:
             for name in (names := self._names()):
                 if name not in self._models:
-                    self._models[name] = self._load(name)
+                    self._models[name] = load_named(self.settings, name)
             return [self._models[name] for name in names]
 
     def _names(self) -> list[str]:
-        text = self.settings.model
+        from vsearch.models.registry import named_models
+
+        library = None
         if "model" not in self.settings.model_fields_set:
             with suppress(LibraryMissing):
-                text = self.library().default_model() or text
-        return [text] if Path(text).expanduser().is_dir() else list(dict.fromkeys(text.split("+")))
-
-    def _load(self, name: str) -> Model:
-        from vsearch.models.registry import load_from
-
-        return load_from(self.settings.model_copy(update={"model": name}))
+                library = self.library()
+        return named_models(self.settings, library)
 
     def engine(self, weight: float | None = None) -> SearchEngine:
         """weight: of spoken words; None as the settings say."""
