@@ -20,10 +20,11 @@ import numpy as np
 from eval.captions import Caption, read_captions
 from eval.metrics import TIE_RULE, Ranks, as_json, figures
 from eval.models import open_model
+from eval.options import add_captions, add_json, add_library, add_model, add_rerank
 from eval.report import figures_table, note, notes, print_json, run
 from vsearch.errors import InputError, PathError
 from vsearch.media import Hit
-from vsearch.search.query import RERANKS, Query, Rerank
+from vsearch.search.query import Query, Rerank
 
 if TYPE_CHECKING:
     from vsearch.library import Library
@@ -141,11 +142,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.clips", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of videos")
-    p.add_argument("--captions", type=Path, metavar="FILE", help="default: DIR/captions.tsv or DIR/captions.csv")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--rerank", choices=RERANKS, help="default: the model's matching head where it has one, else none")
-    p.add_argument("--library", type=Path, metavar="DIR", help="keep the library there; default: a temporary one")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_captions(p)
+    add_model(p)
+    add_rerank(p)
+    add_library(p)
+    add_json(p)
     return p
 
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from eval.captions import read_captions
 from eval.models import open_model
+from eval.options import add_json, add_model
 from eval.report import print_json, run
 from eval.speech import read_transcripts, spoken, unique_phrases
 from vsearch.library.terms import STOP_WORDS, tokens
@@ -149,8 +150,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that holds the files of both tables")
     p.add_argument("--captions", type=Path, required=True, metavar="FILE", help="captions.tsv: file, caption")
     p.add_argument("--transcripts", type=Path, required=True, metavar="FILE", help="transcripts.tsv: file, text")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model(p)
+    add_json(p)
     return p
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from eval.captions import read_table
 from eval.metrics import TIE_RULE, Estimate, Indices, Scores, as_json, mean_estimate, ranks_of
 from eval.models import open_model
+from eval.options import add_json, add_model, add_pictures
 from eval.pictures import Pictures
 from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError
@@ -192,11 +193,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.labels", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--images", type=Path, nargs="+", required=True, metavar="PATH", help="folders or tar files")
-    p.add_argument("--labels", type=Path, required=True, metavar="FILE.tsv", help="columns file, set, split, phrase")
-    p.add_argument("--split", metavar="NAME", help="only rows of this split; default: all of them")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_pictures(p)
+    add_model(p)
+    add_json(p)
     return p
 
 

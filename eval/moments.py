@@ -24,10 +24,11 @@ from eval.captions import Caption, read_captions
 from eval.clips import find_table
 from eval.metrics import Estimate, mean_estimate
 from eval.models import open_model
+from eval.options import add_captions, add_json, add_model, add_rerank
 from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError, PathError
 from vsearch.media import Hit
-from vsearch.search.query import RERANKS, Query
+from vsearch.search.query import Query
 
 FPS = 12
 """Of the long files: enough to find cuts in, few enough to be quick."""
@@ -220,12 +221,12 @@ def _as_json(row: Mapping[str, Estimate]) -> dict[str, Any]:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.moments", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of short videos")
-    p.add_argument("--captions", type=Path, metavar="FILE", help="default: DIR/captions.tsv or DIR/captions.csv")
+    add_captions(p)
     p.add_argument("--clips", type=int, default=6, metavar="N", help="clips a long file; default: %(default)s")
     p.add_argument("--seed", type=int, default=0, help="of the random order; default: %(default)s")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--rerank", choices=RERANKS, help="default: the model's matching head where it has one, else none")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model(p)
+    add_rerank(p)
+    add_json(p)
     return p
 
 

@@ -39,6 +39,7 @@ from eval.metrics import (
     video_to_text_ranks,
 )
 from eval.models import open_model
+from eval.options import add_json, add_model
 from eval.pictures import Pictures
 from eval.post import DSL_SCALE, QB_NORM_BETA, dsl, qb_norm
 from eval.published import PUBLISHED
@@ -239,7 +240,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--similarity", type=Path, metavar="FILE.npy", help="a matrix, rows texts, columns videos")
     p.add_argument("--protocol", choices=PROTOCOLS, default="1k-A", help="default: %(default)s")
     p.add_argument("--annotations", type=Path, metavar="DIR", help="folder of MSRVTT_data.json(.zip) and the csv files")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
+    add_model(p)
     p.add_argument("--aggregation", choices=AGGREGATIONS, default="model", help="default: the model's own")
     p.add_argument(
         "--rerank", choices=RERANKS, default="none", help="what re-orders the recalled; default: %(default)s"
@@ -249,7 +250,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--post", choices=POSTS, default="none", help="post-processing of the whole test, labelled as such")
     p.add_argument("--save-similarity", type=Path, metavar="FILE.npy", help="keep the text-to-video matrix")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(p)
     return p
 
 

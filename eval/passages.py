@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.fusion import paraphrases
+from eval.options import add_json
 from eval.report import print_json, run
 from vsearch.media import Vectors
 from vsearch.models.folder import FolderModel
@@ -93,7 +94,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.passages", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that holds the files of the table")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(p)
     return p
 
 

@@ -18,6 +18,7 @@ from eval.aggregation import similarity
 from eval.gallery import encode_texts
 from eval.metrics import TIE_RULE, Ranks, as_json, figures, ranks_of
 from eval.models import open_model
+from eval.options import add_json, add_model
 from eval.pictures import Pictures
 from eval.report import figures_table, notes, print_json, run
 from vsearch.errors import InputError, MediaError
@@ -117,8 +118,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.photos", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model(p)
+    add_json(p)
     return p
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eval.options import add_json
 from eval.report import print_json, printable, run
 from indexer.transcribe import WordOptions
 from vsearch.errors import PathError
@@ -202,7 +203,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.speech", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of sound and videos with transcripts.tsv")
     p.add_argument("--model", metavar="NAME", help="a Whisper model's name or folder; VSEARCH_SPEECH_MODEL, else base")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(p)
     return p
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from eval.labels import Label, LabelTable, encode_pictures, read_labels
 from eval.models import open_model
+from eval.options import add_json, add_model, add_pictures
 from eval.pictures import Pictures
 from eval.report import notes, print_json, run
 from vsearch.media import Vectors
@@ -164,13 +164,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.tags", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--images", type=Path, nargs="+", required=True, metavar="PATH", help="folders or tar files")
-    p.add_argument("--labels", type=Path, required=True, metavar="FILE.tsv", help="columns file, set, split, phrase")
-    p.add_argument("--split", metavar="NAME", help="only rows of this split; default: all of them")
+    add_pictures(p)
     p.add_argument("--top", type=int, default=TOP, metavar="N", help="labels of a scene; default: %(default)s")
     p.add_argument("--threshold", type=float, default=THRESHOLD, metavar="X", help="default: %(default)s")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model(p)
+    add_json(p)
     return p
 
 

@@ -21,6 +21,7 @@ from eval.captions import Caption, read_captions, read_table
 from eval.clips import find_table, rank_captions
 from eval.metrics import TIE_RULE, Ranks
 from eval.models import open_model
+from eval.options import add_json, add_library, add_model
 from eval.report import note, notes, print_json, run
 from vsearch.errors import InputError, PathError
 
@@ -126,9 +127,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m eval.typed", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of videos with captions.tsv or captions.csv")
     p.add_argument("--queries", type=Path, default=TABLE, metavar="FILE", help="default: the table that ships")
-    p.add_argument("--model", default="mini", metavar="NAME", help="name or folder of a model; default: %(default)s")
-    p.add_argument("--library", type=Path, metavar="DIR", help="keep the library there; default: a temporary one")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model(p)
+    add_library(p)
+    add_json(p)
     return p
 
 

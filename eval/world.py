@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import clips, labels, msrvtt, photos, typed
+from eval.options import add_json
 from eval.report import note, print_json, printable, run
 from vsearch.errors import InputError, PathError
 
@@ -142,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--model", action="append", metavar="[LABEL=]MODEL", help="name or folder; several times; default: mini"
     )
-    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(p)
     return p
 
 

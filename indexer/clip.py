@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from indexer.conversation import NONSENSE, DecoderFailed, FileUnreadable, decoded, new_inbox, probe_file
 from indexer.discover import absolute
 from indexer.lanes import DecodingLane
 from indexer.options import IndexOptions
 from indexer.plan import Job
-from indexer.probe import Probed
-from indexer.process import Inbox
-from indexer.wire import Message
 from vsearch.errors import MediaError, PathError
-from vsearch.media import FileStamp, Vectors
+from vsearch.media import Vectors
 from vsearch.models.base import VideoEncoder
 from vsearch.search.example import ClipExample
 
 LONGEST_CLIP = 120.0
 """Seconds: one vector says little of more."""
-
-_TICK = 0.25
-_INBOX = 24
 
 
 def encode_clip(path: Path, encoders: Sequence[VideoEncoder], options: IndexOptions | None = None) -> ClipExample:
@@ -39,12 +35,10 @@ def encode_clip(path: Path, encoders: Sequence[VideoEncoder], options: IndexOpti
 
 def _encode(path: Path, encoder: VideoEncoder, options: IndexOptions) -> Vectors:
     """[D], unit length."""
-    inbox: Inbox = queue.Queue(_INBOX)
-    lane = DecodingLane(inbox, options, encoder)
+    lane = DecodingLane(new_inbox(), options, encoder)
     try:
-        job = _probe(path, lane, inbox)
-        lane.decode(job)
-        while (cause := _decode(path, lane, inbox)) is not None:
+        lane.decode(_probe(path, lane))
+        while (cause := _decode(path, lane)) is not None:
             if not lane.try_next(cause):
                 raise MediaError(f"{path} cannot be used as a clip: {lane.cause}.")
         assembler = lane.release()
@@ -58,72 +52,37 @@ def _encode(path: Path, encoder: VideoEncoder, options: IndexOptions) -> Vectors
     return vector
 
 
-def _probe(path: Path, lane: DecodingLane, inbox: Inbox) -> Job:
-    try:
-        status = path.stat()
-        if not path.is_file():
+def _probe(path: Path, lane: DecodingLane) -> Job:
+    with suppress(OSError):  # what cannot be looked at is told below
+        if not stat.S_ISREG(path.stat().st_mode):
             raise PathError(f"{path} is not a file: give a clip, such as one that a phone takes.")
-    except OSError as error:
-        raise PathError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
-    job = Job(FileStamp(path, status.st_size, status.st_mtime_ns), "", reported=True, replaces=False)
-    lane.probe(job)
-    for message in _messages(lane, inbox):
-        if isinstance(message, str):
-            raise MediaError(f"{path} cannot be used as a clip: {message}.")
-        fields = message.fields
-        if fields["is"] == "unreadable":
-            raise PathError(f"{path} cannot be read: {str(fields['cause']).lower()}.")
-        if fields["is"] != "probed":
-            raise MediaError(f"{path} cannot be used as a clip: {fields.get('cause', 'the decoder sent nonsense')}.")
-        probed = Probed.from_json(fields["probed"])
-        _check_length(path, probed.info.duration)
-        return Job(job.stamp, "", reported=True, replaces=False, probed=probed)
-    raise AssertionError("unreachable: a process that ends says so")
+    try:
+        job = probe_file(lane, path)
+    except FileUnreadable as error:
+        raise PathError(f"{path} cannot be read: {error.reason}.") from error
+    except MediaError as error:
+        raise MediaError(f"{path} cannot be used as a clip: {error}.") from error
+    assert job.probed is not None
+    _check_length(path, job.probed.info.duration)
+    return job
 
 
-def _decode(path: Path, lane: DecodingLane, inbox: Inbox) -> str | None:
+def _decode(path: Path, lane: DecodingLane) -> str | None:
     """Take all that this decoder sends. Why it could not do it; None: it is done."""
-    for message in _messages(lane, inbox):
-        if isinstance(message, str):
-            return message
-        if message.fields["is"] == "done":
-            return None
-        if message.fields["is"] in ("failed", "unreadable"):
-            return str(message.fields["cause"])
+    messages = decoded(lane)
+    while True:
         try:
-            reached = lane.take(message)
+            reached = lane.take(next(messages))
+        except StopIteration:
+            return None
+        except DecoderFailed as error:
+            return str(error)
         except (KeyError, TypeError, ValueError):
             lane.kill()
-            return "the decoder sent nonsense"
+            return NONSENSE
         _check_length(path, reached or 0.0)
         if lane.assembler.full:
             lane.assembler.encode()
-    raise AssertionError("unreachable: a process that ends says so")
-
-
-def _messages(lane: DecodingLane, inbox: Inbox) -> Iterator[Message | str]:
-    """What the process says. A text, always the last: it is gone, and why."""
-    while True:
-        try:
-            sender, message = inbox.get(timeout=_TICK)
-        except queue.Empty:
-            complaint = lane.wait(_TICK)
-            if complaint is None:
-                continue
-            lane.kill()
-            yield complaint
-            return
-        if sender is not lane.process:
-            continue  # the last words of a process that was killed
-        if message is None:
-            death = sender.death()
-            lane.kill()
-            yield death
-            return
-        started = message.fields.get("is") == "started"
-        lane.hear(started)
-        if not started:
-            yield message
 
 
 def _check_length(path: Path, seconds: float) -> None:

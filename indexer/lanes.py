@@ -16,6 +16,12 @@ from indexer.wire import Message
 from vsearch.media import Scene
 from vsearch.models.base import FrameSize, VideoEncoder
 
+INBOX = 24
+"""Messages in flight, mostly frames: a batch and a half."""
+
+TICK = 0.25
+"""Seconds between looks at processes that say nothing."""
+
 SLOWEST_DISK = 20_000_000
 """Bytes a second: some backends read a whole file before they say a word."""
 
@@ -44,7 +50,7 @@ class Lane:
     """Asks its process one thing at a time."""
 
     def __init__(self, inbox: Inbox, options: IndexOptions) -> None:
-        self._inbox, self._options = inbox, options
+        self.inbox, self._options = inbox, options
         self._served = 0
         self._patience = 0.0
         self._silent = 0.0
@@ -57,7 +63,7 @@ class Lane:
     def warm(self) -> None:
         """Start the process, and have it import what it will need, before there is work for it."""
         if self.process is None:
-            self.process, self._served = DecodingProcess(self._inbox), 0
+            self.process, self._served = DecodingProcess(self.inbox), 0
             self.process.ask({"do": "warm"})
 
     def hear(self, started: bool = False) -> None:
@@ -85,7 +91,7 @@ class Lane:
         if self.process is not None and not self.process.alive:
             self.kill()
         if self.process is None:
-            self.process, self._served = DecodingProcess(self._inbox), 0
+            self.process, self._served = DecodingProcess(self.inbox), 0
         self._served += 1
         self.job, self._silent = job, 0.0
         self._patience = self._options.hang_seconds + START_SECONDS

@@ -21,7 +21,7 @@ from indexer.assemble import SceneAssembler, regroup
 from indexer.discover import Unreadable, absolute, walk
 from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from indexer.illustrate import StillStage
-from indexer.lanes import DecodingLane, Lane
+from indexer.lanes import INBOX, TICK, DecodingLane, Lane
 from indexer.ocr import TextOptions, TextStage
 from indexer.options import IndexOptions
 from indexer.plan import Job, Planner, SoundFile, Store, stamp_now
@@ -39,12 +39,6 @@ log = logging.getLogger(__name__)
 
 LOOKAHEAD = 1000
 """Files that discovery may be ahead of encoding."""
-
-INBOX = 24
-"""Messages in flight, mostly frames: a batch and a half."""
-
-TICK = 0.25
-"""Seconds between looks at processes that say nothing."""
 
 SNAPSHOT_EVERY = 200
 """Videos after which a snapshot may be due: a run of days that is killed leaves little for queries to replay."""
@@ -81,20 +75,6 @@ class Indexer:
                 yield from run.events()
             finally:
                 run.close()
-
-
-def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> Iterator[Event]:
-    """Words alone: subtitles and speech of what the library holds under `paths`, and sound files; no picture is
-    decoded. Events as of Indexer.index."""
-    tally = Tally(dry_run=False)
-    stage = WordStage(library, replace(words, only=True), _distinct(paths))
-    with library.writing():
-        yield from _counted(tally, stage.events())
-        library.remove_orphans()
-        library.save_snapshots()
-    tally.words = stage.seconds
-    tally.notes += [stage.note] if stage.note else []
-    yield Finished(tally.summary())
 
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:

@@ -6,9 +6,7 @@ second and the middle of shots that are shorter.
 
 from __future__ import annotations
 
-import queue
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,22 +14,16 @@ from types import TracebackType
 import numpy as np
 
 from indexer.content_key import content_key
+from indexer.conversation import NONSENSE, FileUnreadable, decoded, new_inbox, probe_file
 from indexer.discover import absolute
 from indexer.lanes import Lane, decode_request
 from indexer.options import IndexOptions
 from indexer.plan import Job
-from indexer.probe import Probed
-from indexer.process import Inbox
-from indexer.wire import Message
 from vsearch.errors import MediaError
-from vsearch.media import FileStamp, Pixels
+from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.padding import spread
 
-TICK = 0.25
-"""Seconds between looks at a process that says nothing."""
-INBOX = 24
-"""Messages in flight."""
 NOT_WORTH = 30.0
 """Seconds of video after the last stretch that are decoded rather than starting a new process."""
 SHORTEST_STEP = 0.04
@@ -80,8 +72,7 @@ class ClipReader:
 
     def __init__(self, options: IndexOptions | None = None) -> None:
         self._options = options or IndexOptions()
-        self._inbox: Inbox = queue.Queue(INBOX)
-        self._lane = _ClipLane(self._inbox, self._options)
+        self._lane = _ClipLane(new_inbox(), self._options)
 
     def __enter__(self) -> ClipReader:
         return self
@@ -96,14 +87,14 @@ class ClipReader:
         try:
             return content_key(file, file.stat().st_size)
         except OSError as error:
-            raise MediaError(f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
+            raise FileUnreadable(error.strerror or str(error)) from error
 
     def frames(self, file: Path, spans: Sequence[Span], size: FrameSize, most: int) -> list[Pixels]:
         """For each span, at most `most` frames [T, H, W, 3] in time order, evenly; T is 0 where the video is shorter.
 
         Raises MediaError with the first decoder's cause where no decoder can read the file.
         """
-        job = self._probe(file)
+        job = probe_file(self._lane, absolute(file))
         shortest = min(end - start for start, end in spans)
         step = min(self._options.frame_interval, max(shortest / 2, SHORTEST_STEP))
         first: MediaError | None = None
@@ -114,69 +105,29 @@ class ClipReader:
                 first = first or error
             except (KeyError, TypeError, ValueError):
                 self._lane.kill()
-                first = first or MediaError("the decoder sent nonsense")
+                first = first or MediaError(NONSENSE)
         assert first is not None
         raise first
 
-    def _probe(self, file: Path) -> Job:
-        try:
-            found = file.stat()
-        except OSError as error:
-            raise MediaError(f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
-        job = Job(FileStamp(absolute(file), found.st_size, found.st_mtime_ns), "", reported=True, replaces=False)
-        self._lane.probe(job)
-        answer = next(self._answers()).fields
-        if answer.get("is") != "probed":
-            raise MediaError(str(answer.get("cause", "the decoder sent nonsense")))
-        return replace(job, probed=Probed.from_json(answer["probed"]))
-
     def _decode(self, job: Job, decoder: str, stretches: list[_Stretch], size: FrameSize, step: float) -> list[Pixels]:
-        """Raises KeyError, TypeError or ValueError on a message that no sound worker sends."""
+        """Raises DecoderFailed; KeyError, TypeError or ValueError on a message that no sound worker sends."""
         assert job.probed is not None
         self._lane.decode(job, decoder, size, step)
         last = max(stretch.span[1] for stretch in stretches)
         pixels: Pixels | None = None
-        for message in self._answers():
-            kind = message.fields["is"]
-            if kind == "sample":
-                if message.payload:
-                    shape = (size.height, size.width, 3)
-                    pixels = np.frombuffer(message.payload, np.uint8).reshape(shape)
-                when = float(message.fields["time"])
-                if pixels is not None:
-                    for stretch in stretches:
-                        stretch.see(when, pixels)
-                if when > last and job.probed.info.duration - when > NOT_WORTH:
-                    self._lane.kill()
-                    break
-            elif kind in ("failed", "unreadable"):
-                raise MediaError(str(message.fields["cause"]))
-            elif kind == "done":
+        for message in decoded(self._lane):
+            if message.fields["is"] != "sample":
+                continue
+            if message.payload:
+                pixels = np.frombuffer(message.payload, np.uint8).reshape(size.height, size.width, 3)
+            when = float(message.fields["time"])
+            if pixels is not None:
+                for stretch in stretches:
+                    stretch.see(when, pixels)
+            if when > last and job.probed.info.duration - when > NOT_WORTH:
+                self._lane.kill()
                 break
         return [stretch.chosen(size) for stretch in stretches]
-
-    def _answers(self) -> Iterator[Message]:
-        """What the process says; MediaError where it dies, hangs or sends nonsense."""
-        while True:
-            begun = time.monotonic()
-            try:
-                sender, message = self._inbox.get(timeout=TICK)
-            except queue.Empty:
-                complaint = self._lane.wait(min(time.monotonic() - begun, 2 * TICK))
-                if complaint is not None:
-                    self._lane.kill()
-                    raise MediaError(complaint) from None
-                continue
-            if sender is not self._lane.process:  # one that was killed
-                continue
-            if message is None:
-                cause = sender.death()
-                self._lane.kill()
-                raise MediaError(cause)
-            started = message.fields.get("is") == "started"
-            self._lane.hear(started)
-            if not started:
-                yield message
 
 
 class _ClipLane(Lane):

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.audio import Inspected, Track
 from indexer.content_key import content_key
-from indexer.discover import Found, Unreadable, has_sound_ending, has_video_ending, sniff, walk
-from indexer.events import Event, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
+from indexer.discover import Found, Unreadable, absolute, has_sound_ending, has_video_ending, sniff, walk
+from indexer.events import Event, Finished, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
 from indexer.passages import encode_missing, passages_for
 from indexer.plan import Store, is_gone, stamp_now
 from indexer.subtitles import ENDINGS, find_sidecar, read_subtitles, sidecar_language, sidecar_recipe
+from indexer.tally import Tally
 from indexer.word_process import WordProcess
 from vsearch.errors import MediaError, ModelError
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
@@ -338,6 +339,22 @@ class WordStage:
                 raise MediaError(f"it has {count}: there is no track {wanted}")
             return tracks[wanted - 1]
         return _preferred(tracks, self._options.language)[0]
+
+
+def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> Iterator[Event]:
+    """Words alone: subtitles and speech of what the library holds under `paths`, and sound files; no picture is
+    decoded. Events as of Indexer.index."""
+    tally = Tally(dry_run=False)
+    stage = WordStage(library, replace(words, only=True), list(dict.fromkeys(absolute(path) for path in paths)))
+    with library.writing():
+        for event in stage.events():
+            tally.count(event)
+            yield event
+        library.remove_orphans()
+        library.save_snapshots()
+    tally.words = stage.seconds
+    tally.notes += [stage.note] if stage.note else []
+    yield Finished(tally.summary())
 
 
 def _oldest(video: VideoRow) -> FileStamp | None:

@@ -54,7 +54,7 @@ def page() -> None:
         st.session_state.asked = ask.q
         service.history.add(ask.q)
     top(service, status)
-    search_row(service, ask, [] if broken else service.folders())
+    search_row(service, ask, *(([], []) if broken else (service.folders(), service.labels())))
     text = told_trouble()
     if text:
         st.error(literal(text), icon=":material/error:")
@@ -67,7 +67,7 @@ def page() -> None:
             st.error(literal(broken), icon=":material/error:")
         elif status is None or status.videos == 0:
             nothing_indexed(service, status)
-        elif ask.q or ask.like or example():
+        elif ask.q or ask.like or ask.labels or example():
             answer = answered(service, ask, status)
         else:
             answer = welcome(service)
@@ -103,7 +103,7 @@ def top(service: Service, status: LibraryStatus | None) -> None:
             index_form(service, "add")
 
 
-def search_row(service: Service, ask: Ask, folders: list[str]) -> None:
+def search_row(service: Service, ask: Ask, folders: list[str], labels: list[str]) -> None:
     st.text_input(
         "Describe a moment",
         key="q",
@@ -115,7 +115,7 @@ def search_row(service: Service, ask: Ask, folders: list[str]) -> None:
     )
     with st.container(horizontal=True, key="tools"):
         example_panel()
-        filters_panel(ask, folders)
+        filters_panel(ask, folders, labels)
         history_panel(service)
         given = example()
         if given is not None:

@@ -7,13 +7,17 @@ anybody: what cannot be read in it is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
+
+from vsearch.library.rows import label_key
+from vsearch.phrases import LONGEST_PHRASE
 
 CHANNELS = {"all": "Anything", "visual": "Seen", "speech": "Said", "text": "Written"}
 """What may be searched, and what a person calls it."""
 MAX_PAGE = 1000
+MAX_LABELS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Ask:
     """Only scenes in which something is said."""
     lang: str = ""
     """ISO 639 code of what is said."""
+    labels: tuple[str, ...] = ()
+    """Only scenes that have all of these, spelt as the library does."""
     channel: str = "all"
     weight: float | None = None
     """What spoken words weigh against pictures; None as the settings say."""
@@ -58,6 +64,8 @@ class Ask:
             found["speech"] = "somebody speaks"
         if self.lang:
             found["lang"] = f"language {self.lang}"
+        if self.labels:
+            found["labels"] = f"labelled {', '.join(self.labels)}"
         if self.channel != "all":
             found["channel"] = f"only what is {CHANNELS[self.channel].lower()}"
         if self.weight is not None:
@@ -98,6 +106,7 @@ def read_address(parameters: Mapping[str, str]) -> Ask:
         longest=longest,
         speech=given("speech") == "1",
         lang=lang if (lang := given("lang", "").strip().lower()).isalpha() and len(lang) <= 8 else "",
+        labels=_labels(given("labels", "").split("\n")),
         channel=channel if channel in CHANNELS else "all",
         weight=_number(given("weight"), 0.0, 100.0),
         moments=given("moments") == "1",
@@ -113,11 +122,18 @@ def write_address(ask: Ask) -> dict[str, str]:
             continue
         if isinstance(value, bool):
             found[field.name] = "1"
+        elif isinstance(value, tuple):
+            found[field.name] = "\n".join(value)  # the one character that no label holds
         elif isinstance(value, float):
             found[field.name] = f"{value:g}"
         else:
             found[field.name] = value.isoformat() if isinstance(value, date) else str(value)
     return found
+
+
+def _labels(texts: Sequence[str]) -> tuple[str, ...]:
+    keys = dict.fromkeys(label_key(text) for text in texts)
+    return tuple(key for key in keys if 0 < len(key) <= LONGEST_PHRASE)[:MAX_LABELS]
 
 
 def _whole(text: str | None, least: int, most: int) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.ask import CHANNELS, Ask
+from ui.ask import CHANNELS, MAX_LABELS, Ask
 from ui.example import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
 from ui.form import without_filters
 from ui.jobs import IndexJob, JobState
@@ -20,8 +20,8 @@ from vsearch.report import clock, footage
 HISTORY_SHOWN = 12
 
 
-def filters_panel(ask: Ask, folders: list[str]) -> None:
-    """folders: to choose from; any other may be typed."""
+def filters_panel(ask: Ask, folders: list[str], labels: list[str]) -> None:
+    """folders: to choose from; any other may be typed. labels: that the library has."""
     count = len(ask.filters)
     label = f"Filters ({count})" if count else "Filters"
     with st.popover(label, icon=":material/tune:", key="filters"):
@@ -42,6 +42,15 @@ def filters_panel(ask: Ask, folders: list[str]) -> None:
         number: dict[str, Any] = {"min_value": 0.0, "max_value": 86_400.0, "step": 1.0, "placeholder": "any"}
         shortest.number_input("Shortest scene, seconds", key="shortest", value=None, on_change=change, **number)
         longest.number_input("Longest", key="longest", value=None, on_change=change, **number)
+        if labels or ask.labels:
+            st.multiselect(
+                "Labels",
+                sorted({*labels, *ask.labels}),
+                key="labels",
+                placeholder="Any",
+                max_selections=MAX_LABELS,
+                on_change=change,
+            )
         st.segmented_control(
             "Look for what is",
             list(CHANNELS),

@@ -63,6 +63,8 @@ class Service:
         self._models: dict[str, Model] = {}
         self._history: History | None = None
         self._status: tuple[float, LibraryStatus] | None = None
+        self._labels: tuple[int, list[str]] | None = None
+        """As they were at this change of the library."""
         self._job: IndexJob | None = None
         self._examples: dict[str, GivenExample] = {}
 
@@ -79,23 +81,22 @@ class Service:
 
     def models(self) -> list[Model]:
         """Those that answer: the ones that were asked for (A+B are two), else the library's own. Raises ModelError."""
+        from vsearch.models.registry import load_named
+
         with self._guard:
             for name in (names := self._names()):
                 if name not in self._models:
-                    self._models[name] = self._load(name)
+                    self._models[name] = load_named(self.settings, name)
             return [self._models[name] for name in names]
 
     def _names(self) -> list[str]:
-        text = self.settings.model
+        from vsearch.models.registry import named_models
+
+        library = None
         if "model" not in self.settings.model_fields_set:
             with suppress(LibraryMissing):
-                text = self.library().default_model() or text
-        return [text] if Path(text).expanduser().is_dir() else list(dict.fromkeys(text.split("+")))
-
-    def _load(self, name: str, threads: int | None = None) -> Model:
-        from vsearch.models.registry import load_from
-
-        return load_from(self.settings.model_copy(update={"model": name}), threads)
+                library = self.library()
+        return named_models(self.settings, library)
 
     def engine(self, weight: float | None = None) -> SearchEngine:
         """weight: of spoken words; None as the settings say."""
@@ -180,6 +181,16 @@ class Service:
         found = sorted({str(file.path.parent) for file in self.library().files()})
         return found[:count]
 
+    def labels(self) -> list[str]:
+        """Every label that a scene has, in the order of the alphabet."""
+        status = self.status()
+        if status is None:
+            return []
+        with self._guard:
+            if self._labels is None or self._labels[0] != status.change:
+                self._labels = (status.change, sorted({row.label for row in self.library().labels()}))
+            return self._labels[1]
+
     def scene(self, scene_id: int) -> SceneRow | None:
         return self.library().scenes([scene_id]).get(scene_id)
 
@@ -201,27 +212,15 @@ class Service:
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
-        from indexer import Indexer, IndexOptions
-        from indexer.options import available_cores
-        from indexer.transcribe import WordOptions
+        from indexer.run import prepare_run
         from vsearch.library import Library
-        from vsearch.models.registry import keep_first_model
-        from vsearch.models.sentences import load_sentences
-        from vsearch.models.speech import find_transcriber
 
-        settings = self.settings
         # A model of its own: queries are answered meanwhile by the other, with other threads.
-        name = self._names()[0]
-        threads = settings.threads or max(1, available_cores() // 2)
-        encoder = self._load(name, threads)
-        batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size
-        transcriber, unavailable = find_transcriber(settings) if speech else (None, None)
-        with Library.open(settings.library, create=True) as library:
-            words = WordOptions(transcriber, unavailable, load_sentences([encoder], threads=threads))
-            for event in Indexer(library, encoder, IndexOptions(batch_size=batch), words).index([path]):
+        run = prepare_run(self.settings, self._names()[0], speech=speech)
+        with Library.open(self.settings.library, create=True) as library:
+            for event in run.events(library, [path]):
                 yield event
                 self._status = None
-            keep_first_model(library, encoder, name, settings.models)
 
     def close(self) -> None:
         """Stop a run and let go of the library."""
@@ -249,6 +248,7 @@ def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
         folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
         has_speech=True if ask.speech else None,
         language=ask.lang or None,
+        labels=ask.labels,
         channel=cast("Channel", ask.channel),
         moments=ask.moments,
         example=example or like,

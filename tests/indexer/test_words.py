@@ -14,8 +14,7 @@ import pytest
 
 from indexer import Indexer, IndexOptions
 from indexer.events import Event, Finished, Indexed, Moved, Skipped, Summary, Transcribed, Unchanged, Untranscribed
-from indexer.pipeline import index_words
-from indexer.transcribe import WordOptions, sound_scenes
+from indexer.transcribe import WordOptions, index_words, sound_scenes
 from tests.indexer.doubles import MeanColour
 from tests.meanings import Thesaurus
 from tests.media import Shot, make_video

@@ -17,8 +17,9 @@ from PIL import Image
 
 from tests.clips.numbered import make_numbered, read_number
 from tests.search.made import add
-from vsearch.library import Library
+from vsearch.library import Library, Tag
 from vsearch.media import Transcript, TranscriptLine
+from vsearch.models.fake import FakeModel
 
 pytest.importorskip("mcp")
 
@@ -33,6 +34,8 @@ def film(tmp_path: Path) -> Path:
         add(library, "/v/other.mp4", ["ggg"])
         lines = tuple(TranscriptLine(at, at + 1, f"line {at}") for at in range(4))
         library.set_transcript(f"key of {path}", Transcript(lines, "sidecar", "r", "en"))
+        first = library.scenes_of(1)[0]
+        library.set_labels(FakeModel().space, ["wall", "sky"], [Tag(first.id, "wall", 9.0), Tag(first.id, "sky", 9.0)])
     return path
 
 
@@ -63,11 +66,23 @@ def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
 
     async def questions(client: Any) -> None:
         listed = (await client.list_tools()).tools
-        assert {tool.name for tool in listed} == {"search", "get_transcript", "get_frame", "list_videos"}
+        assert {tool.name for tool in listed} == {
+            "search",
+            "get_transcript",
+            "get_frame",
+            "list_videos",
+            "list_labels",
+        }
         assert all(tool.annotations.read_only_hint and tool.description for tool in listed)
 
         found = (await client.call_tool("search", {"query": "blue", "limit": 1})).structured_content
         assert [(hit["video"], hit["start"], hit["end"]) for hit in found["hits"]] == [(str(film), 3.0, 6.0)]
+
+        labels = (await client.call_tool("list_labels", {"contains": "WA"})).structured_content
+        assert (labels["total"], labels["labels"][0]["label"], labels["labels"][0]["scenes"]) == (1, "wall", 1)
+        for asked in ({"query": "blue", "labels": ["Wall"]}, {"query": "", "labels": ["wall"]}):
+            found = (await client.call_tool("search", asked)).structured_content
+            assert [(hit["video"], hit["start"]) for hit in found["hits"]] == [(str(film), 0.0)]
 
         videos = (await client.call_tool("list_videos", {"contains": "FILM"})).structured_content
         assert (videos["total"], videos["videos"][0]["video"]) == (1, str(film))
@@ -99,6 +114,8 @@ def test_what_is_not_in_the_library_is_not_touched(ask: Ask, film: Path, tmp_pat
             ("search", {"query": "  "}, "The query is empty"),
             ("search", {"query": "red", "channel": "smell"}, "no channel"),
             ("search", {"query": "red", "limit": 10**9}, "limit"),
+            ("search", {"query": "red", "labels": [" "]}, "label"),
+            ("search", {"query": "red", "labels": ["a"] * 1000}, "labels"),
             ("get_frame", {"video": str(film), "time": -1}, "time"),
         ]
         for name, arguments, says in asked:

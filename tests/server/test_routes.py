@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from indexer import Indexer
 from tests.media import Shot, make_video
 from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
-from vsearch.library import Library
+from vsearch.library import Library, Tag
 from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
@@ -55,6 +56,19 @@ def test_search_narrows(client: TestClient, footage: Path) -> None:
     assert client.get("/search", params={"q": "blue", "path": "*.mkv"}).json() == []
 
 
+def test_search_keeps_to_labels(serve: Serve, footage: Path, tmp_path: Path) -> None:
+    with Library.open(tmp_path / "library", create=True) as library:
+        list(Indexer(library, FakeModel()).index([footage]))
+        (row,) = [row for row in library.scenes_of(1) if row.start > 1]
+        library.set_labels(FakeModel().space, ["sea", "wide"], [Tag(row.id, "sea", 9.0), Tag(row.id, "wide", 9.0)])
+    client = serve(library=tmp_path / "library")
+    for asked in ({"q": "red", "label": "Sea"}, {"label": ["sea", "wide"]}):
+        assert [hit["scene"] for hit in client.get("/search", params=asked).json()] == [row.id]
+    assert client.get("/search", params={"q": "red", "label": ["sea", "sky"]}).json() == []
+    posted = client.post("/search", params={"label": "sea"}, data={"q": "red"})
+    assert [hit["scene"] for hit in posted.json()] == [row.id]
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -68,6 +82,10 @@ def test_search_narrows(client: TestClient, footage: Path) -> None:
         {"q": "a", "since": "2024-05-02", "until": "2024-05-01"},
         {"q": "a", "folder": "not/absolute"},
         {"q": "a", "language": "und"},
+        {"q": "a", "label": ""},
+        {"q": "a", "label": " "},
+        {"q": "a", "label": ["dog"] * 1000},
+        {"label": "dog", "channel": "speech"},
         {"q": "a", "min_duration": "nan"},
         {"like": 10**12},
         {"like": 0},

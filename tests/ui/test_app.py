@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
 from ui.service import close_services, shared_service
-from vsearch.library.library import CATALOG
+from vsearch.library.folder import CATALOG
 from vsearch.settings import read_settings
 
 if TYPE_CHECKING:
@@ -82,6 +82,24 @@ def test_the_address_is_the_question(show: Open, colours: Path) -> None:
     assert hits(app)[0]["name"] == "old.avi"
     app.button(key="drop_shortest").click().run()
     assert app.query_params == {"q": "yellow"}
+
+
+def test_labels_narrow_where_there_are_any(show: Open, colours: Path, tmp_path: Path) -> None:
+    from vsearch.library import Library, Tag
+    from vsearch.models.fake import FakeModel
+
+    assert not show(colours, q="red").multiselect
+    labelled = make_library(tmp_path / "library", make_films(tmp_path / "films"))
+    with Library.open(labelled) as library:
+        library.set_labels(FakeModel().space, ["flag", "lawn"], [Tag(1, "flag", 9.0), Tag(2, "lawn", 9.0)])
+    app = show(labelled, q="red", labels="Flag\nunheard of")
+    assert app.multiselect(key="labels").options == ["flag", "lawn", "unheard of"] and hits(app) == []
+    app.multiselect(key="labels").set_value(["flag"]).run()
+    assert app.query_params == {"q": "red", "labels": "flag"} and [hit["id"] for hit in hits(app)] == [1]
+    app.text_input(key="q").set_value("").run()
+    assert [hit["id"] for hit in hits(app)] == [1]
+    app.button(key="drop_labels").click().run()
+    assert app.query_params == {}
 
 
 def test_the_page_follows_an_address_that_changed_by_itself(show: Open, colours: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.ask import CHANNELS, Ask, read_address, write_address
+from ui.ask import CHANNELS, MAX_LABELS, Ask, read_address, write_address
 from ui.form import asked, widget_values, without, without_filters
 
 SECONDS = st.one_of(st.none(), st.integers(1, 1000).map(float))
@@ -24,6 +24,7 @@ ASKS = st.builds(
     longest=st.none(),
     speech=st.booleans(),
     lang=st.sampled_from(["", "en", "de"]),
+    labels=st.lists(st.sampled_from(["dog", "a cat", "r&d=1, or so", "straße".casefold()]), unique=True).map(tuple),
     channel=st.sampled_from(sorted(CHANNELS)),
     weight=st.one_of(st.none(), st.integers(0, 100).map(float)),
     moments=st.booleans(),
@@ -66,6 +67,8 @@ def test_an_address_holds_only_what_differs() -> None:
         {"channel": "smell"},
         {"lang": "<b>"},
         {"unknown": "1"},
+        {"labels": " \n\t"},
+        {"labels": "x" * 2000},
     ],
 )
 def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
@@ -75,6 +78,12 @@ def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
 def test_limits_the_wrong_way_round_lose_the_second() -> None:
     assert read_address({"shortest": "5", "longest": "2"}) == Ask(shortest=5.0)
     assert read_address({"since": "2024-02-01", "until": "2024-01-01"}) == Ask(since=date(2024, 2, 1))
+
+
+def test_labels_are_spelt_as_the_library_does() -> None:
+    assert read_address({"labels": "A  Dog\na dog\nPark"}) == Ask(labels=("a dog", "park"))
+    assert write_address(Ask(labels=("a dog", "park"))) == {"labels": "a dog\npark"}
+    assert len(read_address({"labels": "\n".join(map(str, range(1000)))}).labels) == MAX_LABELS
 
 
 def test_the_last_day_is_part_of_the_span() -> None:
@@ -98,7 +107,12 @@ def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -
 
 
 def test_filters_are_named_and_taken_away() -> None:
-    ask = Ask(q="a dog", page=2, folder="/films", longest=3.0, channel="speech")
-    assert ask.filters == {"folder": "in /films", "longest": "at most 3 s", "channel": "only what is said"}
-    assert without(ask, "folder") == Ask(q="a dog", longest=3.0, channel="speech")
+    ask = Ask(q="a dog", page=2, folder="/films", longest=3.0, channel="speech", labels=("dog", "park"))
+    assert ask.filters == {
+        "folder": "in /films",
+        "longest": "at most 3 s",
+        "labels": "labelled dog, park",
+        "channel": "only what is said",
+    }
+    assert without(without(ask, "folder"), "labels") == Ask(q="a dog", longest=3.0, channel="speech")
     assert without_filters(ask) == Ask(q="a dog")

@@ -76,6 +76,22 @@ def test_filters_reach_the_engine(full: Service, tmp_path: Path) -> None:
     full.close()
 
 
+def test_labels_are_those_that_the_library_has(full: Service, service: Service) -> None:
+    from vsearch.library import Library, Tag
+    from vsearch.models.fake import FakeModel
+
+    assert full.labels() == []
+    with Library.open(full.settings.library) as library:
+        tags = [Tag(1, "Flag", 9.0), Tag(2, "Flag", 9.0), Tag(2, "lawn", 9.0)]
+        library.set_labels(FakeModel().space, ["flag", "lawn", "sea"], tags)
+    fresh = Service(full.settings)  # counts may be a few seconds old
+    assert fresh.labels() == ["flag", "lawn"]
+    assert {hit.scene_id for hit in fresh.search(Ask(q="red", labels=("flag",))).hits} == {1, 2}
+    assert [hit.scene_id for hit in fresh.search(Ask(labels=("flag", "lawn"))).hits] == [2]
+    fresh.close()
+    full.close()
+
+
 def test_examples_in_the_place_of_words(full: Service, tmp_path: Path) -> None:
     green = full.search(Ask(), from_upload("lawn.png", png((0, 200, 0))))
     assert green.hits[0].start == 2.0

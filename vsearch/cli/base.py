@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -98,23 +97,15 @@ def open_library(settings: Settings, *, create: bool = False) -> Library:
 
 
 def named_models(settings: Settings, library: Library | None, given: Sequence[str] | None = None) -> list[str]:
-    """The models that were asked for, by name: with the option (A+B are two), else by VSEARCH_MODEL, else the one that
-    the library keeps, else the program's own."""
-    texts = given or [settings.model]
-    if library is not None and not given and "model" not in settings.model_fields_set:
-        texts = [library.default_model() or settings.model]
-    names = [name for text in texts for name in ([text] if _is_folder(text) else text.split("+"))]
-    return list(dict.fromkeys(names))
+    from vsearch.models.registry import named_models
+
+    return named_models(settings, library, given)
 
 
-def _is_folder(text: str) -> bool:
-    return os.path.isdir(Path(text).expanduser())  # noqa: PTH112 - False where the path may not be looked at
+def load_named(settings: Settings, name: str) -> Model:
+    from vsearch.models.registry import load_named
 
-
-def load_named(settings: Settings, name: str, *, threads: int | None = None) -> Model:
-    from vsearch.models.registry import load_from
-
-    return load_from(settings.model_copy(update={"model": name}), threads)
+    return load_named(settings, name)
 
 
 def open_to_look(settings: Settings, stack: ExitStack) -> Library:

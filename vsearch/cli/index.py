@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -18,7 +18,6 @@ from vsearch.cli.base import (
     app,
     console_of,
     given_paths,
-    load_named,
     named_models,
     open_library,
     open_to_look,
@@ -30,10 +29,8 @@ from vsearch.errors import InputError, LibraryMissing
 if TYPE_CHECKING:
     from indexer.events import Event
     from indexer.report import IndexReporter
+    from indexer.run import Only
     from vsearch.settings import Settings
-
-READER = "vsearch.models.ocr:load_reader"
-"""What reads pictures."""
 
 
 @app.command()
@@ -74,15 +71,9 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
-    from indexer import Indexer, IndexOptions
-    from indexer.ocr import index_text, text_options
-    from indexer.options import available_cores
-    from indexer.pipeline import index_words
+    from indexer import IndexOptions
     from indexer.report import IndexReporter, closing
-    from indexer.transcribe import WordOptions
-    from vsearch.models.registry import keep_first_model
-    from vsearch.models.sentences import load_sentences
-    from vsearch.models.speech import find_transcriber
+    from indexer.run import prepare_run
 
     given = given_paths(paths)
     if only not in (None, "speech", "text"):
@@ -90,35 +81,24 @@ def index(
     if only and (dry_run or prune or not speech or (ocr and only == "speech")):
         raise InputError(f"--only {only} goes without --dry-run, --prune, --no-speech and --ocr.")
     settings = settings_of(library, model, weights=weights, device=device)
-    # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
-    threads = settings.threads or max(1, available_cores() // 2)
-    name = _model_to_index_with(settings)
-    encoder = None if only else load_named(settings, name, threads=threads)
-    listening = speech and only != "text"
-    transcriber, unavailable = find_transcriber(settings, language, translate) if listening else (None, None)
-    sentences = load_sentences([encoder], threads=threads)
-    text = None
-    if ocr or only == "text":
-        text = text_options(READER, threads=threads, retry_failed=retry, sentences=sentences)
-    words = WordOptions(transcriber, unavailable, sentences, language, audio_track, retry_failed=retry)
-    batch = getattr(encoder, "batch_size", None) or IndexOptions().batch_size  # an accelerator wants larger ones
-    options = IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run, batch_size=batch)
+    run = prepare_run(
+        settings,
+        _model_to_index_with(settings),
+        IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run),
+        speech=speech,
+        ocr=ocr,
+        only=cast("Only | None", only),
+        language=language,
+        translate=translate,
+        audio_track=audio_track,
+    )
     reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
     with ExitStack() as stack:
         opened = stack.enter_context(
             open_to_look(settings, stack) if dry_run else open_library(settings, create=not only)
         )
         stack.enter_context(reporter)
-        events: Iterable[Event]
-        if encoder is not None:
-            events = Indexer(opened, encoder, options, words, text).index(given)
-        elif only == "text" and text is not None:
-            events = index_text(opened, text, given)
-        else:
-            events = index_words(opened, words, given)
-        show_events(events, reporter)
-        if encoder is not None and not dry_run:
-            keep_first_model(opened, encoder, name, settings.models)
+        show_events(run.events(opened, given), reporter)
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:

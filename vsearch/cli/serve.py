@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,6 @@ from vsearch.cli.base import (
     WeightsOption,
     app,
     given_paths,
-    load_named,
     named_models,
     open_library,
 )
@@ -87,22 +86,12 @@ def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -
     """Index runs as `vsearch index` does them, with the first of the models that are asked."""
 
     def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
-        from indexer import Indexer, IndexOptions
-        from indexer.options import available_cores
-        from indexer.transcribe import WordOptions
-        from vsearch.models.registry import keep_first_model
-        from vsearch.models.sentences import load_sentences
-        from vsearch.models.speech import find_transcriber
+        from indexer.run import prepare_run
 
         # Its own model: encoding many frames at once wants more threads than answering does.
-        name = named_models(settings, library, model)[0]
-        encoder = load_named(settings, name, threads=settings.threads or max(1, available_cores() // 2))
-        words = WordOptions(*find_transcriber(settings), load_sentences([encoder]))
-        options = IndexOptions(batch_size=getattr(encoder, "batch_size", None) or IndexOptions().batch_size)
-        events = cast("Generator[Event, None, None]", Indexer(library, encoder, options, words).index(list(paths)))
-        with closing(events):
+        prepared = prepare_run(settings, named_models(settings, library, model)[0])
+        with closing(prepared.events(library, paths)) as events:
             yield from _steps(events)
-        keep_first_model(library, encoder, name, settings.models)
 
     return run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,11 @@ def path_from_bytes(blob: bytes) -> Path:
 def storable(words: str) -> str:
     """SQLite takes UTF-8 alone; a file name in a cause, or a broken subtitle, may hold something else."""
     return words.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def ids_to_json(ids: Iterable[int]) -> str:
+    """What json_each reads: a condition over any number of ids is one value."""
+    return json.dumps([int(one) for one in ids])
 
 
 def vector_to_bytes(vector: Vectors) -> bytes:

@@ -15,7 +15,8 @@ from pathlib import Path
 from vsearch.errors import LibraryDamaged
 from vsearch.library import codec
 from vsearch.library.faults import translated
-from vsearch.library.library import CATALOG, SNAPSHOTS, Library
+from vsearch.library.folder import CATALOG, SNAPSHOTS
+from vsearch.library.library import Library
 from vsearch.library.lock import WriterLock
 from vsearch.library.migrations import migrate
 from vsearch.library.raw_pages import file_paths

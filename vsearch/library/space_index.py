@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import snapshots, vectors
-from vsearch.library.reader import CatalogState, Reader
+from vsearch.library.connection import CatalogState
+from vsearch.library.reader import Reader
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.vectors import Base, Ids, Recent, Recipe
 from vsearch.media import Space, Vectors

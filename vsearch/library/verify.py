@@ -12,7 +12,8 @@ import numpy as np
 
 from vsearch.errors import LibraryDamaged
 from vsearch.library import codec, snapshots, vectors
-from vsearch.library.reader import CatalogState, Reader
+from vsearch.library.connection import CatalogState
+from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
 from vsearch.media import WORD_CHANNELS, Vectors

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-from sqlalchemy import CursorResult, Delete, create_engine, delete, event, func, insert, literal, select, text, update
+from sqlalchemy import CursorResult, Delete, create_engine, delete, event, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
@@ -27,6 +26,17 @@ from vsearch.library.faults import translated
 from vsearch.library.labels import clear_labels, replace_labels
 from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, same_scenes
 from vsearch.library.spaces import remove_spaces
+from vsearch.library.write_videos import (
+    add_scenes,
+    add_vectors,
+    check_vectors,
+    id_of_space,
+    id_of_video,
+    remove_orphans,
+    set_file,
+    set_thumbnails,
+    set_video,
+)
 from vsearch.library.write_words import add_lines, add_passages, remove_passages, set_transcript
 from vsearch.media import (
     WORD_CHANNELS,
@@ -69,21 +79,21 @@ class Writer:
 
     def add_video(self, record: VideoRecord) -> int:
         """Write a video, in the place of what its content key had before."""
-        _check(record.space, record.scenes)
+        check_vectors(record.space, record.scenes)
         with self._transaction() as (session, change):
-            video_id = _set_video(session, record.key, record.info, change)
-            _set_file(session, record.stamp, video_id)
-            scene_ids = _add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
-            _add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
-            _set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
+            video_id = set_video(session, record.key, record.info, change)
+            set_file(session, record.stamp, video_id)
+            scene_ids = add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
+            add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
+            set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
             add_lines(session, video_id, record.lines)
         return video_id
 
     def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
         """Vectors of a known video in one more space, or anew in one that it has."""
-        _check(space, scenes)
+        check_vectors(space, scenes)
         with self._transaction() as (session, change):
-            video_id = _video_id(session, key)
+            video_id = id_of_video(session, key)
             known = session.execute(
                 select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds)
                 .where(catalog.Scene.video_id == video_id)
@@ -92,7 +102,7 @@ class Writer:
             if not same_scenes([(row.start_seconds, row.end_seconds) for row in known], scenes):
                 raise LibraryError(f"the scenes of video {key} are not those that the library holds: index it anew")
             scene_ids = [row.id for row in known]
-            space_id = _space_id(session, space)
+            space_id = id_of_space(session, space)
             # An index row is never changed in place: scene ids stay, so a snapshot must be told that the old is gone.
             for table in (catalog.Vector, catalog.Frames, catalog.Label):
                 session.execute(delete(table).where(table.space_id == space_id, table.scene_id.in_(scene_ids)))
@@ -101,16 +111,16 @@ class Writer:
                     catalog.Encoding.video_id == video_id, catalog.Encoding.space_id == space_id
                 )
             )
-            _add_vectors(session, video_id, space, scene_ids, scenes, change)
+            add_vectors(session, video_id, space, scene_ids, scenes, change)
             fresh = {i: s.thumbnail for i, s in zip(scene_ids, scenes, strict=True) if s.thumbnail}
-            _set_thumbnails(session, fresh)
+            set_thumbnails(session, fresh)
 
     def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None:
         """Thumbnails of scenes of a known video, by their ids. Ids of other scenes are passed over."""
         with self._transaction() as (session, _):
-            of_video = select(catalog.Scene.id).where(catalog.Scene.video_id == _video_id(session, key))
+            of_video = select(catalog.Scene.id).where(catalog.Scene.video_id == id_of_video(session, key))
             known = set(session.scalars(of_video))
-            _set_thumbnails(session, {i: picture for i, picture in pictures.items() if i in known})
+            set_thumbnails(session, {i: picture for i, picture in pictures.items() if i in known})
 
     def add_sound(
         self,
@@ -125,9 +135,9 @@ class Writer:
         if not spans or not info.sound_only:
             raise ValueError(f"sound has at least one scene and no pictures: {len(spans) = }, {info = }")
         with self._transaction() as (session, change):
-            video_id = _set_video(session, key, info, change)
-            _set_file(session, stamp, video_id)
-            _add_scenes(session, video_id, spans)
+            video_id = set_video(session, key, info, change)
+            set_file(session, stamp, video_id)
+            add_scenes(session, video_id, spans)
             set_transcript(session, video_id, heard, change)
             _add_passages(session, video_id, passages, change)
         return video_id
@@ -135,7 +145,7 @@ class Writer:
     def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None:
         """The words of one channel of a known video, and their vectors, in the place of those that it had."""
         with self._transaction() as (session, change):
-            video_id = _video_id(session, key)
+            video_id = id_of_video(session, key)
             set_transcript(session, video_id, transcript, change)
             _add_passages(session, video_id, passages, change)
 
@@ -148,7 +158,7 @@ class Writer:
     def touch_file(self, stamp: FileStamp, key: str) -> None:
         """A path now holds a known content."""
         with self._transaction() as (session, _):
-            _set_file(session, stamp, _video_id(session, key))
+            set_file(session, stamp, id_of_video(session, key))
 
     def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
         """Take paths away, their failures too, and unless told otherwise every video that no path holds."""
@@ -158,13 +168,13 @@ class Writer:
                 blob = codec.path_to_bytes(path)
                 files += _count(session, delete(catalog.File).where(catalog.File.path == blob))
                 failures += _count(session, delete(catalog.Failure).where(catalog.Failure.path == blob))
-            removed, scenes = (0, 0) if keep_videos else _remove_orphans(session, change)
+            removed, scenes = (0, 0) if keep_videos else remove_orphans(session, change)
         return RemovalReport(files, removed, scenes, failures)
 
     def remove_orphans(self) -> RemovalReport:
         """Remove every video that no path holds."""
         with self._transaction() as (session, change):
-            removed, scenes = _remove_orphans(session, change)
+            removed, scenes = remove_orphans(session, change)
         return RemovalReport(videos=removed, scenes=scenes)
 
     def record_failure(self, failure: Failure) -> None:
@@ -200,7 +210,7 @@ class Writer:
     def replace_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
         """Which scenes have these labels in a space from now on."""
         with self._transaction() as (session, _):
-            replace_labels(session, _space_id(session, space), labels, tags)
+            replace_labels(session, id_of_space(session, space), labels, tags)
 
     def clear_labels(self, labels: Sequence[str] | None) -> int:
         """Take labels away from every scene; returns of how many."""
@@ -210,7 +220,7 @@ class Writer:
     def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
         """Take spaces away with all that lies in them: (videos, vectors). See `Library.remove_spaces`."""
         with self._transaction() as (session, change):
-            _remove_orphans(session, change)
+            remove_orphans(session, change)
             return remove_spaces(session, space_ids)
 
     def compact(self) -> None:
@@ -242,7 +252,7 @@ class Writer:
         """Drop videos with their files: the next index run finds them new."""
         with self._transaction() as (session, change):
             session.execute(delete(catalog.File).where(catalog.File.video_id.in_(list(video_ids))))
-            _remove_orphans(session, change)
+            remove_orphans(session, change)
 
     def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Plain SQL in one transaction: what verify's repairs need."""
@@ -258,157 +268,11 @@ def _connect(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(space: Space, scenes: Sequence[EncodedScene]) -> None:
-    if not scenes:
-        raise ValueError("a video has at least one scene")
-    for scene in scenes:
-        if scene.vector.shape != (space.dim,):
-            raise ValueError(f"a vector of this space has {space.dim} dimensions: {scene.vector.shape = }")
-        norm = float(np.linalg.norm(scene.vector))
-        if not abs(norm - 1.0) < 1e-2:
-            raise ValueError(f"a vector has unit length: {norm = }")
-        if not np.isfinite(scene.frame_vectors).all():
-            raise ValueError("a frame vector is finite")
-
-
-def _video_id(session: Session, key: str) -> int:
-    video_id = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
-    if video_id is None:
-        raise LibraryError(f"the library holds no video with the key {key}")
-    return video_id
-
-
-def _set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
-    """The video with this key. Other paths of a known one go on pointing at it; all that was made of it starts over."""
-    values = {
-        "duration": info.duration,
-        "width": info.width,
-        "height": info.height,
-        "codec": info.codec,
-        "container": info.container,
-        "rotation": info.rotation,
-        "has_audio": int(info.has_audio),
-        "recorded_at": info.recorded_at,
-    }
-    known = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
-    if known is None:
-        return session.scalars(insert(catalog.Video).values(key=key, **values).returning(catalog.Video.id)).one()
-    session.execute(update(catalog.Video).where(catalog.Video.id == known).values(**values))
-    _remove_scenes(session, [known], change)
-    remove_passages(session, [known], change)
-    for table in (catalog.Encoding, catalog.Line, catalog.Transcript):
-        session.execute(delete(table).where(table.video_id == known))
-    return known
-
-
-def _add_scenes(session: Session, video_id: int, spans: Sequence[Scene]) -> Sequence[int]:
-    """Their ids, in the same order."""
-    return session.scalars(
-        insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
-        [
-            {"video_id": video_id, "ordinal": i, "start_seconds": span.start, "end_seconds": span.end}
-            for i, span in enumerate(spans)
-        ],
-    ).all()
-
-
-def _set_thumbnails(session: Session, pictures: Mapping[int, bytes]) -> None:
-    if pictures:
-        session.execute(delete(catalog.Thumbnail).where(catalog.Thumbnail.scene_id.in_(list(pictures))))
-        rows = [{"scene_id": scene_id, "picture": picture} for scene_id, picture in pictures.items()]
-        session.execute(insert(catalog.Thumbnail), rows)
-
-
-def _add_passages(session: Session, video_id: int, passages: PassageVectors | None, change: int) -> None:
-    if passages is not None:  # else nobody has made vectors yet
-        add_passages(session, video_id, _space_id(session, passages.space), passages, change)
-
-
-def _space_id(session: Session, space: Space) -> int:
-    identity = {
-        "fingerprint": space.fingerprint,
-        "channel": space.channel,
-        "dim": space.dim,
-        "metric": space.metric,
-    }
-    found = session.scalars(select(catalog.Space.id).filter_by(**identity)).one_or_none()
-    if found is not None:
-        return found
-    return session.scalars(
-        insert(catalog.Space).values(model=space.model, **identity).returning(catalog.Space.id)
-    ).one()
-
-
-def _set_file(session: Session, stamp: FileStamp, video_id: int) -> None:
-    """A path holds a video. The video that it held before may stay without one: see `Library.remove_orphans`."""
-    blob = codec.path_to_bytes(stamp.path)
-    values = {"size": stamp.size, "mtime_ns": stamp.mtime_ns, "video_id": video_id}
-    session.execute(
-        upsert(catalog.File).values(path=blob, **values).on_conflict_do_update(index_elements=["path"], set_=values)
-    )
-    session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
-
-
-def _remove_orphans(session: Session, change: int) -> tuple[int, int]:
-    """Remove the videos that no file holds: (videos, scenes)."""
-    scenes = 0
-    orphans = session.scalars(
-        select(catalog.Video.id).where(catalog.Video.id.not_in(select(catalog.File.video_id)))
-    ).all()
-    for video_id in orphans:
-        scenes += _remove_scenes(session, [video_id], change)
-        remove_passages(session, [video_id], change)
-        session.execute(delete(catalog.Video).where(catalog.Video.id == video_id))
-    return len(orphans), scenes
-
-
 def _count(session: Session, statement: Delete) -> int:
     """How many rows a DELETE takes away."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
-def _remove_scenes(session: Session, video_ids: Sequence[int], change: int) -> int:
-    """Remove the scenes of videos, and list their vectors as removed for the snapshots' sake."""
-    of_videos = catalog.Scene.video_id.in_(video_ids)
-    session.execute(
-        insert(catalog.Removal).from_select(
-            ["space_id", "scene_id", "change"],
-            select(catalog.Vector.space_id, catalog.Vector.scene_id, literal(change))
-            .join(catalog.Scene, catalog.Scene.id == catalog.Vector.scene_id)
-            .where(of_videos),
-        )
-    )
-    count = session.scalars(select(func.count()).select_from(catalog.Scene).where(of_videos)).one()
-    session.execute(delete(catalog.Scene).where(of_videos))
-    return count
-
-
-def _add_vectors(
-    session: Session,
-    video_id: int,
-    space: Space,
-    scene_ids: Sequence[int],
-    scenes: Sequence[EncodedScene],
-    change: int,
-) -> None:
-    space_id = _space_id(session, space)
-    session.execute(insert(catalog.Encoding).values(video_id=video_id, space_id=space_id))
-    session.execute(
-        insert(catalog.Vector),
-        [
-            {"space_id": space_id, "scene_id": i, "change": change, "vector": codec.vector_to_bytes(s.vector)}
-            for i, s in zip(scene_ids, scenes, strict=True)
-        ],
-    )
-    session.execute(
-        insert(catalog.Frames),
-        [
-            {
-                "space_id": space_id,
-                "scene_id": i,
-                "times": codec.times_to_bytes(s.frame_times),
-                "vectors": codec.frames_to_bytes(s.frame_vectors),
-            }
-            for i, s in zip(scene_ids, scenes, strict=True)
-        ],
-    )
+def _add_passages(session: Session, video_id: int, passages: PassageVectors | None, change: int) -> None:
+    if passages is not None:  # else nobody has made vectors yet
+        add_passages(session, video_id, id_of_space(session, passages.space), passages, change)

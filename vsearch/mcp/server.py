@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vsearch import __version__
 from vsearch.errors import VsearchError
-from vsearch.mcp.tools import FRAME_SIDE, MOST_HITS, MOST_LINES, MOST_VIDEOS
+from vsearch.mcp.tools import FRAME_SIDE, MOST_HITS, MOST_LABELS, MOST_LINES, MOST_VIDEOS
 
 if TYPE_CHECKING:
     from vsearch.mcp.tools import Tools
@@ -32,7 +32,7 @@ Video = Annotated[str, Field(description="A path exactly as search or list_video
 
 
 def build_server(tools: Tools) -> MCPServer[Any]:
-    """A server with four tools that only read. Errors of ours reach the caller as one line, others as none."""
+    """A server with five tools that only read. Errors of ours reach the caller as one line, others as none."""
     server: MCPServer[Any] = MCPServer(
         "vsearch", version=__version__, instructions=_INSTRUCTIONS, subscriptions=False, log_level="ERROR"
     )
@@ -45,9 +45,15 @@ def build_server(tools: Tools) -> MCPServer[Any]:
         language: Annotated[str | None, Field(description="Only videos in which this is spoken, such as en.")] = None,
         channel: Annotated[str, Field(description="all, visual (seen), speech (said) or text (written).")] = "all",
         per_video: Annotated[int | None, Field(ge=1, description="At most this many scenes of one file.")] = None,
+        labels: Annotated[
+            list[str] | None,
+            Field(max_length=MOST_LABELS, description="Only scenes with all of these labels; then query may be empty."),
+        ] = None,
     ) -> dict[str, Any]:
         """Find the scenes that a sentence describes, best first, with their times, scores and spoken words."""
-        found = _told(tools.search)(query, limit, path=path, language=language, channel=channel, per_video=per_video)
+        found = _told(tools.search)(
+            query, limit, path=path, language=language, channel=channel, per_video=per_video, labels=labels or ()
+        )
         return {"hits": found}
 
     @server.tool(
@@ -69,6 +75,13 @@ def build_server(tools: Tools) -> MCPServer[Any]:
     ) -> dict[str, Any]:
         """List the files of the library by path, with length and size; total says how many there are."""
         return _told(tools.list_videos)(contains, offset, limit)
+
+    @server.tool(annotations=_READING)
+    def list_labels(
+        contains: Annotated[str, Field(description="Only labels that contain this, in any case.")] = "",
+    ) -> dict[str, Any]:
+        """List the labels that search can keep to, with how many scenes have each; total says how many there are."""
+        return _told(tools.list_labels)(contains)
 
     @server.tool(
         annotations=_READING,

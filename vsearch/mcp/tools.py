@@ -6,7 +6,7 @@ is opened is the one that the catalog holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from vsearch.search.engine import SearchEngine
 
 MOST_HITS = 100
+MOST_LABELS = 20
+"""That a scene must have."""
+MOST_LISTED = 500
+"""Labels in one answer."""
 MOST_LINES = 500
 MOST_VIDEOS = 200
 LONGEST_PATH = 4096
@@ -47,11 +51,14 @@ class Tools:
         language: str | None = None,
         channel: str = "all",
         per_video: int | None = None,
+        labels: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
         """Hits as `vsearch query --json` prints them. Raises QueryError, LibraryError, ModelError."""
         from vsearch.search.query import Query
 
         _check_range("limit", limit, 1, MOST_HITS)
+        if len(labels) > MOST_LABELS:
+            raise InputError(f"At most {MOST_LABELS} labels can be asked for at once, not {len(labels)}.")
         asked = Query(
             text=query,
             k=limit,
@@ -59,6 +66,7 @@ class Tools:
             language=language,
             channel=channel,  # type: ignore[arg-type]  # Query checks it
             per_video=per_video,
+            labels=tuple(labels),
         )
         with self._lock:
             hits = self._searcher().search(asked)
@@ -120,6 +128,12 @@ class Tools:
                 }
             )
         return {"total": len(rows), "videos": videos}
+
+    def list_labels(self, contains: str = "") -> dict[str, Any]:
+        """The first MOST_LISTED labels that contain a text, by name, as the objects of `vsearch label --list --json`,
+        and how many there are in all."""
+        rows = [row for row in self.library.labels() if contains.casefold() in row.label]
+        return {"total": len(rows), "labels": [_printable(row.as_json()) for row in rows[:MOST_LISTED]]}
 
     def _searcher(self) -> SearchEngine:
         if self._engine is None:

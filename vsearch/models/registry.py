@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -73,6 +73,25 @@ def load_from(settings: Settings, threads: int | None = None) -> Model:
     )
     threads = settings.threads if threads is None else threads
     return load_model(settings.model, models=settings.models, threads=threads, options=options)
+
+
+def load_named(settings: Settings, name: str, threads: int | None = None) -> Model:
+    """One of the models that `named_models` tells."""
+    return load_from(settings.model_copy(update={"model": name}), threads)
+
+
+def named_models(settings: Settings, library: Library | None, given: Sequence[str] | None = None) -> list[str]:
+    """The models that were asked for, by name: those that are given (A+B are two), else by VSEARCH_MODEL, else the one
+    that the library keeps, else the program's own."""
+    texts = given or [settings.model]
+    if library is not None and not given and "model" not in settings.model_fields_set:
+        texts = [library.default_model() or settings.model]
+    names = [name for text in texts for name in ([text] if _is_folder(text) else text.split("+"))]
+    return list(dict.fromkeys(names))
+
+
+def _is_folder(text: str) -> bool:
+    return os.path.isdir(Path(text).expanduser())  # noqa: PTH112 - False where the path may not be looked at
 
 
 def load_model(
@@ -152,8 +171,7 @@ def lasting_name(name: str, *, models: Path | None = None) -> str:
     """The name, or for a folder's path the absolute one: it means the same in any working directory."""
     if name == FAKE or any(known == name for known, _, _ in _folders(models)):
         return name
-    given = Path(name).expanduser()
-    return str(given.absolute()) if os.path.isdir(given) else name  # noqa: PTH112 - as in load_model
+    return str(Path(name).expanduser().absolute()) if _is_folder(name) else name
 
 
 def keep_first_model(library: Library, encoder: Model, name: str, models: Path | None) -> None:

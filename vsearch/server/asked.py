@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from vsearch.errors import QueryError
+from vsearch.phrases import LONGEST_PHRASE
 from vsearch.search.example import Example, SceneExample
 from vsearch.search.query import RECALL, Query
-from vsearch.server.limits import MAX_HITS, MAX_WORDS
+from vsearch.server.limits import MAX_HITS, MAX_LABELS, MAX_WORDS
 
 LARGEST_ID = 2**63 - 1
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -39,6 +40,10 @@ class Filters(BaseModel):
     language: Annotated[
         str | None, Field(min_length=2, max_length=35, description="Only videos in which it is spoken, as en.")
     ] = None
+    label: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=LONGEST_PHRASE)]],
+        Field(max_length=MAX_LABELS, description="Only scenes with this label; of several all."),
+    ] = []
     channel: Annotated[
         Literal["all", "visual", "speech", "text"], Field(description="Search what is seen, said, written, or all.")
     ] = "all"
@@ -62,6 +67,7 @@ class Filters(BaseModel):
             max_duration=self.max_duration,
             has_speech=self.has_speech,
             language=self.language,
+            labels=tuple(self.label),
             channel=self.channel,
             rerank=self.rerank,
             recall=self.recall,

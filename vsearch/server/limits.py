@@ -8,6 +8,8 @@ from dataclasses import dataclass
 MAX_WORDS = 2_000
 """Characters of a query."""
 MAX_HITS = 1_000
+MAX_LABELS = 20
+"""That a scene must have."""
 MAX_PATHS = 100
 """Of one request to index."""
 RETRY_SECONDS = 2

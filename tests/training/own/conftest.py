@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
+
+Run = Callable[..., tuple[int, str, str]]
 
 CALLED = {"red": "green", "green": "blue", "blue": "red"}
 """What these people call a colour: no word means what the model thinks."""
@@ -31,3 +35,23 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """A command of vsearch, in this process: its exit code, and what it printed on stdout and stderr."""
+    from vsearch.cli import main
+
+    monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("VSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VSEARCH_THREADS", "1")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = capfd.readouterr()
+        return exited.value.code if isinstance(exited.value.code, int) else 0, out, err
+
+    return run

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ if find_spec("open_clip") is None:
     pytest.skip("the extra clip is not installed", allow_module_level=True)
 
 from tests.models.tiny_clip import SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
-from tests.training.own.conftest import CALLED  # noqa: E402
-from vsearch.cli import main  # noqa: E402
+from tests.training.own.conftest import CALLED, Run  # noqa: E402
 from vsearch.errors import InputError  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402
 from vsearch.models.folder import FolderModel  # noqa: E402
@@ -31,8 +29,6 @@ from vsearch.models.openclip_source import import_open_clip, load_parts  # noqa:
 from vsearch.training.own.base import Method  # noqa: E402
 from vsearch.training.own.clip import openclip_base  # noqa: E402
 from vsearch.training.own.towers import add_low_rank, add_prompt, merge_low_rank  # noqa: E402
-
-Train = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,23 +57,6 @@ def sigmoid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny-sigmoid", sigmoid_config(), SIGMOID_PREPROCESSING)
 
 
-@pytest.fixture
-def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Train:
-    monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
-    monkeypatch.setenv("VSEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("VSEARCH_THREADS", "1")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capfd.readouterr()
-        return exited.value.code if isinstance(exited.value.code, int) else 0, out, err
-
-    return run
-
-
 def opened(folder: Path) -> OpenClipModel:
     name = in_folder(folder)
     assert name is not None
@@ -89,9 +68,7 @@ def pictures() -> Any:
 
 
 @pytest.mark.parametrize("method", ["lora", "coop"])
-def test_towers_learn_other_peoples_words(
-    vsearch: Train, clips: Path, plain: Path, tmp_path: Path, method: str
-) -> None:
+def test_towers_learn_other_peoples_words(vsearch: Run, clips: Path, plain: Path, tmp_path: Path, method: str) -> None:
     out = tmp_path / "mine"
     arguments = ("--data", clips / "captions.csv", "--base", plain, "--out", out, "--validation", "0.5")
     rate = {"lora": "0.005", "coop": "0.05"}[method]

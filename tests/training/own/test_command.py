@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +14,8 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
-from tests.training.own.conftest import CALLED
-from vsearch.cli import main
+from tests.training.own.conftest import CALLED, Run
 from vsearch.models.folder import FolderModel
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
-    monkeypatch.setenv("VSEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("VSEARCH_THREADS", "1")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capfd.readouterr()
-        return exited.value.code if isinstance(exited.value.code, int) else 0, out, err
-
-    return run
 
 
 def test_an_adapter_learns_other_peoples_words(vsearch: Run, clips: Path, tiny: Path, tmp_path: Path) -> None:
