@@ -51,7 +51,10 @@ def run(
     locked: Annotated[bool, typer.Option("--lock-pictures", help="Locked-image tuning: later stages tune text.")] = (
         False
     ),
-    tail_rate: Annotated[float, typer.Option(help="Also tune the picture backbone's last blocks, at this rate.")] = 0.0,
+    tail_rate: Annotated[
+        float,
+        typer.Option(help="Rate of the picture backbone's last blocks while the sentence encoder is tuned."),
+    ] = 0.0,
     device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
     """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import torch
 
+from vsearch.training.batches import SetData
 from vsearch.training.data import load_msrvtt
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, load_minilm
 from vsearch.training.pipeline import Settings, Trained
 from vsearch.training.precision import PLAIN, Precision
 from vsearch.training.prepare import prepare_set
+from vsearch.training.recipe import Recipe
 from vsearch.training.second import Second, SecondRecipe, StageSet
 from vsearch.training.second_loop import Check, check, first_captions, run
-from vsearch.training.train import Recipe, SetData, Towers
+from vsearch.training.train import Towers
 from vsearch.training.words import keep_captions, read_words
 
 _FROZEN = Recipe(steps=150, batch=384, head_rate=0, weight_decay=0.1, warm_up=0.1, mix=0, views=2)
