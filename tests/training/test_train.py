@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from vsearch.training.batches import Writing, draw_batch  # noqa: E402
 from vsearch.training.metrics import retrieval, top1  # noqa: E402
+from vsearch.training.prepare import tuned_cache  # noqa: E402
 from vsearch.training.recipe import Recipe, changed  # noqa: E402
 from vsearch.training.train import (  # noqa: E402
     frame_features,
@@ -132,13 +133,11 @@ def test_the_command_gives_its_stages_their_rates() -> None:
     from vsearch.training.pipeline import Settings, stages_of
 
     settings = Settings(Path(), Path(), Path(), ())
-    plain = dict(stages_of(settings))
-    assert [name for name, recipe in plain.items() if recipe.tail_rate] == ["pictures"]
+    assert not any(recipe.tail_rate for _, recipe in stages_of(settings))
     both = dict(stages_of(replace(settings, tail_rate=1e-5)))
-    assert {name: r.tail_rate for name, r in both.items() if r.text_rate} == {"text": 1e-5, "text again": 1e-5}
-    assert both["pictures"] == plain["pictures"]
-    locked = dict(stages_of(replace(settings, locked=True)))
-    assert "pictures" not in locked and "text again" in locked
+    assert {name: r.tail_rate for name, r in both.items() if r.tail_rate} == {"text": 1e-5, "text again": 1e-5}
+    later = dict(stages_of(replace(settings, pictures=True)))
+    assert [name for name, r in later.items() if r.tail_rate] == ["pictures"] and "another head" not in later
 
 
 def test_text_in_chunks_of_like_length_keeps_its_order(fresh_towers: Any) -> None:
@@ -237,6 +236,18 @@ def test_tuned_blocks_see_the_maps_and_frozen_ones_the_cache(made_up: Any, fresh
         expected = towers.picture.tail.tail(torch.from_numpy(data.cache.maps[0][shown]).float())
     assert torch.allclose(seen[:, :1280], expected, atol=1e-3)
     assert torch.equal(seen[:, 1280:], torch.from_numpy(data.cache.features[shown, 0][:, 1280:]).float())
+
+
+def test_a_tuned_cache_holds_what_the_tuned_blocks_see(made_up: Any, fresh_towers: Any) -> None:
+    data, towers = made_up(items=4), fresh_towers().eval()
+    assert tuned_cache(towers, data.cache, 1) is data.cache
+    data.cache.maps[1][:] = np.random.default_rng(0).standard_normal(data.cache.maps[1].shape)
+    towers.tuned_picture = True
+    found = torch.from_numpy(tuned_cache(towers, data.cache, 2).features[:, 1]).float()
+    with torch.inference_mode():
+        expected = towers.picture.tail.tail(torch.from_numpy(data.cache.maps[1]).float())
+    assert float(torch.nn.functional.cosine_similarity(found[:, :1280], expected).min()) > 0.99
+    assert torch.equal(found[:, 1280:], torch.from_numpy(data.cache.features[:, 1, 1280:]).float())
 
 
 def test_new_heads_with_a_loss_each_are_all_trained_while_text_stays(made_up: Any, fresh_towers: Any) -> None:

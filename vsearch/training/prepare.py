@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsearch.training.backbone import FEATURES
 from vsearch.training.batches import SetData
 from vsearch.training.data import PictureSet
-from vsearch.training.features import cache_name, open_cache
+from vsearch.training.features import Cache, cache_name, open_cache
 from vsearch.training.minilm import WIDTH, MiniLM, Tokens, encode_sentences
 from vsearch.training.precision import has_fast_bf16
+from vsearch.training.tail import tail_features
 from vsearch.training.train import Towers
 from vsearch.training.validate import all_captions
 
@@ -52,6 +54,21 @@ def written_vectors(folder: Path, lineage: str, towers: Towers, data: SetData) -
         _save(path, vectors.float().cpu().numpy().astype(np.float16))
     table = torch.from_numpy(np.load(path, allow_pickle=False)).float()
     return replace(data, written=torch.nn.functional.normalize(table, dim=-1))
+
+
+def tuned_cache(towers: Towers, cache: Cache, views: int) -> Cache:
+    """The first views of a cache, with the features that tuned last blocks give: what is trained on top sees those."""
+    if not towers.tuned_picture:
+        return cache
+    features = np.array(cache.features[:, :views])
+    device = towers.log_scale.device
+    for view in range(features.shape[1]):
+        for start in range(0, len(features), 256):
+            maps = torch.from_numpy(np.array(cache.maps[view][start : start + 256])).float().to(device)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
+                found = tail_features(towers.picture.tail, maps)
+            features[start : start + 256, view, :FEATURES] = found.cpu().numpy()
+    return Cache(features, cache.maps[:views], cache.readable)
 
 
 def _save(path: Path, table: NDArray[np.float16]) -> None:
