@@ -13,9 +13,9 @@ import pytest
 def made_up() -> Any:
     """A function (name, items, labelled) -> SetData whose sentences and features share a hidden topic."""
     torch = pytest.importorskip("torch")
+    from vsearch.training.batches import SetData
     from vsearch.training.data import Item, PictureSet
     from vsearch.training.features import Cache
-    from vsearch.training.train import SetData
 
     def make(name: str = "msrvtt", items: int = 24, labelled: bool = False) -> SetData:
         rng = np.random.default_rng(7)

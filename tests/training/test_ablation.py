@@ -95,7 +95,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_from_pictures_to_a_table_and_a_folder(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pipeline, "STAGES", [(name, replace(r, steps=2, batch=4)) for name, r in pipeline.STAGES[:2]])
+    monkeypatch.setattr(pipeline, "TOWERS", [(name, replace(r, steps=2, batch=4)) for name, r in pipeline.TOWERS[:2]])
+    monkeypatch.setattr(pipeline, "HEADS", ())
 
     def short(recipe: Any) -> Any:
         return replace(recipe, base=replace(recipe.base, steps=min(recipe.base.steps, 2), batch=4), temporal_width=16)

@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 
 from vsearch.models.itm import ItmOptions  # noqa: E402
 from vsearch.training.precision import Precision  # noqa: E402
+from vsearch.training.recipe import Recipe  # noqa: E402
 from vsearch.training.second import Second, SecondRecipe, StageSet, drawn, step_loss  # noqa: E402
 from vsearch.training.second_loop import check, run  # noqa: E402
-from vsearch.training.train import Recipe  # noqa: E402
 from vsearch.training.words import WordTokens, keep_captions, read_words  # noqa: E402
 
 BASE = Recipe(steps=4, batch=8, head_rate=0, mix=0, views=2, warm_up=0.1, weights={"msrvtt": 0.7, "places": 0.3})

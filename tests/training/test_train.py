@@ -10,19 +10,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from vsearch.training.batches import Writing, draw_batch  # noqa: E402
 from vsearch.training.metrics import retrieval, top1  # noqa: E402
+from vsearch.training.prepare import tuned_cache  # noqa: E402
+from vsearch.training.recipe import Recipe, changed  # noqa: E402
 from vsearch.training.train import (  # noqa: E402
-    Recipe,
-    Writing,
-    draw_batch,
-    evaluate,
+    frame_features,
     paired_loss,
     parameter_groups,
     rate_factor,
+    step_loss,
     text_vectors,
     train,
     train_apart,
 )
+from vsearch.training.validate import evaluate  # noqa: E402
 
 SHORT = Recipe(steps=4, batch=8, views=2, weights={"msrvtt": 0.7, "places": 0.3})
 
@@ -132,8 +134,10 @@ def test_the_command_gives_its_stages_their_rates() -> None:
 
     settings = Settings(Path(), Path(), Path(), ())
     assert not any(recipe.tail_rate for _, recipe in stages_of(settings))
-    tuned = [(recipe.text_rate > 0, recipe.tail_rate) for _, recipe in stages_of(replace(settings, tail_rate=1e-5))]
-    assert (False, 0.0) in tuned and (True, 1e-5) in tuned and (True, 0.0) not in tuned
+    both = dict(stages_of(replace(settings, tail_rate=1e-5)))
+    assert {name: r.tail_rate for name, r in both.items() if r.tail_rate} == {"text": 1e-5, "text again": 1e-5}
+    later = dict(stages_of(replace(settings, pictures=True)))
+    assert [name for name, r in later.items() if r.tail_rate] == ["pictures"] and "another head" not in later
 
 
 def test_text_in_chunks_of_like_length_keeps_its_order(fresh_towers: Any) -> None:
@@ -208,8 +212,96 @@ def test_a_head_that_was_trained_apart_joins_the_others_and_moves_nothing_else(m
     train_apart(towers, [data], replace(SHORT, apart=True, text_head_rate=0.0, seed=5))
     assert torch.equal(weights_of(towers), before)
     assert len(towers.picture.others) == 1
-    seen = towers.picture.inputs(features)
+    seen = towers.picture.inputs(features, towers.picture.classes(features))
     other = torch.nn.functional.normalize(towers.picture.others[0](seen), dim=-1)
     both = torch.nn.functional.normalize(alone + other, dim=-1)
     assert torch.allclose(towers.picture.embed(features), both, atol=1e-6)
     assert not torch.allclose(alone, both, atol=1e-3)
+
+
+def test_what_a_stage_is_known_by_says_only_what_it_changes() -> None:
+    assert changed(Recipe()) == "{}"
+    assert changed(replace(Recipe(), steps=7, blend=0.5)) == "{'steps': 7, 'blend': 0.5}"
+
+
+def test_tuned_blocks_see_the_maps_and_frozen_ones_the_cache(made_up: Any, fresh_towers: Any) -> None:
+    data, towers = made_up(items=4), fresh_towers().eval()
+    data.cache.maps[0][:] = np.random.default_rng(0).standard_normal(data.cache.maps[0].shape)
+    batch = draw_batch(data, replace(SHORT, views=1), np.random.default_rng(0), mixing=False)
+    shown = batch.places[batch.mask.bool().numpy()]
+    with torch.inference_mode():
+        assert torch.equal(frame_features(towers, data, batch), torch.from_numpy(data.cache.features[shown, 0]).float())
+        towers.tuned_picture = True
+        seen = frame_features(towers, data, batch)
+        expected = towers.picture.tail.tail(torch.from_numpy(data.cache.maps[0][shown]).float())
+    assert torch.allclose(seen[:, :1280], expected, atol=1e-3)
+    assert torch.equal(seen[:, 1280:], torch.from_numpy(data.cache.features[shown, 0][:, 1280:]).float())
+
+
+def test_a_tuned_cache_holds_what_the_tuned_blocks_see(made_up: Any, fresh_towers: Any) -> None:
+    data, towers = made_up(items=4), fresh_towers().eval()
+    assert tuned_cache(towers, data.cache, 1) is data.cache
+    data.cache.maps[1][:] = np.random.default_rng(0).standard_normal(data.cache.maps[1].shape)
+    towers.tuned_picture = True
+    found = torch.from_numpy(tuned_cache(towers, data.cache, 2).features[:, 1]).float()
+    with torch.inference_mode():
+        expected = towers.picture.tail.tail(torch.from_numpy(data.cache.maps[1]).float())
+    assert float(torch.nn.functional.cosine_similarity(found[:, :1280], expected).min()) > 0.99
+    assert torch.equal(found[:, 1280:], torch.from_numpy(data.cache.features[:, 1, 1280:]).float())
+
+
+def test_new_heads_with_a_loss_each_are_all_trained_while_text_stays(made_up: Any, fresh_towers: Any) -> None:
+    towers, data = fresh_towers(), made_up(items=8)
+    data.cache.maps[0][:] = np.random.default_rng(0).standard_normal(data.cache.maps[0].shape)
+    written = replace(data, written=torch.nn.functional.normalize(torch.randn(16, 512), dim=-1))
+    recipe = Recipe(
+        steps=2, batch=4, views=1, mix=0, frames=1, text_head_rate=0, each=True, fresh=3, weights={"msrvtt": 1}
+    )
+    train(towers, [written], recipe)
+    assert len(towers.picture.others) == 2
+    before = {name: value.clone() for name, value in towers.state_dict().items()}
+    train(towers, [written], replace(recipe, fresh=0, tail_rate=1e-3, classes=1.0))
+    names = moved(before, towers)
+    for part in ("picture.head.linear", "picture.others.0.linear", "picture.others.1.linear", "picture.tail.blocks.20"):
+        assert any(name.startswith(part) for name in names), part
+    assert not any(name.startswith("text.") for name in names)
+
+
+def test_the_finished_text_tower_is_taken_at_its_word(made_up: Any, fresh_towers: Any) -> None:
+    """With vectors at hand, the tower itself is not asked."""
+    towers, data = fresh_towers().eval(), made_up(items=8)
+    with torch.inference_mode():
+        said = towers.text.embed(data.sentences.float())
+    recipe = replace(SHORT, mix=0, text_head_rate=0.0)
+    losses = []
+    for given in (data, replace(data, written=said.clone())):
+        losses.append(float(step_loss(towers, given, recipe, np.random.default_rng(0)).detach()))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    towers.text = None
+    assert float(step_loss(towers, replace(data, written=said), recipe, np.random.default_rng(0)).detach()) > 0
+
+
+def test_frames_a_step_looks_at_can_be_limited(made_up: Any) -> None:
+    batch = draw_batch(made_up(), replace(SHORT, keep_frame=1.0, frames=1), np.random.default_rng(0), mixing=False)
+    assert batch.mask.sum(1).tolist() == [1.0] * len(batch.items)
+
+
+def test_holding_the_classes_costs_nothing_until_they_move(made_up: Any, fresh_towers: Any) -> None:
+    data, towers = made_up(items=8), fresh_towers().eval()
+    maps = torch.randn(16, 208, 9, 9)
+    data.cache.maps[0][:], data.cache.maps[1][:] = maps.numpy(), maps.numpy()
+    with torch.inference_mode():
+        main = towers.picture.tail.tail(maps.half().float()).numpy()
+    data.cache.features[:, :, :1280] = main[:, None]
+    towers.tuned_picture = True
+    recipe = replace(SHORT, mix=0, soft_share=0)
+    losses = []
+    for moved_by in (0.0, 0.5):
+        with torch.no_grad():
+            towers.picture.tail.head[-1].bias += moved_by * torch.randn(1280)
+        with_it, without = (
+            float(step_loss(towers, data, replace(recipe, classes=share), np.random.default_rng(0)).detach())
+            for share in (1.0, 0.0)
+        )
+        losses.append(with_it - without)
+    assert losses[0] == pytest.approx(0, abs=1e-3) and losses[1] > 0.01

@@ -51,7 +51,13 @@ def run(
     locked: Annotated[bool, typer.Option("--lock-pictures", help="Locked-image tuning: later stages tune text.")] = (
         False
     ),
-    tail_rate: Annotated[float, typer.Option(help="Also tune the picture backbone's last blocks, at this rate.")] = 0.0,
+    tail_rate: Annotated[
+        float,
+        typer.Option(help="Rate of the picture backbone's last blocks while the sentence encoder is tuned."),
+    ] = 0.0,
+    pictures: Annotated[
+        bool, typer.Option("--tune-pictures", help="Tune the last blocks after the text, with new heads, instead.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
     """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""
@@ -75,7 +81,10 @@ def run(
         device=device,
         locked=locked,
         tail_rate=tail_rate,
+        pictures=pictures,
     )
+    if locked and (pictures or tail_rate):
+        raise InputError("--lock-pictures leaves pictures as they are: give neither --tune-pictures nor --tail-rate")
     if not settings.held:
         raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
     with _bar() as progress:

@@ -98,20 +98,27 @@ class PictureTower(nn.Module):
         """features [N, 2560] -> ImageNet posterior [N, 1000]."""
         return torch.softmax(F.linear(features[:, :FEATURES], self.fc_weight, self.fc_bias), dim=-1)
 
-    def inputs(self, features: Tensor) -> Tensor:
-        """features [N, 2560] -> what the head sees [N, 2944]: the features and beside them the ConSE vector."""
+    def inputs(self, features: Tensor, posterior: Tensor) -> Tensor:
+        """features [N, 2560], posterior [N, 1000] -> what a head sees [N, 2944]: features, then the ConSE vector."""
         standard = ((features - self.centre) / self.spread).clamp(-FARTHEST, FARTHEST)
-        conse = self.conse * CONSE_SCALE * (self.classes(features) @ self.class_vectors)
+        conse = self.conse * CONSE_SCALE * (posterior @ self.class_vectors)
         return torch.cat([standard, conse], dim=-1)
+
+    def renew(self, count: int) -> None:
+        """New heads take the place of all."""
+        fresh = [self.head.fresh() for _ in range(count)]
+        self.head, self.others = fresh[0], nn.ModuleList(fresh[1:])
+
+    def each(self, features: Tensor, posterior: Tensor | None = None) -> list[Tensor]:
+        """features [N, 2560] -> [N, 512] of unit length from every head."""
+        seen = self.inputs(features, self.classes(features) if posterior is None else posterior)
+        return [F.normalize(head(seen), dim=-1) for head in (self.head, *self.others)]
 
     def embed(self, features: Tensor) -> Tensor:
         """features [N, 2560] -> [N, 512], unit length."""
-        seen = self.inputs(features)
-        vectors = F.normalize(self.head(seen), dim=-1)
-        for other in self.others:
-            vectors = vectors + F.normalize(other(seen), dim=-1)
-        anchored = F.normalize(vectors, dim=-1) + ANCHOR_SHARE * (self.classes(features) @ self.anchors)
-        return F.normalize(anchored, dim=-1)
+        posterior = self.classes(features)
+        vectors = torch.stack(self.each(features, posterior)).sum(0)
+        return F.normalize(F.normalize(vectors, dim=-1) + ANCHOR_SHARE * (posterior @ self.anchors), dim=-1)
 
     def forward(self, maps: Tensor, others: Tensor) -> Tensor:
         """maps [N, 208, 9, 9] of Lite2 and features [N, 1280] of Lite0 -> [N, 512], unit length."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,3 +76,9 @@ class Stepper:
         self._optimiser.load_state_dict(state["optimiser"])
         if state["scaler"]:  # of a scaler that was off, there is none
             self._scaler.load_state_dict(state["scaler"])
+
+
+def has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and "amx_bf16" in flags.read_text()

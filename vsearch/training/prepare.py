@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vsearch.training.backbone import FEATURES
+from vsearch.training.batches import SetData
 from vsearch.training.data import PictureSet
-from vsearch.training.features import open_cache
+from vsearch.training.features import Cache, cache_name, open_cache
 from vsearch.training.minilm import WIDTH, MiniLM, Tokens, encode_sentences
-from vsearch.training.train import SetData, has_fast_bf16
+from vsearch.training.precision import has_fast_bf16
+from vsearch.training.tail import tail_features
+from vsearch.training.train import Towers
+from vsearch.training.validate import all_captions
 
 
 def sentence_vectors(folder: Path, encoder: MiniLM, tokens: Tokens, sentences: list[str]) -> Tensor:
@@ -24,11 +31,7 @@ def sentence_vectors(folder: Path, encoder: MiniLM, tokens: Tokens, sentences: l
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16()):
             vectors = encode_sentences(encoder, tokens, distinct)
         places = {sentence: place for place, sentence in enumerate(distinct)}
-        table = vectors.numpy()[[places[sentence] for sentence in sentences]].astype(np.float16)
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as handle:
-            np.save(handle, table, allow_pickle=False)
-        partial.replace(path)
+        _save(path, vectors.numpy()[[places[sentence] for sentence in sentences]].astype(np.float16))
     table = np.load(path, allow_pickle=False)
     assert table.shape == (len(sentences), WIDTH)
     return torch.from_numpy(table)
@@ -40,3 +43,36 @@ def prepare_set(pictures: PictureSet, folder: Path, encoder: MiniLM, tokens: Tok
     first = np.cumsum([0] + [len(item.captions) for item in pictures.items])
     vectors = sentence_vectors(folder, encoder, tokens, sentences)
     return SetData(pictures, open_cache(folder, pictures), vectors, first, tokens.ids(sentences))
+
+
+def written_vectors(folder: Path, lineage: str, towers: Towers, data: SetData) -> SetData:
+    """The set with what the finished text tower makes of its captions (cached): stages of pictures need no more."""
+    path = folder / f"written-{cache_name(data.pictures)}-{data.pictures.name}-{lineage}.npy"
+    if not path.exists():
+        with torch.autocast(towers.log_scale.device.type, torch.bfloat16, enabled=has_fast_bf16()):
+            vectors = all_captions(towers, data)
+        _save(path, vectors.float().cpu().numpy().astype(np.float16))
+    table = torch.from_numpy(np.load(path, allow_pickle=False)).float()
+    return replace(data, written=torch.nn.functional.normalize(table, dim=-1))
+
+
+def tuned_cache(towers: Towers, cache: Cache, views: int) -> Cache:
+    """The first views of a cache, with the features that tuned last blocks give: what is trained on top sees those."""
+    if not towers.tuned_picture:
+        return cache
+    features = np.array(cache.features[:, :views])
+    device = towers.log_scale.device
+    for view in range(features.shape[1]):
+        for start in range(0, len(features), 256):
+            maps = torch.from_numpy(np.array(cache.maps[view][start : start + 256])).float().to(device)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
+                found = tail_features(towers.picture.tail, maps)
+            features[start : start + 256, view, :FEATURES] = found.cpu().numpy()
+    return Cache(features, cache.maps[:views], cache.readable)
+
+
+def _save(path: Path, table: NDArray[np.float16]) -> None:
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as handle:
+        np.save(handle, table, allow_pickle=False)
+    partial.replace(path)

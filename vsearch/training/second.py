@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from vsearch.models.itm import ItmHead, ItmOptions
 from vsearch.models.temporal import AGGREGATIONS, Aggregator, Clip2Video, TemporalOptions, build_aggregator
+from vsearch.training.batches import Batch, SetData, draw_batch
 from vsearch.training.heads import DIM
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.masked import FrameGuess
@@ -28,7 +29,8 @@ from vsearch.training.matching import ItmLoss, matching_loss
 from vsearch.training.minilm import WIDTH, mean_of_words
 from vsearch.training.momentum import Entries, Queue, Twin, queue_itc
 from vsearch.training.precision import PLAIN, Precision
-from vsearch.training.train import WEIGHTS, Batch, Recipe, SetData, Towers, draw_batch
+from vsearch.training.recipe import WEIGHTS, Recipe
+from vsearch.training.train import Towers
 from vsearch.training.words import WordTokens
 
 MAX_FRAMES = 12
@@ -285,7 +287,8 @@ def slow_entries(
         return F.normalize(heads.text(sentences * WIDTH**0.5), dim=-1)
 
     text = read_query(embed, heads.aggregator, words, word_mask)
-    frames = spread_frames(F.normalize(heads.picture(towers.picture.inputs(features)), dim=-1), mask)
+    seen = towers.picture.inputs(features, towers.picture.classes(features))
+    frames = spread_frames(F.normalize(heads.picture(seen), dim=-1), mask)
     numbers = torch.from_numpy(batch.items), batch.labels
     items, labels = (part.to(features.device) for part in numbers)
     return Entries(text, heads.aggregator(frames, mask), judge, items, labels)

@@ -9,18 +9,23 @@ from pathlib import Path
 
 import torch
 
+from vsearch.training.batches import SetData
 from vsearch.training.data import load_msrvtt
+from vsearch.training.features import Cache, cache_name
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, load_minilm
 from vsearch.training.pipeline import Settings, Trained
 from vsearch.training.precision import PLAIN, Precision
-from vsearch.training.prepare import prepare_set
+from vsearch.training.prepare import prepare_set, tuned_cache
+from vsearch.training.recipe import Recipe
 from vsearch.training.second import Second, SecondRecipe, StageSet
 from vsearch.training.second_loop import Check, check, first_captions, run
-from vsearch.training.train import Recipe, SetData, Towers
+from vsearch.training.train import Towers
 from vsearch.training.words import keep_captions, read_words
 
-_FROZEN = Recipe(steps=150, batch=384, head_rate=0, weight_decay=0.1, warm_up=0.1, mix=0, views=2)
+VIEWS = 2
+"""Of the cache, that every row draws from."""
+_FROZEN = Recipe(steps=150, batch=384, head_rate=0, weight_decay=0.1, warm_up=0.1, mix=0, views=VIEWS)
 _TUNED = replace(_FROZEN, head_rate=2e-4)
 _PAIRS = replace(_FROZEN, steps=250, batch=192, weight_decay=0.05)
 _ITC = SecondRecipe(base=_TUNED, itm=0, rate=3e-4)
@@ -59,10 +64,14 @@ class Stages:
 def stage_sets(trained: Trained, settings: Settings, captions: int) -> Stages:
     """Word tokens (cached) for `captions` captions an item; labelled sets keep every template."""
     encoder = trained.towers.text.encoder
+    caches: dict[str, Cache] = {}
 
     def stage(data: SetData) -> StageSet:
+        name = cache_name(data.pictures)
+        if name not in caches:  # the sets of labels share their pictures
+            caches[name] = tuned_cache(trained.towers, data.cache, VIEWS)
         labelled = any(item.label >= 0 for item in data.pictures.items)
-        kept = keep_captions(data, 10**6 if labelled else captions)
+        kept = keep_captions(replace(data, cache=caches[name]), 10**6 if labelled else captions)
         return StageSet(kept, read_words(settings.cache, encoder, kept.ids))
 
     whole, held = load_msrvtt(settings.data / "msrvtt"), set(settings.held)

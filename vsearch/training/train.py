@@ -11,115 +11,23 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.training.backbone import CUT, FEATURES
-from vsearch.training.data import PictureSet
-from vsearch.training.features import Cache
+from vsearch.training.batches import Batch, SetData, Writing, caption_ids, draw_batch
 from vsearch.training.heads import INPUTS, PictureTower, TextTower, pool_frames
 from vsearch.training.losses import itc, positive_targets, soft_targets
-from vsearch.training.metrics import retrieval, top1
 from vsearch.training.minilm import pad
-from vsearch.training.precision import PLAIN, Precision, Stepper
-from vsearch.training.typed import as_typed
-
-WEIGHTS = {
-    "msrvtt": 0.62,
-    "flickr8k": 0.14,
-    "coco": 0.05,
-    "youcook2": 0.03,
-    "actions": 0.04,
-    "events": 0.04,
-    "sports": 0.04,
-    "places": 0.04,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """One stage of training. Learning rates of 0 leave a part frozen."""
-
-    steps: int = 480
-    batch: int = 512
-    head_rate: float = 7e-4
-    text_head_rate: float | None = None
-    """Of the text tower's head; None: that of the heads."""
-    text_rate: float = 0.0
-    """Of the sentence encoder's layers; its word table stays as it is, so that rare words keep their meaning."""
-    tail_rate: float = 0.0
-    """Of the picture backbone's last blocks."""
-    weight_decay: float = 0.1
-    text_decay: float = 0.01
-    """The same for the sentence encoder, which has seen far more than these sets."""
-    warm_up: float = 0.3
-    """Share of the steps in which the rate rises (one-cycle)."""
-    soft_share: float = 0.3
-    soft_temperature: float = 0.05
-    mix: float = 0.4
-    """Beta parameter of the mixture of two captions of one item; 0 mixes none. Frozen sentences only."""
-    keep_frame: float = 0.7
-    views: int = 4
-    """Views of the cache that training draws from."""
-    typed: float = 0.0
-    """Share of captions that are rewritten the way people type queries. Tuned sentence encoders only."""
-    paired: float = 0.0
-    """Weight of the loss that brings two captions of one video together, every second step: it also learns from videos
-    whose frames are not there. Tuned sentence encoders only."""
-    pairs: int = 128
-    """Videos of which that loss takes two captions each."""
-    ema: float = 0.0
-    """Decay of the averaged weights that evaluation and export use; 0 averages none."""
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
-    blend: float = 1.0
-    """Share of this stage's weights in what it leaves behind; the rest are those that it began with (a model soup,
-    Wortsman et al. 2022)."""
-    conse: float = 1.0
-    """How much more a head that is trained apart leans on ImageNet's classes."""
-    apart: bool = False
-    """A new picture head is trained, against everything else as it is, and joins the others."""
-    seed: int = 1
-    """Stages of one run need different ones, or they see the same batches."""
-
-
-def describe(recipe: Recipe) -> str:
-    """One paragraph that says what a stage did."""
-    rates = (("heads", recipe.head_rate), ("sentence encoder", recipe.text_rate), ("last blocks", recipe.tail_rate))
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in recipe.weights.items())
-    return (
-        f"{recipe.steps} batches of up to {recipe.batch} items, one set a batch ({shares}); AdamW, one-cycle, "
-        f"{', '.join(f'{part} {rate:g}' for part, rate in rates if rate)}, weight decay {recipe.weight_decay:g}; soft "
-        f"targets {recipe.soft_share:g} at temperature {recipe.soft_temperature:g}; "
-        f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not recipe.text_rate else ''}"
-        f"{f'{recipe.typed:.0%} of the captions as people type; ' if recipe.typed and recipe.text_rate else ''}"
-        f"{f'pairs of captions {recipe.paired:g} x {recipe.pairs}; ' if recipe.paired and recipe.text_rate else ''}"
-        f"{f'weights averaged by {recipe.ema:g}; ' if recipe.ema else ''}"
-        f"{f'{recipe.blend:.0%} of them blended with those before; ' if recipe.blend < 1 else ''}"
-        f"{'one more picture head, by itself; ' if recipe.apart else ''}"
-        f"frames kept {recipe.keep_frame:.0%}, up to {recipe.views} views; seed {recipe.seed}."
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SetData:
-    """A set with everything that a step needs of it."""
-
-    pictures: PictureSet
-    cache: Cache
-    sentences: Tensor
-    """[C, 384] float16: frozen sentence vectors of all captions, item by item."""
-    first: NDArray[np.int64]
-    """[items + 1]: where each item's captions start in `sentences` and `ids`."""
-    ids: Sequence[Sequence[int]]
-    """Word pieces of all captions."""
+from vsearch.training.precision import PLAIN, Precision, Stepper, has_fast_bf16
+from vsearch.training.recipe import Recipe, plain
+from vsearch.training.tail import tail_features
 
 
 class Towers(nn.Module):
@@ -135,59 +43,30 @@ class Towers(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """B items of one set, drawn."""
-
-    items: NDArray[np.int64]
-    places: NDArray[np.int64]
-    """[B, T] pictures, padded with the first."""
-    views: NDArray[np.int64]
-    mask: Tensor
-    """[B, T]."""
-    captions: NDArray[np.int64]
-    """[B, 2] rows of `SetData.sentences`."""
-    mixture: Tensor
-    """[B, 1]: weight of the first caption."""
-    labels: Tensor
-
-
-def draw_batch(data: SetData, recipe: Recipe, rng: np.random.Generator, *, mixing: bool) -> Batch:
-    """Items without repetition; of each, two captions and a random part of its frames in random views."""
-    items = data.pictures.items
-    chosen = np.sort(rng.permutation(len(items))[: recipe.batch])
-    longest = max(len(items[i].pictures) for i in chosen)
-    places = np.zeros((len(chosen), longest), np.int64)
-    mask = np.zeros((len(chosen), longest), np.float32)
-    captions = np.zeros((len(chosen), 2), np.int64)
-    for row, index in enumerate(chosen):
-        own = np.array(items[index].pictures)
-        own = own[data.cache.readable[own]] if data.cache.readable[own].any() else own
-        kept = own[rng.random(len(own)) < recipe.keep_frame]
-        kept = kept if len(kept) else rng.choice(own, 1)
-        places[row, : len(kept)], mask[row, : len(kept)] = kept, 1
-        count = len(items[index].captions)
-        captions[row] = data.first[index] + rng.integers(0, count, 2)
-    views = rng.integers(0, min(recipe.views, data.cache.features.shape[1]), places.shape)
-    mixture = rng.beta(recipe.mix, recipe.mix, (len(chosen), 1)) if mixing else np.ones((len(chosen), 1))
-    labels = torch.tensor([items[i].label for i in chosen])
-    return Batch(chosen, places, views, torch.from_numpy(mask), captions, torch.from_numpy(mixture).float(), labels)
-
-
-def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
-    """[B, 512]. Tuned last blocks run on the cached maps; of frozen ones the cached output is used."""
+def frame_features(towers: Towers, data: SetData, batch: Batch) -> Tensor:
+    """[F, 2560] of a batch's valid frames: of frozen blocks the cached output, tuned ones run on the cached maps."""
     valid = batch.mask.bool().numpy()
     device = towers.log_scale.device
     places, views = batch.places[valid], batch.views[valid]
-    if towers.tuned_picture:
-        maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
-        others = data.cache.features[places, views][:, FEATURES:]
-        frames = towers.picture(torch.from_numpy(maps).float().to(device), torch.from_numpy(others).float().to(device))
-    else:
-        frames = towers.picture.embed(torch.from_numpy(data.cache.features[places, views]).float().to(device))
-    table = torch.zeros(*valid.shape, frames.shape[-1], device=device)
-    table[torch.from_numpy(valid).to(device)] = frames.float()
-    return pool_frames(table, batch.mask.to(device))
+    features = torch.from_numpy(data.cache.features[places, views]).float().to(device)
+    if not towers.tuned_picture:
+        return features
+    maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
+    main = tail_features(towers.picture.tail, torch.from_numpy(maps).float().to(device))
+    return torch.cat([main, features[:, FEATURES:]], dim=-1)
+
+
+def pool_batch(frames: Tensor, batch: Batch) -> Tensor:
+    """Vectors of a batch's valid frames [F, 512] -> one an item [B, 512]."""
+    valid = batch.mask.bool()
+    table = torch.zeros(*valid.shape, frames.shape[-1], device=frames.device)
+    table[valid.to(frames.device)] = frames.float()
+    return pool_frames(table, batch.mask.to(frames.device))
+
+
+def video_vectors(towers: Towers, data: SetData, batch: Batch) -> Tensor:
+    """[B, 512]."""
+    return pool_batch(towers.picture.embed(frame_features(towers, data, batch)), batch)
 
 
 def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) -> Tensor:
@@ -198,31 +77,6 @@ def text_vectors(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 64) 
     padded = (pad([ids[place] for place in part]) for part in parts)
     vectors = torch.cat([towers.text(pieces.to(device), mask.to(device)) for pieces, mask in padded])
     return vectors[torch.tensor(order, device=device).argsort()]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Writing:
-    """What tuning the sentence encoder needs beside the sets."""
-
-    tokens: Callable[[Sequence[str]], list[list[int]]]
-    """Sentences to word pieces."""
-    paired: Sequence[Sequence[Sequence[int]]] = ()
-    """Word pieces of the captions of each video, two or more, pictures or not."""
-
-
-def caption_ids(data: SetData, batch: Batch, recipe: Recipe, rng: np.random.Generator, writing: Writing | None) -> Any:
-    """Word pieces of a batch's first captions, some of them rewritten as people type."""
-    ids = [data.ids[row] for row in batch.captions[:, 0]]
-    if writing is None or not recipe.typed:
-        return ids
-    chosen = np.flatnonzero(rng.random(len(ids)) < recipe.typed)
-    captions = [
-        data.pictures.items[item].captions[row - data.first[item]]
-        for item, row in zip(batch.items[chosen], batch.captions[chosen, 0], strict=True)
-    ]
-    for place, pieces in zip(chosen, writing.tokens([as_typed(caption, rng) for caption in captions]), strict=True):
-        ids[place] = pieces
-    return ids
 
 
 def paired_loss(towers: Towers, recipe: Recipe, rng: np.random.Generator, writing: Writing) -> Tensor:
@@ -240,17 +94,34 @@ def step_loss(
     towers: Towers, data: SetData, recipe: Recipe, rng: np.random.Generator, writing: Writing | None = None
 ) -> Tensor:
     """The loss of one drawn batch of one set."""
-    batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text)
+    finished = data.written is not None and not recipe.text_rate
+    batch = draw_batch(data, recipe, rng, mixing=bool(recipe.mix) and not towers.tuned_text and not finished)
     first, second = (data.sentences[torch.from_numpy(batch.captions[:, i])].float() for i in (0, 1))
     mixed = F.normalize(batch.mixture * first + (1 - batch.mixture) * second, dim=-1).to(towers.log_scale.device)
-    if towers.tuned_text:
+    if finished and data.written is not None:
+        text = data.written[torch.from_numpy(batch.captions[:, 0])].float().to(mixed.device)
+    elif towers.tuned_text:
         text = text_vectors(towers, caption_ids(data, batch, recipe, rng, writing)).float()
     else:
         text = towers.text.embed(mixed)
-    video = video_vectors(towers, data, batch)
+    features = frame_features(towers, data, batch)
+    frames = towers.picture.each(features) if recipe.each else [towers.picture.embed(features)]
     targets = positive_targets(batch.labels).to(mixed.device)
     targets = soft_targets(targets, mixed, recipe.soft_share, recipe.soft_temperature)
-    return itc(text, video, targets, towers.log_scale.exp().clamp(max=100))
+    scale = towers.log_scale.exp().clamp(max=100)
+    loss = torch.stack([itc(text, pool_batch(one, batch), targets, scale) for one in frames]).mean()
+    if recipe.classes and towers.tuned_picture:
+        loss = loss + recipe.classes * _forgotten(towers, data, batch, features)
+    return loss
+
+
+def _forgotten(towers: Towers, data: SetData, batch: Batch, features: Tensor) -> Tensor:
+    """How far the ImageNet posterior of tuned features has moved from that of the cached ones (Kullback-Leibler)."""
+    valid = batch.mask.bool().numpy()
+    before = torch.from_numpy(data.cache.features[batch.places[valid], batch.views[valid]]).float().to(features.device)
+    with torch.no_grad():
+        told = towers.picture.classes(before)
+    return F.kl_div(towers.picture.classes(features).clamp_min(1e-6).log(), told, reduction="batchmean")
 
 
 def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) -> list[dict[str, Any]]:
@@ -260,7 +131,7 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
     """
     text_head = recipe.head_rate if recipe.text_head_rate is None else recipe.text_head_rate
     rates = {"picture.head": recipe.head_rate, "text.head": text_head, "log_scale": recipe.head_rate}
-    rates |= {"picture.others": 0.0}
+    rates |= {"picture.others": recipe.head_rate if recipe.each else 0.0}
     rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate}
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in towers.named_parameters():
@@ -310,6 +181,9 @@ def train(
     writing: for recipes that rewrite or pair captions. checkpoint: written every `save_every` steps and read back when
     it exists and is of the same recipe. locked: see parameter_groups.
     """
+    if recipe.fresh:
+        torch.manual_seed(recipe.seed)
+        towers.picture.renew(recipe.fresh)
     towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
     towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate and not locked)
     if precision == PLAIN and (towers.tuned_text or towers.tuned_picture) and has_fast_bf16():
@@ -327,7 +201,7 @@ def train(
     start = 0
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=precision.device)
-        if state["recipe"] == _plain(recipe):
+        if {**plain(Recipe()), **state["recipe"]} == plain(recipe):
             towers.load_state_dict(state["towers"])
             if "stepper" in state:
                 stepper.load_state_dict(state["stepper"])
@@ -353,7 +227,7 @@ def train(
         progress(step + 1, float(loss.detach()))
         if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 in (recipe.steps, stop_at)):
             state = {
-                "recipe": _plain(recipe),
+                "recipe": plain(recipe),
                 "towers": towers.state_dict(),
                 "stepper": stepper.state_dict(),
                 "average": average,
@@ -389,60 +263,3 @@ def train_apart(towers: Towers, sets: Sequence[SetData], recipe: Recipe, **optio
             layer.weight[:, INPUTS:] *= recipe.conse
     towers.picture.others.append(alone.picture.head)
     towers.eval()
-
-
-def has_fast_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and "amx_bf16" in flags.read_text()
-
-
-def _plain(recipe: Recipe) -> dict[str, Any]:
-    return {f.name: dict(v) if isinstance(v := asdict(recipe)[f.name], Mapping) else v for f in fields(recipe)}
-
-
-@torch.inference_mode()
-def all_frames(towers: Towers, data: SetData) -> Tensor:
-    """Every item of a set, all its frames as the product sees them (view 0): [items, 512]."""
-    items = data.pictures.items
-    vectors = []
-    for start in range(0, len(items), 128):
-        part = items[start : start + 128]
-        longest = max(len(item.pictures) for item in part)
-        places = np.zeros((len(part), longest), np.int64)
-        mask = np.zeros((len(part), longest), np.float32)
-        for row, item in enumerate(part):
-            places[row, : len(item.pictures)], mask[row, : len(item.pictures)] = item.pictures, 1
-        nothing = torch.zeros(0)
-        batch = Batch(
-            places[:, 0], places, np.zeros_like(places), torch.from_numpy(mask), places[:, :0], nothing, nothing
-        )
-        vectors.append(video_vectors(towers, data, batch))
-    return torch.cat(vectors)
-
-
-@torch.inference_mode()
-def all_captions(towers: Towers, data: SetData) -> Tensor:
-    """Every caption of a set: [captions, 512]."""
-    if not towers.tuned_text:
-        return towers.text.embed(data.sentences.float().to(towers.log_scale.device))
-    return text_vectors(towers, data.ids)
-
-
-def evaluate(towers: Towers, validation: SetData, labelled: Sequence[SetData]) -> dict[str, float]:
-    """Text-to-video on the validation split, then zero-shot top-1 of each labelled set (templates averaged)."""
-    towers.eval()
-    similarity = all_captions(towers, validation) @ all_frames(towers, validation).T
-    found = retrieval(similarity.cpu().numpy())
-    for data in labelled:
-        items = data.pictures.items
-        rows: dict[int, slice] = {}
-        for place, item in enumerate(items):
-            rows.setdefault(item.label, slice(int(data.first[place]), int(data.first[place + 1])))
-        captions = all_captions(towers, data)
-        phrases = torch.stack([captions[rows[label]].mean(0) for label in sorted(rows)])
-        order = {label: column for column, label in enumerate(sorted(rows))}
-        truth = np.array([order[item.label] for item in items])
-        scores = all_frames(towers, data) @ F.normalize(phrases, dim=-1).T
-        found[data.pictures.name] = top1(scores.cpu().numpy(), truth)
-    return found

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsearch.training.batches import SetData
 from vsearch.training.minilm import WIDTH, MiniLM, pad
-from vsearch.training.train import SetData, has_fast_bf16
+from vsearch.training.precision import has_fast_bf16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
