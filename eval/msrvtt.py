@@ -175,6 +175,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         _save(arguments.save_similarity, result.t2v)
     t2v, v2t = measure(result, options.post)
     label = post_label(options.post, result.bank)
+    own = result.t2v[np.arange(len(result.t2v)), result.benchmark.video_of]
     videos, whole = len(result.benchmark.videos), PROTOCOL_VIDEOS[arguments.protocol]
     notes("videos that could not be read", result.failures)
     if arguments.json:
@@ -190,12 +191,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
                 "ties": TIE_RULE,
                 "t2v": as_json(t2v),
                 "v2t": as_json(v2t),
+                "own": {"mean": float(own.mean()), "spread": float(own.std())},
             }
         )
         return
     print(f"MSR-VTT {arguments.protocol}: {videos:,} of {whole:,} videos, {len(result.benchmark.captions):,} captions")
     print(f"{name}; post-processing: {label}; ties {TIE_RULE}\n")
     print("\n".join(figures_table({"text to video": t2v, "video to text": v2t})))
+    print(f"a caption and its own video score {own.mean():.3f}, standard deviation {own.std():.3f}")
     _print_published(arguments.protocol, name if options.post == "none" else f"{name}, {label}", t2v, v2t, videos)
 
 

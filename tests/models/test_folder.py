@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vsearch.errors import ModelDamaged, UnknownModel
+from vsearch.models.base import UsualScore
 from vsearch.models.folder import FolderModel, read_config
 from vsearch.models.registry import list_models, load_model
 
@@ -47,6 +48,8 @@ def write(folder: Path, raw: object) -> Path:
         ({}, "config.json"),
         (config(format=2), "update vsearch"),
         (config(dim="many"), "config.json"),
+        (config(score={"mean": 0.4}), "config.json"),
+        (config(score={"mean": 0.4, "spread": 0.0}), "config.json"),
         (config(sha256={}), "sha256"),
         (config(aggregation="magic"), "magic"),
         (config(image={"file": "../image.onnx", "width": 8, "height": 8}), "plain file name"),
@@ -79,6 +82,8 @@ def test_the_fingerprint_follows_what_shapes_a_vector_and_nothing_else(tmp_path:
     same = read_config(write(tmp_path / "b", config(name="other", licence="MIT")))
     other = read_config(write(tmp_path / "c", config(image={"file": "image.onnx", "width": 9, "height": 8})))
     assert first.fingerprint == same.fingerprint
+    scored = read_config(write(tmp_path / "d", config(score={"mean": 0.4, "spread": 0.1})))
+    assert scored.fingerprint == first.fingerprint and scored.usual == UsualScore(0.4, 0.1) and first.usual is None
     assert first.fingerprint != other.fingerprint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.library.made import stamp
 from vsearch.errors import QueryError
 from vsearch.library import Library, SceneRow, VideoRecord, WordHit
 from vsearch.media import Box, EncodedScene, Hit, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
 from vsearch.search.explain import Found
@@ -215,6 +217,36 @@ def test_a_whole_query_that_may_be_a_coincidence_comes_behind_the_best_picture(h
     fused = fuse(PICTURES, [word_hit(20, 1.0, chance=5.0)], ROWS, Fusion(how=how))  # type: ignore[arg-type]
     assert [answer.row.id for answer in fused[:3]].index(20) in (1, 2)
     assert fused[0].row.id == 1
+
+
+def test_what_is_merely_said_gives_way_to_a_picture_that_fits_and_not_to_one_that_does_not() -> None:
+    usual = UsualScore(0.4, 0.1)
+    near = replace(word_hit(20, 0.0), similarity=0.40)
+    first = [
+        fuse([picture(1, score), picture(2, 0.1)], [near], ROWS, Fusion(), usual)[0].row.id
+        for score in (0.25, 0.40, 0.55)
+    ]
+    assert first == [20, 20, 1]
+    assert fuse([], [near], ROWS, Fusion(), usual)[0].row.id == 20
+    # a model that does not know what its scores mean: no score of its pictures counts for more than another
+    blind = [fuse([picture(1, score)], [near], ROWS, Fusion())[0].row.id for score in (0.05, 0.95)]
+    assert blind[0] == blind[1]
+
+
+def test_the_engine_asks_the_model_what_its_scores_mean(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def noted(*arguments: object) -> list[object]:
+        given.append(arguments[4])
+        return []
+
+    class Knowing(FakeModel):
+        usual_score = UsualScore(0.9, 0.1)
+
+    monkeypatch.setattr("vsearch.search.engine.fuse", noted)
+    for model, rerank in ((FakeModel(), "none"), (Knowing(), "none"), (Knowing(), "late")):
+        SearchEngine(library, model).search(Query("red", rerank=rerank))  # type: ignore[arg-type]
+    assert given == [None, UsualScore(0.9, 0.1), None]
 
 
 def test_the_weight_decides_who_is_first() -> None:

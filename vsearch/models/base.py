@@ -48,6 +48,18 @@ class HeadInfo:
     """A candidate's score is its inner product (ITC) plus this times the head's logit. BLIP takes 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class UsualScore:
+    """The inner product of a sentence and the scene that it describes: its mean and standard deviation over many."""
+
+    mean: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        if not (-1 <= self.mean <= 1 and 0 < self.spread <= 1):
+            raise ValueError(f"scores are inner products of unit vectors: {self}")
+
+
 @runtime_checkable
 class VideoEncoder(Protocol):
     """Frames to vectors."""
@@ -86,6 +98,14 @@ class TextEncoder(Protocol):
 @runtime_checkable
 class Model(VideoEncoder, TextEncoder, Protocol):
     """Both sides: what `registry.load_model` returns. Loading is lazy a side: a query never loads the picture tower."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A model that may know what its scores mean, so that they can be weighed against other evidence."""
+
+    @property
+    def usual_score(self) -> UsualScore | None: ...
 
 
 @runtime_checkable

@@ -17,8 +17,9 @@ F, the width of image.onnx, is D unless "image" states another "dim". A graph of
 it, in a file called as itself with ".data" after it. A folder that was exported from another kind of model states that
 model's "fingerprint", so that both search the same vectors. Where "text" has "sentences" (dim, context_length),
 text.onnx also gives "sentences" float32 [Q, S], unit length: vectors that compare words with words, not with pictures
-(sentences.py). Where tokenizer.json states a padding, it holds; else the sentences of a batch are padded to the
-longest. Each file is loaded when it is first used, and
+(sentences.py). "score" (mean, spread) says what a sentence and the scene that it describes usually score: against that,
+what a query finds in pictures is weighed against what was said. Where tokenizer.json states a padding, it holds; else
+the sentences of a batch are padded to the longest. Each file is loaded when it is first used, and
 only then is its checksum read: a query never touches the picture graph.
 """
 
@@ -37,7 +38,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelDamaged
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, HeadInfo
+from vsearch.models.base import FrameSize, HeadInfo, UsualScore
 from vsearch.models.graphs import BESIDE, Graphs
 from vsearch.models.heads import FramesGraph, aggregate, match
 from vsearch.models.pooling import mean_pool, unit
@@ -78,6 +79,8 @@ class FolderConfig:
     stated: str | None = None
     """The fingerprint that config.json states: an export makes the vectors of the model that it was made of."""
     sentences: SentencesInfo | None = None
+    usual: UsualScore | None = None
+    """Shapes no vector."""
 
     @property
     def files(self) -> list[str]:
@@ -141,6 +144,7 @@ def read_config(folder: Path) -> FolderConfig:
             head=HeadInfo(weight=float(raw["itm"].get("weight", 1.0))) if "itm" in raw else None,
             stated=str(raw["fingerprint"]) if "fingerprint" in raw else None,
             sentences=_sentences(text["sentences"]) if "sentences" in text else None,
+            usual=UsualScore(**{key: float(value) for key, value in raw["score"].items()}) if "score" in raw else None,
         )
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamaged(
@@ -240,6 +244,10 @@ class FolderModel:
         # A text vector longer than a frame's is [sqrt(w) t ; sqrt(1-w) z]: frames are compared with t.
         width = frame_vectors.shape[1]
         return frame_vectors @ (text_vector if len(text_vector) == width else unit(text_vector[:width]))
+
+    @property
+    def usual_score(self) -> UsualScore | None:
+        return self.config.usual
 
     @property
     def head(self) -> HeadInfo | None:

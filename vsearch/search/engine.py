@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
 from vsearch.media import Hit, Space, Vectors
-from vsearch.models.base import SentenceEncoder, TextEncoder
+from vsearch.models.base import Measured, SentenceEncoder, TextEncoder, UsualScore
 from vsearch.models.registry import load_model
 from vsearch.models.sentences import load_sentences
 from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
@@ -86,10 +86,15 @@ class SearchEngine:
             answers = words_alone(words, rows)
         else:
             pictures = self._pictures(query, allowed, hows)
-            answers = fuse(pictures, words, rows, self._fusion)
+            answers = fuse(pictures, words, rows, self._fusion, self._usual(hows))
             if all(answer.words is None for answer in answers):
                 return explain(pictures)  # scores stay those of the model
         return hits_of(limit_answers(answers, query.per_video)[: query.k])
+
+    def _usual(self, hows: Sequence[Rerank]) -> UsualScore | None:
+        """What the right picture scores, where one model ranks by its own inner product and knows."""
+        (model, *more), how = self._models, hows[0]
+        return model.usual_score if not more and how == "none" and isinstance(model, Measured) else None
 
     def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
         """Passages of each channel of words, by words and by meaning, best first; more than are shown, for a file may

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 from vsearch.media import Hit
 from vsearch.search.explain import Found
 from vsearch.search.query import TEXT
-from vsearch.search.words import NEAR, meant, strength, told
+from vsearch.search.words import NEAR, UNKNOWN, meant, strength, told
 
 if TYPE_CHECKING:
     from vsearch.library import SceneRow, WordHit
+    from vsearch.models.base import UsualScore
 
 How = Literal["rrf", "calibrated"]
 HOWS: tuple[How, ...] = get_args(How)
@@ -74,21 +75,27 @@ class Answer:
 
 
 def fuse(
-    pictures: Sequence[Found], words: Sequence[WordHit], rows: Mapping[int, SceneRow], fusion: Fusion
+    pictures: Sequence[Found],
+    words: Sequence[WordHit],
+    rows: Mapping[int, SceneRow],
+    fusion: Fusion,
+    usual: UsualScore | None = None,
 ) -> list[Answer]:
     """Both lists are best first. rows: of the scenes of the words; passages of scenes that are gone are left out.
 
-    Of several passages of one scene the best counts; what may be a coincidence is left out.
+    Of several passages of one scene the best counts; what may be a coincidence is left out. usual: what the right
+    picture scores, where the model knows.
     """
     seen = {found.candidate.row.id: found for found in pictures}
     calibrated = fusion.how == "calibrated"
     by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
     best = max(by_picture.values(), default=1.0)
     nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
+    shown = UNKNOWN if usual is None or not pictures else (_top(pictures) - usual.mean) / usual.spread
     said: dict[int, list[_Said]] = {}
     for channel in dict.fromkeys(hit.channel for hit in words):
         of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
-        for found in _weighed(of_channel, fusion.weight(channel), nearest, best, calibrated):
+        for found in _weighed(of_channel, fusion.weight(channel), nearest, shown, best, calibrated):
             said.setdefault(found.hit.scene_id, []).append(found)
     answers = []
     for scene in dict.fromkeys([*seen, *said]):
@@ -128,10 +135,16 @@ class _Said:
         return max(self.counts, self.whole)
 
 
-def _weighed(words: Sequence[WordHit], weight: float, nearest: float, best: float, calibrated: bool) -> list[_Said]:
+def _top(pictures: Sequence[Found]) -> float:
+    return max(found.candidate.score for found in pictures)
+
+
+def _weighed(
+    words: Sequence[WordHit], weight: float, nearest: float, shown: float, best: float, calibrated: bool
+) -> list[_Said]:
     """The best passage a scene of one channel; without those that may be a coincidence.
 
-    nearest: the highest cosine of all passages; best: what the best picture has.
+    nearest: the highest cosine of all passages; shown: as in words.meant; best: what the best picture has.
     """
     said: dict[int, WordHit] = {}
     for passage in sorted(words, key=strength, reverse=True):
@@ -139,7 +152,7 @@ def _weighed(words: Sequence[WordHit], weight: float, nearest: float, best: floa
     weighed = []
     for scene, rank in _ranks(said, 1.0).items():
         hit = said[scene]
-        likely = max(told(hit), meant(hit, nearest))
+        likely = max(told(hit), meant(hit, nearest, shown))
         counts = min(0.99, likely) if calibrated else weight * likely * rank
         second = hit.score >= 1.0 or hit.similarity >= max(MEANT, nearest - NEAR)
         weighed.append(_Said(hit, counts, WHOLE * best * rank if second else 0.0))

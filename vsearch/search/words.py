@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 DOUBT = 3.0
 """Passages that were expected by chance count so many times: words of a query are not independent of one another."""
-EVEN, STEP = 0.44, 0.005
-"""A cosine that is as likely to be an answer as not, and how fast that changes: chosen with eval/fusion.py so that most
-queries in other words are answered, while not more than one caption of its 113 loses its picture to something that is
-merely said about the same matter."""
+EVEN, STEP = 0.38, 0.005
+"""A cosine that is as likely to be an answer as not where the best picture scores as is usual for the right one, and
+how fast that changes."""
+SWAY, FARTHEST = 0.05, 1.5
+"""How much higher that cosine is for each standard deviation by which the best picture scores more than usual, and
+lower where it scores less: a query that no picture answers was probably said. Never further than FARTHEST of them.
+Chosen with eval/fusion.py so that queries in other words are answered while captions keep their pictures."""
+UNKNOWN = 0.8
+"""Standard deviations that are assumed of a model that does not know what its scores mean: somewhat in favour of
+pictures."""
 NEAR = 0.03
 """How much further off than the nearest passage another one may be to be meant, too."""
 UNLIKE, ALIKE = 0.2, 0.7
@@ -34,12 +40,14 @@ def told(hit: WordHit) -> float:
     return max(0.0, 2 / (1 + DOUBT * hit.chance) - 1) if hit.score > 0 else 0.0
 
 
-def meant(hit: WordHit, nearest: float) -> float:
+def meant(hit: WordHit, nearest: float, shown: float = UNKNOWN) -> float:
     """[0, 1]: how sure it is that a passage means the query. nearest: the highest cosine of the query's passages; what
-    lies further off than NEAR is not meant."""
-    if hit.similarity < max(nearest - NEAR, EVEN - 5 * STEP):
+    lies further off than NEAR is not meant. shown: by how many standard deviations the best picture scores more than is
+    usual for the right one."""
+    even = EVEN + SWAY * min(FARTHEST, max(-FARTHEST, shown))
+    if hit.similarity < max(nearest - NEAR, even - 5 * STEP):
         return 0.0
-    return 1 / (1 + math.exp((EVEN - hit.similarity) / STEP))
+    return 1 / (1 + math.exp((even - hit.similarity) / STEP))
 
 
 def meaning(hit: WordHit) -> float:

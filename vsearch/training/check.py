@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vsearch.models.base import UsualScore
 from vsearch.training.data import PictureSet, read_pictures
 from vsearch.training.export import picture_session, text_session
 from vsearch.training.features import view_of
@@ -87,9 +88,11 @@ class Folder:
         frames = [[vectors[pictures.pictures[place]] for place in item.pictures] for item in pictures.items]
         return unit(np.stack([np.mean(own, axis=0) for own in frames]))
 
-    def retrieve(self, validation: PictureSet) -> dict[str, float]:
-        """Text-to-video over the split, one caption a video."""
-        return retrieval(self.texts([item.captions[0] for item in validation.items]) @ self.items(validation).T)
+    def retrieve(self, validation: PictureSet) -> tuple[dict[str, float], UsualScore]:
+        """Text-to-video over the split, one caption a video; and what a caption and its own video score."""
+        scores = self.texts([item.captions[0] for item in validation.items]) @ self.items(validation).T
+        own = scores.diagonal()
+        return retrieval(scores), UsualScore(float(own.mean()), float(own.std()))
 
     def classify(self, labelled: PictureSet) -> float:
         """Zero-shot top-1 over a labelled set's phrases, templates averaged."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vsearch.models.base import UsualScore
 from vsearch.models.shrink import shrink_weights
 from vsearch.training.backbone import SIZE, Backbones
 from vsearch.training.heads import DIM, PictureTower, TextTower
@@ -187,6 +188,14 @@ def write_config(folder: Path, shipped: Shipped) -> None:
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def state_score(folder: Path, usual: UsualScore) -> None:
+    """Into config.json: what a sentence and the scene that it describes usually score."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["score"] = {"mean": round(usual.mean, 3), "spread": round(usual.spread, 3)}
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def export_folder(folder: Path, backbones: Backbones, towers: Towers, shipped: Shipped) -> None:

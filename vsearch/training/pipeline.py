@@ -16,7 +16,7 @@ from vsearch.training.batches import SetData, Writing
 from vsearch.training.card import Findings, write_card
 from vsearch.training.check import Folder, milliseconds_a_frame
 from vsearch.training.data import TEMPLATES, PictureSet, load_captioned, load_paired_captions, load_training_sets
-from vsearch.training.export import Shipped, export_features, export_folder, picture_session
+from vsearch.training.export import Shipped, export_features, export_folder, picture_session, state_score
 from vsearch.training.features import cache_name, extract
 from vsearch.training.heads import DIM, PictureTower, TextTower
 from vsearch.training.imagenet import CLASS_NAMES
@@ -229,7 +229,8 @@ def check_and_describe(
 ) -> list[str]:
     """Measure the exported folder by itself and write its card."""
     folder = Folder(settings.out, SIZE, settings.threads)
-    shipped = folder.retrieve(validation)
+    shipped, usual = folder.retrieve(validation)
+    state_score(settings.out, usual)
     labels = {p.name: (folder.classify(p), len({item.label for item in p.items})) for p in labelled}
     photographs = folder.photographs()
     files = json.loads((settings.out / "config.json").read_text(encoding="utf-8"))["sha256"]
