@@ -17,7 +17,6 @@ from vsearch import demo
 from vsearch.demo import CLIPS, FOOTAGE, HEIGHT, RECITAL, SPEECH, UNEVEN, WIDTH, Clip, Framing, Shot, Source
 from vsearch.errors import PathError
 
-
 EVERY = (*CLIPS, RECITAL)
 
 
