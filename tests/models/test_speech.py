@@ -136,6 +136,22 @@ def test_a_sure_language_holds_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(parts) == 3 and whisper.languages == [None, "de", "de"]
 
 
+def test_segments_are_shown_with_what_tells_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval.segments import segments_of
+
+    transcriber, whisper = fake(monkeypatch)
+    whisper.echo = [0.9, 0.2]
+    samples = sound((2, 0), (3, 0.5), (1, 0))
+    said, *echoes = segments_of(list(blocks(samples)), transcriber, Loud(), Guards())
+    assert said["text"] == "w1 w2" and said["doubt"] is None and said["words"] == [0.9, 0.9]
+    assert (said["start"], said["end"]) == (pytest.approx(2.75, abs=0.1), pytest.approx(4.25, abs=0.1))
+    assert said["voice"] == pytest.approx(0.5, abs=0.1) and said["decibels"] == pytest.approx(-6.0, abs=1.0)
+    assert [echo["doubt"] for echo in echoes] == [
+        "it comes again, and was a guess",
+        "a mean probability of its words of 0.20",
+    ]
+
+
 @pytest.mark.parametrize(("echo", "lines"), [([0.9, 0.4], 3), ([0.9, 0.24], 1), ([0.3], 2)])
 def test_segments_of_a_window_are_judged_together(
     monkeypatch: pytest.MonkeyPatch, echo: list[float], lines: int

@@ -144,13 +144,23 @@ class WhisperTranscriber:
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         """See Transcriber."""
+        for window, spoken in self.listen(blocks):
+            lines: list[TranscriptLine] = []
+            for segment, doubt in zip(spoken.segments, judge(spoken.segments, self._guards), strict=True):
+                if doubt:
+                    _log.info("dropped %r: %s", segment.text, doubt)
+                else:
+                    lines += _lines(segment, window)
+            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
+
+    def listen(self, blocks: Iterable[AudioBlock]) -> Iterator[tuple[Window, Spoken]]:
+        """What the model makes of each window in which there is a voice, before any guard."""
         language = self._language
         for window in _windows(utterances(blocks, self._detector)):
             spoken = self._run(window.samples, language)
             if language is None and spoken.probability >= SURE:
                 language = spoken.language
-            lines = [line for segment in self._believed(spoken.segments) for line in _lines(segment, window)]
-            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
+            yield window, spoken
 
     def _languages(self) -> Collection[str]:
         from faster_whisper.tokenizer import _LANGUAGE_CODES
@@ -187,28 +197,8 @@ class WhisperTranscriber:
                 raise ModelDamaged(f"the Whisper weights in {self._weights.folder} cannot be loaded: {why}") from error
         return self._model
 
-    def _believed(self, segments: Sequence[Any]) -> list[Any]:
-        """The segments of a window that do not look invented."""
-        said = [(segment.text, [word.probability for word in segment.words or ()]) for segment in segments]
-        repeats = invented_repeats(said, self._guards.repeated)
-        believed = []
-        for at, (segment, (text, words)) in enumerate(zip(segments, said, strict=True)):
-            doubt = doubts(
-                text,
-                no_speech=segment.no_speech_prob,
-                log_probability=segment.avg_logprob,
-                compression=segment.compression_ratio,
-                words=words,
-                guards=self._guards,
-            ) or ("it comes again, and was a guess" if at in repeats else None)
-            if doubt:
-                _log.info("dropped %r: %s", text, doubt)
-            else:
-                believed.append(segment)
-        return believed
 
-
-def _lines(segment: Any, window: _Window) -> Iterator[TranscriptLine]:
+def _lines(segment: Any, window: Window) -> Iterator[TranscriptLine]:
     """A segment as lines of its own times."""
     if not segment.words:  # their times could not be told: the segment's own are better than nothing
         start, end = window.time(segment.start), window.time(segment.end)
@@ -223,6 +213,24 @@ def _lines(segment: Any, window: _Window) -> Iterator[TranscriptLine]:
         if text:
             timed = tuple(Word(word.start, word.end, word.text.strip()) for word in run if word.text.strip())
             yield TranscriptLine(run[0].start, max(run[-1].end, run[0].start + 0.01), text, words=timed)
+
+
+def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:
+    """Of each segment of a window, why it is taken for invented; None where it is not."""
+    said = [(segment.text, [word.probability for word in segment.words or ()]) for segment in segments]
+    repeats = invented_repeats(said, guards.repeated)
+    return [
+        doubts(
+            text,
+            no_speech=segment.no_speech_prob,
+            log_probability=segment.avg_logprob,
+            compression=segment.compression_ratio,
+            words=words,
+            guards=guards,
+        )
+        or ("it comes again, and was a guess" if at in repeats else None)
+        for at, (segment, (text, words)) in enumerate(zip(segments, said, strict=True))
+    ]
 
 
 def doubts(
@@ -274,7 +282,7 @@ def is_loop(text: str, times: int) -> bool:
     return False
 
 
-class _Window:
+class Window:
     """Utterances one after the other, with a short pause between them, and where each came from."""
 
     def __init__(self, parts: Sequence[AudioBlock]) -> None:
@@ -295,18 +303,18 @@ class _Window:
         return min(part.start + max(0.0, seconds - begun), part.end)
 
 
-def _windows(parts: Iterable[AudioBlock]) -> Iterator[_Window]:
+def _windows(parts: Iterable[AudioBlock]) -> Iterator[Window]:
     held: list[AudioBlock] = []
     length = 0.0
     for part in parts:
         size = part.end - part.start + PAUSE
         if held and length + size > WINDOW + PAUSE:
-            yield _Window(held)
+            yield Window(held)
             held, length = [], 0.0
         held.append(part)
         length += size
     if held:
-        yield _Window(held)
+        yield Window(held)
 
 
 def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
