@@ -245,7 +245,7 @@ def render(clip: Clip, path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
         stream.codec_context.thread_count = 1
-        sound: Iterator[tuple[float, list[Packet]]] = iter(())
+        sound: Iterator[tuple[float, list[Packet[Any]]]] = iter(())
         if clip.sound is not None and heard is not None:
             samples, rate = heard
             track = container.add_stream("aac", rate=rate, layout="mono")
@@ -308,7 +308,7 @@ def _read_sound(recording: Path) -> tuple[NDArray[np.int16], int]:
     return np.concatenate([piece.to_ndarray()[0] for piece in pieces]), rate
 
 
-def _encode_sound(samples: NDArray[np.int16], rate: int, track: Any) -> Iterator[tuple[float, list[Packet]]]:
+def _encode_sound(samples: NDArray[np.int16], rate: int, track: Any) -> Iterator[tuple[float, list[Packet[Any]]]]:
     """(seconds encoded so far, packets) of [N] samples."""
     import av
 
@@ -338,11 +338,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command `python -m vsearch.demo`; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m vsearch.demo", description="Make a small corpus to try.")
     parser.add_argument("folder", type=Path, help="where the clips go; made if it is not there")
-    clips, footage = CLIPS, FOOTAGE
+    clips: Sequence[Clip] = CLIPS
+    footage: Sequence[Source] = FOOTAGE
+    lacking = None
     try:
         locate(SPEECH)
         clips, footage = (*CLIPS, RECITAL), (*FOOTAGE, SPEECH)
-        lacking = None
     except PathError as error:
         lacking = f"without speech: {error}"
     try:
