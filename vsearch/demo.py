@@ -119,7 +119,7 @@ ASTRONAUT = _photograph("astronaut.png", "NASA, public domain")
 BRICKS = _photograph("brick.png", "CC0Textures, CC0")
 CAMERA = _photograph("camera.png", "Lav Varshney, CC0")
 CAT = _photograph("chelsea.png", "Stefan van der Walt, CC0")
-CLOCK = _photograph("clock_motion.png", "Stefan van der Walt, public domain")
+CELLS = _photograph("ihc.png", "Center for Microscopy and Molecular Imaging, no known copyright restrictions")
 COFFEE = _photograph("coffee.png", "Rachel Michetti, CC0")
 COINS = _photograph("coins.png", "Brooklyn Museum, no known copyright restrictions")
 GALAXIES = _photograph("hubble_deep_field.jpg", "NASA, public domain")
@@ -180,7 +180,7 @@ RECITAL = Clip(
     "recital.mp4",
     (
         Shot(BRICKS, 4000, Framing(0.5, 0.3), Framing(0.5, 0.6)),
-        Shot(CLOCK, 8500, Framing(0.5, 0.5), Framing(0.5, 0.5, 1.2)),
+        Shot(CELLS, 8500, Framing(0.5, 0.5), Framing(0.5, 0.5, 1.2)),
     ),
     sound=Sound(SPEECH, after=2000),
 )
