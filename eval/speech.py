@@ -100,20 +100,22 @@ def read_transcripts(folder: Path) -> dict[str, str]:
 def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> dict[str, Any]:
     """The numbers of `main`, over a library that is made in `scratch`."""
     from indexer import Indexer
+    from indexer.discover import absolute
 
+    folder = absolute(folder)  # without "..", as the library stores it
     truth = {name: spoken(text) for name, text in read_transcripts(folder).items()}
     if not truth:
         raise PathError(f"{folder} holds none of the files that its transcripts.tsv names")
     begun = time.perf_counter()
     with Library.open(scratch / "library", create=True) as library:
         # Words alone count here: pictures go through the model that costs nothing.
-        paths = [folder.absolute() / name for name in truth]
+        paths = [folder / name for name in truth]
         for _ in Indexer(library, FakeModel(), words=WordOptions(transcriber)).index(paths):
             pass
         taken = time.perf_counter() - begun
         files, times = list[dict[str, Any]](), dict[str, list[Word]]()
         for name, words in truth.items():
-            row = library.find_file(folder.absolute() / name)
+            row = library.find_file(folder / name)
             lines = [] if row is None else library.transcript(row.video_id)
             times[name] = [
                 Word(word.start, word.end, token)

@@ -2,8 +2,9 @@
 
 Two sources, both installed by the extra `demo`: short real clips that packages carry, copied as they are, and clips
 rendered here from the photographs that scikit-image carries (a slow pan and zoom a shot, hard cuts between shots, one
-clip with a variable frame rate). Their packages are never imported, only their files are read. The same packages give
-the same bytes, so making the corpus again changes nothing that an index would notice.
+clip with a variable frame rate). A third is optional: ten seconds of speech, as a sound file and as the sound track of
+one more clip. The packages are never imported, only their files are read. The same packages give the same bytes, so
+making the corpus again changes nothing that an index would notice.
 """
 
 from __future__ import annotations
@@ -17,17 +18,24 @@ from fractions import Fraction
 from importlib import metadata
 from itertools import accumulate, cycle
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from vsearch.errors import PathError, VsearchError
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 WIDTH, HEIGHT = 640, 360
 TIME_BASE = Fraction(1, 1000)
 """Milliseconds: fine enough for every frame time below."""
 CONSTANT = (40,)
 """Milliseconds a frame: 25 frames a second."""
+SOUND_FRAME = 1024
+"""Samples that are encoded at once."""
 UNEVEN = (20, 33, 50, 20, 67, 40, 100)
 """Milliseconds a frame, over and over: what a phone in changing light records."""
 
@@ -40,6 +48,8 @@ class Source:
     file: str
     """The end of its path inside the package."""
     terms: str
+    install: str = "pip install 'vsearch[demo]'"
+    """What brings the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,15 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording, heard from a moment of the clip on, with silence before it."""
+
+    recording: Source
+    after: int
+    """Milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """Shots joined by hard cuts."""
 
@@ -71,16 +90,22 @@ class Clip:
     shots: tuple[Shot, ...]
     steps: tuple[int, ...] = CONSTANT
     """Milliseconds from a frame to the next, repeated; a shot's last frame is shortened so that cuts are exact."""
+    sound: Sound | None = None
 
     @property
     def cuts(self) -> tuple[float, ...]:
         """Seconds at which a new shot begins, without 0."""
         return tuple(end / 1000 for end in accumulate(shot.milliseconds for shot in self.shots[:-1]))
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Of its pictures, then of its sound."""
+        return tuple(shot.photograph for shot in self.shots) + ((self.sound.recording,) if self.sound else ())
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file of the corpus and where its pictures come from."""
+    """A file of the corpus and what it is made of."""
 
     path: Path
     sources: tuple[Source, ...]
@@ -91,8 +116,10 @@ def _photograph(file: str, terms: str) -> Source:
 
 
 ASTRONAUT = _photograph("astronaut.png", "NASA, public domain")
+BRICKS = _photograph("brick.png", "CC0Textures, CC0")
 CAMERA = _photograph("camera.png", "Lav Varshney, CC0")
 CAT = _photograph("chelsea.png", "Stefan van der Walt, CC0")
+CELLS = _photograph("ihc.png", "Center for Microscopy and Molecular Imaging, no known copyright restrictions")
 COFFEE = _photograph("coffee.png", "Rachel Michetti, CC0")
 COINS = _photograph("coins.png", "Brooklyn Museum, no known copyright restrictions")
 GALAXIES = _photograph("hubble_deep_field.jpg", "NASA, public domain")
@@ -142,6 +169,22 @@ CLIPS = (
     ),
 )
 
+SPEECH = Source(
+    "useful-moonshine-onnx",
+    "moonshine_onnx/assets/beckett.wav",
+    "package MIT, none stated for the recording",
+    install="pip install --no-deps useful-moonshine-onnx",
+)
+"""Ten seconds of English. The package would bring much that is not needed for one file: it is installed by itself."""
+RECITAL = Clip(
+    "recital.mp4",
+    (
+        Shot(BRICKS, 4000, Framing(0.5, 0.3), Framing(0.5, 0.6)),
+        Shot(CELLS, 8500, Framing(0.5, 0.5), Framing(0.5, 0.5, 1.2)),
+    ),
+    sound=Sound(SPEECH, after=2000),
+)
+
 
 def locate(source: Source) -> Path:
     """The path of a file that an installed package carries.
@@ -152,7 +195,7 @@ def locate(source: Source) -> Path:
     try:
         carried = metadata.files(source.package) or []
     except metadata.PackageNotFoundError:
-        raise PathError(f"{source.package} is not installed: run pip install 'vsearch[demo]'") from None
+        raise PathError(f"{source.package} is not installed: run {source.install}") from None
     for entry in carried:
         if entry.as_posix().endswith(source.file):
             path = Path(str(entry.locate())).resolve()
@@ -183,14 +226,15 @@ def window(size: tuple[int, int], framing: Framing) -> tuple[float, float, float
 
 
 def render(clip: Clip, path: Path) -> None:
-    """Write `clip` as H.264 in MP4, or as MPEG-4 where this build of FFmpeg has no x264.
+    """Write `clip` as H.264 in MP4, or as MPEG-4 where this build of FFmpeg has no x264; its sound as AAC.
 
     Raises:
-        PathError: a photograph is not there, or the folder cannot be written to.
+        PathError: a photograph or recording is not there, or the folder cannot be written to.
     """
     import av
 
     pictures = {shot.photograph: _open_rgb(locate(shot.photograph)) for shot in clip.shots}
+    heard = _read_sound(locate(clip.sound.recording)) if clip.sound else None
     unfinished = path.with_name(f".{path.name}.part")
     # one thread, and no muxer version in the file: the same photographs give the same bytes
     with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
@@ -201,7 +245,12 @@ def render(clip: Clip, path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
         stream.codec_context.thread_count = 1
-        now = 0
+        sound: Iterator[tuple[float, list[Packet[Any]]]] = iter(())
+        if clip.sound is not None and heard is not None:
+            samples, rate = heard
+            track = container.add_stream("aac", rate=rate, layout="mono")
+            sound = _encode_sound(np.pad(samples, (rate * clip.sound.after // 1000, 0)), rate, track)
+        now, sounded = 0, 0.0
         for shot, at, duration in frame_times(clip):
             picture = pictures[shot.photograph]
             box = window(picture.size, _between(shot.first, shot.last, at / shot.milliseconds))
@@ -210,7 +259,12 @@ def render(clip: Clip, path: Path) -> None:
             frame.pts, frame.time_base = now, TIME_BASE
             container.mux(stream.encode(frame))
             now += duration
+            while sounded * 1000 < now:  # as players want it: sound beside the pictures of its time
+                sounded, packets = next(sound, (float("inf"), []))
+                container.mux(packets)
         container.mux(stream.encode())
+        for _, packets in sound:
+            container.mux(packets)
     unfinished.replace(path)
 
 
@@ -230,7 +284,7 @@ def make_corpus(folder: Path, clips: Sequence[Clip] = CLIPS, footage: Sequence[S
             yield made[-1]
         for clip in clips:
             render(clip, folder / clip.name)
-            made.append(Made(folder / clip.name, tuple(shot.photograph for shot in clip.shots)))
+            made.append(Made(folder / clip.name, clip.sources))
             yield made[-1]
         listing = "\n".join(line for one in made for line in describe(one))
         (folder / "SOURCES.txt").write_text(listing + "\n", encoding="utf-8")
@@ -241,6 +295,28 @@ def make_corpus(folder: Path, clips: Sequence[Clip] = CLIPS, footage: Sequence[S
 def describe(made: Made) -> list[str]:
     """Lines for a person: the file, then each source with its package and terms."""
     return [made.path.name] + [f"    {s.package}: {Path(s.file).name} ({s.terms})" for s in made.sources]
+
+
+def _read_sound(recording: Path) -> tuple[NDArray[np.int16], int]:
+    """([N] samples of one channel, samples a second)."""
+    import av
+
+    with av.open(str(recording)) as container:
+        rate = container.streams.audio[0].rate
+        resampler = av.AudioResampler("s16", "mono", rate)
+        pieces = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    return np.concatenate([piece.to_ndarray()[0] for piece in pieces]), rate
+
+
+def _encode_sound(samples: NDArray[np.int16], rate: int, track: Any) -> Iterator[tuple[float, list[Packet[Any]]]]:
+    """(seconds encoded so far, packets) of [N] samples."""
+    import av
+
+    for at in range(0, len(samples), SOUND_FRAME):
+        frame = av.AudioFrame.from_ndarray(samples[None, at : at + SOUND_FRAME], "s16", "mono")
+        frame.rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+        yield (at + frame.samples) / rate, track.encode(frame)
+    yield len(samples) / rate, track.encode(None)
 
 
 def _open_rgb(path: Path) -> Image.Image:
@@ -262,13 +338,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command `python -m vsearch.demo`; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m vsearch.demo", description="Make a small corpus to try.")
     parser.add_argument("folder", type=Path, help="where the clips go; made if it is not there")
+    clips: Sequence[Clip] = CLIPS
+    footage: Sequence[Source] = FOOTAGE
+    lacking = None
     try:
-        for made in make_corpus(parser.parse_args(arguments).folder):
+        locate(SPEECH)
+        clips, footage = (*CLIPS, RECITAL), (*FOOTAGE, SPEECH)
+    except PathError as error:
+        lacking = f"without speech: {error}"
+    try:
+        for made in make_corpus(parser.parse_args(arguments).folder, clips, footage):
             sys.stdout.write("\n".join(describe(made)) + "\n")
             sys.stdout.flush()
     except VsearchError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    if lacking:
+        sys.stdout.write(f"{lacking}\n")
     return 0
 
 

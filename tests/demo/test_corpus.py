@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.sounds import beeps, write_sound
 from vsearch import demo
-from vsearch.demo import CLIPS, FOOTAGE, HEIGHT, UNEVEN, WIDTH, Clip, Framing, Shot, Source
+from vsearch.demo import CLIPS, FOOTAGE, HEIGHT, RECITAL, SPEECH, UNEVEN, WIDTH, Clip, Framing, Shot, Source
 from vsearch.errors import PathError
+
+EVERY = (*CLIPS, RECITAL)
 
 
 def decode(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -37,20 +41,30 @@ def short(clip: Clip) -> Clip:
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A second of sound stands for the recording that an optional package carries."""
+    path = write_sound(tmp_path_factory.mktemp("sound") / "said.wav", [beeps(1.0, (0.0, 1.0))], codec="pcm_s16le")
+    found = demo.locate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "locate", lambda source: path if source is SPEECH else found(source))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Path:
     """A folder with every rendered clip."""
     folder = tmp_path_factory.mktemp("rendered")
-    for clip in CLIPS:
+    for clip in EVERY:
         demo.render(clip, folder / clip.name)
     return folder
 
 
-@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+@pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
 def test_clip_cuts_where_it_promises(clip: Clip, rendered: Path) -> None:
     assert jumps(rendered / clip.name) == pytest.approx(clip.cuts, abs=1e-3)
 
 
-@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+@pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
 def test_clip_has_the_frame_rate_that_it_promises(clip: Clip, rendered: Path) -> None:
     steps = set(np.rint(np.diff(decode(rendered / clip.name)[0]) * 1000).astype(int).tolist())
     assert steps == {40} if clip.steps != UNEVEN else steps >= set(UNEVEN)
@@ -60,11 +74,46 @@ def test_one_clip_has_a_variable_frame_rate() -> None:
     assert [clip.name for clip in CLIPS if clip.steps == UNEVEN] == ["phone recording.mp4"]
 
 
-def test_same_photographs_give_the_same_bytes(tmp_path: Path) -> None:
-    for clip in (short(CLIPS[0]), short(CLIPS[2])):
+def test_same_photographs_and_sound_give_the_same_bytes(tmp_path: Path, recording: Path) -> None:
+    for clip in (short(CLIPS[0]), short(CLIPS[2]), short(RECITAL)):
         for name in ("first.mp4", "second.mp4"):
             demo.render(clip, tmp_path / name)
         assert (tmp_path / "first.mp4").read_bytes() == (tmp_path / "second.mp4").read_bytes()
+
+
+def test_sound_is_heard_when_it_is_promised(rendered: Path) -> None:
+    assert RECITAL.sound is not None
+    with av.open(str(rendered / RECITAL.name)) as container:
+        frames = [(frame.time or 0.0, np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0)]
+    loud = [time for time, level in frames if level > 0.1]
+    begun = RECITAL.sound.after / 1000
+    assert loud[0] == pytest.approx(begun, abs=0.1) and loud[-1] == pytest.approx(begun + 1.0, abs=0.15)
+
+
+def test_without_the_recording_the_rest_is_made_and_a_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "SPEECH", replace(SPEECH, package="no-such-package-of-speech"))
+    monkeypatch.setattr(demo, "CLIPS", (short(CLIPS[0]),))
+    monkeypatch.setattr(demo, "FOOTAGE", ())
+    assert demo.main([str(tmp_path)]) == 0
+    assert not (tmp_path / RECITAL.name).exists() and not (tmp_path / "beckett.wav").exists()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "without speech: no-such-package-of-speech is not installed: run pip install --no-deps useful-moonshine-onnx"
+    )
+
+
+def test_with_the_recording_it_is_there_as_sound_and_in_a_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recording: Path
+) -> None:
+    monkeypatch.setattr(demo, "CLIPS", ())
+    monkeypatch.setattr(demo, "FOOTAGE", ())
+    monkeypatch.setattr(demo, "RECITAL", short(RECITAL))
+    assert demo.main([str(tmp_path)]) == 0
+    assert (tmp_path / "beckett.wav").read_bytes() == recording.read_bytes()
+    listing = (tmp_path / "SOURCES.txt").read_text(encoding="utf-8")
+    assert listing.count(SPEECH.terms) == 2 and "without speech" not in capsys.readouterr().out
 
 
 def test_corpus_holds_every_clip_and_names_every_source(tmp_path: Path) -> None:
@@ -79,7 +128,7 @@ def test_corpus_holds_every_clip_and_names_every_source(tmp_path: Path) -> None:
             assert source.terms in listing and Path(source.file).name in listing
 
 
-@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+@pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
 def test_frames_follow_each_other_without_a_gap_and_end_with_the_shot(clip: Clip) -> None:
     for shot in clip.shots:
         frames = [(at, duration) for owner, at, duration in demo.frame_times(clip) if owner is shot]
@@ -120,7 +169,7 @@ def test_command_reports_a_folder_that_cannot_be_made(tmp_path: Path, capsys: py
     assert captured.out == "" and captured.err.count("\n") == 1 and "cannot write" in captured.err
 
 
-@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
+@pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
 def test_default_detector_finds_the_cuts(clip: Clip, rendered: Path) -> None:
     from scenedetect import AdaptiveDetector, detect
 

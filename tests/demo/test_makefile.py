@@ -40,7 +40,7 @@ def venv(tmp_path: Path) -> Path:
         program = folder / "bin" / name
         program.write_text(RECORDER.format(python=sys.executable, log=str(tmp_path / f"{name}.log")))
         program.chmod(0o755)
-    for stamp in ("base", "demo", "test"):
+    for stamp in ("base", "demo", "test", "speech"):
         (folder / f".installed-{stamp}").touch()
     return folder
 
@@ -65,12 +65,38 @@ def test_help_is_what_plain_make_prints() -> None:
 def test_demo_hands_over_a_folder_whatever_its_name(venv: Path, name: str) -> None:
     done = make("demo", VIDEOS=name, VENV=str(venv))
     assert done.returncode == 0, done.stderr
-    index, *queries = calls(venv)
-    assert index[0] == "index" and index[-2:] == ["--", name]
+    index, *queries, listen = calls(venv)
+    assert index[:2] == ["index", "--no-speech"] and index[-2:] == ["--", name]
     assert [call[0] for call in queries] == ["query"] * 3
-    libraries = {call[call.index("--library") + 1] for call in (index, *queries)}
+    assert listen[:3] == ["index", "--only", "speech"] and listen[-2:] == ["--", name]
+    libraries = {call[call.index("--library") + 1] for call in (index, *queries, listen)}
     assert libraries == {"demo/your-library"}
     assert "Next:" in done.stdout
+
+
+def test_demo_goes_on_where_speech_cannot_be_installed(venv: Path) -> None:
+    (venv / ".installed-speech").unlink()
+    (venv / "bin" / "python").write_text("#!/bin/sh\necho 'no matching distribution' >&2\nexit 1\n")
+    done = make("demo", VIDEOS="./my videos", VENV=str(venv))
+    assert done.returncode == 0, done.stderr
+    assert "The demo goes on without speech" in done.stdout and "Next:" in done.stdout
+    assert [call[0] for call in calls(venv)] == ["index", *["query"] * 3]
+    assert not (venv / ".installed-speech").exists()
+
+
+def test_one_recording_costs_no_dependencies(venv: Path) -> None:
+    (venv / ".installed-speech").unlink()
+    assert make("demo", VIDEOS="./my videos", VENV=str(venv)).returncode == 0
+    listening, recording = calls(venv, "python")
+    assert listening[-2:] == ["-e", ".[speech-offline]"]
+    assert "--no-deps" in recording and recording[-1] == "useful-moonshine-onnx"
+    assert (venv / ".installed-speech").exists()
+
+
+def test_tests_do_without_speech(venv: Path) -> None:
+    (venv / ".installed-speech").unlink()
+    assert make("test", VENV=str(venv)).returncode == 0
+    assert calls(venv, "python") == [["-m", "pytest"]]
 
 
 def test_demo_stops_where_indexing_fails(venv: Path) -> None:

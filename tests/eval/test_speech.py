@@ -72,7 +72,8 @@ def test_a_run_over_sound(tmp_path: Path) -> None:
         write_sound(tmp_path / f"{seconds}.wav", [beeps(float(seconds))], codec="pcm_s16le")
     rows = "".join(f"{seconds}.wav\t{text}\n" for seconds, text in texts.items())
     (tmp_path / "transcripts.tsv").write_text(f"file\ttext\n{rows}missing.wav\tnothing\n")
-    result = evaluate_speech(tmp_path, Reciter(heard), tmp_path / "scratch")
+    (tmp_path / "beside").mkdir()
+    result = evaluate_speech(tmp_path / "beside" / "..", Reciter(heard), tmp_path / "scratch")
     assert [file["errors"] for file in result["files"]] == [0, 1]
     assert result["wer"] == pytest.approx(1 / 16)
     assert result["phrases"] == 3

@@ -19,7 +19,7 @@ from tests.models.test_voice import Loud, blocks, sound
 from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel
 from vsearch.models import speech, weights
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Transcriber
-from vsearch.models.speech import Guards, WhisperTranscriber, doubts, is_loop, load_transcriber
+from vsearch.models.speech import Guards, WhisperTranscriber, doubts, invented_repeats, is_loop, load_transcriber
 from vsearch.models.weights import Weights, find_whisper
 
 GOOD = {"no_speech": 0.1, "log_probability": -0.3, "compression": 1.2, "words": [0.9, 0.8]}
@@ -57,6 +57,26 @@ def test_loops(text: str, loop: bool) -> None:
     assert is_loop(text, 4) is loop
 
 
+@pytest.mark.parametrize(
+    ("said", "invented"),
+    [
+        # as heard in a clip in which nobody says it: the mean of each is above 0.5
+        ([("Thank you.", [0.59, 0.93]), (" thank you", [0.85, 0.98]), ("Thank you!", [0.11, 0.99])], {0, 1, 2}),
+        # as heard where it is said, indistinctly
+        ([("No, ready.", [0.38, 0.96]), ("Okay.", [0.5]), ("No, ready?", [0.35, 0.99])], set()),
+        # said once, its first word may be anything
+        ([("Oh, I'm so happy", [0.07, 0.99, 1.0, 1.0]), ("Straight, straight", [0.29, 0.98])], set()),
+        ([("story", [0.9]), ("Thank you.", [0.2, 0.9]), ("story", [0.01])], {0, 2}),
+        ([("no times", []), ("no times", [])], set()),
+        ([], set()),
+    ],
+)
+def test_what_comes_again_must_have_been_heard_each_time(
+    said: list[tuple[str, list[float]]], invented: set[int]
+) -> None:
+    assert invented_repeats(said, Guards().repeated) == invented
+
+
 @dataclass
 class Said:
     start: float
@@ -66,10 +86,12 @@ class Said:
 
 
 class FakeWhisper:
-    """Says "w<second>" in the first half of every second of the window that is loud."""
+    """Says "w<second>" in the first half of every second of the window that is loud; or `echo`, a segment a second."""
 
     def __init__(self) -> None:
         self.languages: list[str | None] = []
+        self.echo: list[float] = []
+        """The probability of the echo, each time."""
 
     def transcribe(self, samples: np.ndarray, *, language: str | None, **_: object) -> tuple[Iterator[object], object]:  # type: ignore[type-arg]
         self.languages.append(language)
@@ -77,9 +99,15 @@ class FakeWhisper:
             s for s in range(len(samples) // SAMPLE_RATE) if samples[s * SAMPLE_RATE : s * SAMPLE_RATE + 8000].all()
         ]
         words = [Said(float(s), s + 0.5, f" w{s}") for s in seconds]
-        segment = type("Segment", (), {"text": "".join(w.word for w in words), "no_speech_prob": 0.0})()
-        segment.avg_logprob, segment.compression_ratio, segment.words = -0.2, 1.0, words
-        return iter([segment]), type("Info", (), {"language": "de", "language_probability": 0.95})()
+        segments = [_segment(words)]
+        segments += [_segment([Said(float(at), at + 0.5, " echo", sure)]) for at, sure in enumerate(self.echo)]
+        return iter(segments), type("Info", (), {"language": "de", "language_probability": 0.95})()
+
+
+def _segment(words: list[Said]) -> object:
+    segment = type("Segment", (), {"text": "".join(w.word for w in words), "no_speech_prob": 0.0})()
+    segment.avg_logprob, segment.compression_ratio, segment.words = -0.2, 1.0, words
+    return segment
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[WhisperTranscriber, FakeWhisper]:
@@ -106,6 +134,33 @@ def test_a_sure_language_holds_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> 
     transcriber, whisper = fake(monkeypatch)
     parts = list(transcriber.transcribe(blocks(sound((20, 1), (1, 0), (20, 1), (1, 0), (20, 1)))))
     assert len(parts) == 3 and whisper.languages == [None, "de", "de"]
+
+
+def test_segments_are_shown_with_what_tells_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval.segments import segments_of
+
+    transcriber, whisper = fake(monkeypatch)
+    whisper.echo = [0.9, 0.2]
+    samples = sound((2, 0), (3, 0.5), (1, 0))
+    said, *echoes = segments_of(list(blocks(samples)), transcriber, Loud(), Guards())
+    assert said["text"] == "w1 w2" and said["doubt"] is None and said["words"] == [0.9, 0.9]
+    assert (said["start"], said["end"]) == (pytest.approx(2.75, abs=0.1), pytest.approx(4.25, abs=0.1))
+    assert said["voice"] == pytest.approx(0.5, abs=0.1) and said["decibels"] == pytest.approx(-6.0, abs=1.0)
+    assert [echo["doubt"] for echo in echoes] == [
+        "it comes again, and was a guess",
+        "a mean probability of its words of 0.20",
+    ]
+
+
+@pytest.mark.parametrize(("echo", "lines"), [([0.9, 0.4], 3), ([0.9, 0.24], 1), ([0.3], 2)])
+def test_segments_of_a_window_are_judged_together(
+    monkeypatch: pytest.MonkeyPatch, echo: list[float], lines: int
+) -> None:
+    transcriber, whisper = fake(monkeypatch)
+    whisper.echo = echo
+    (heard,) = transcriber.transcribe(blocks(sound((3, 1), (1, 0))))
+    assert len(heard.lines) == lines
+    assert [line.text for line in heard.lines].count("echo") == lines - 1
 
 
 def test_silence_never_reaches_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 Silero decides what is worth listening to (voice.py). Utterances are packed into windows of up to 28 s, because
 Whisper's encoder always works on 30 s, and every word's time is mapped back to where its utterance was. Whisper was
 trained on subtitles and, given no speech, writes what subtitles say then: a segment is dropped if the model itself
-finds no speech in it, if its text compresses too well, if it repeats itself, or if its words were guesses.
+finds no speech in it, if its text compresses too well, if it repeats itself, or if its words were guesses. Segments of
+a window that say the same are judged together.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class Guards:
     """The same words so many times in a row."""
     word: float = 0.25
     """Mean probability of the words."""
+    repeated: float = 0.25
+    """Of what several segments of a window say: the probability of its least probable word. The mean does not tell
+    there: once a phrase has begun, its other words are sure, whatever was heard."""
 
 
 def load_transcriber(
@@ -136,17 +140,27 @@ class WhisperTranscriber:
     @property
     def recipe(self) -> str:
         task = "translate" if self._translate else "transcribe"
-        return f"whisper 1 {self._weights.name} {self._weights.fingerprint} {self._language or 'auto'} {task}"
+        return f"whisper 2 {self._weights.name} {self._weights.fingerprint} {self._language or 'auto'} {task}"
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         """See Transcriber."""
+        for window, spoken in self.listen(blocks):
+            lines: list[TranscriptLine] = []
+            for segment, doubt in zip(spoken.segments, judge(spoken.segments, self._guards), strict=True):
+                if doubt:
+                    _log.info("dropped %r: %s", segment.text, doubt)
+                else:
+                    lines += _lines(segment, window)
+            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
+
+    def listen(self, blocks: Iterable[AudioBlock]) -> Iterator[tuple[Window, Spoken]]:
+        """What the model makes of each window in which there is a voice, before any guard."""
         language = self._language
         for window in _windows(utterances(blocks, self._detector)):
             spoken = self._run(window.samples, language)
             if language is None and spoken.probability >= SURE:
                 language = spoken.language
-            lines = [line for segment in spoken.segments for line in self._lines(segment, window)]
-            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
+            yield window, spoken
 
     def _languages(self) -> Collection[str]:
         from faster_whisper.tokenizer import _LANGUAGE_CODES
@@ -183,32 +197,40 @@ class WhisperTranscriber:
                 raise ModelDamaged(f"the Whisper weights in {self._weights.folder} cannot be loaded: {why}") from error
         return self._model
 
-    def _lines(self, segment: Any, window: _Window) -> Iterator[TranscriptLine]:
-        """A segment as lines of its own times, or nothing where it looks invented."""
-        doubt = doubts(
-            segment.text,
+
+def _lines(segment: Any, window: Window) -> Iterator[TranscriptLine]:
+    """A segment as lines of its own times."""
+    if not segment.words:  # their times could not be told: the segment's own are better than nothing
+        start, end = window.time(segment.start), window.time(segment.end)
+        yield TranscriptLine(start, max(end, start + 0.01), segment.text.strip())
+        return
+    words = [
+        Word(window.time(word.start), max(window.time(word.start), window.time(word.end)), word.word)
+        for word in segment.words
+    ]
+    for run in _runs(words):
+        text = "".join(word.text for word in run).strip()
+        if text:
+            timed = tuple(Word(word.start, word.end, word.text.strip()) for word in run if word.text.strip())
+            yield TranscriptLine(run[0].start, max(run[-1].end, run[0].start + 0.01), text, words=timed)
+
+
+def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:
+    """Of each segment of a window, why it is taken for invented; None where it is not."""
+    said = [(segment.text, [word.probability for word in segment.words or ()]) for segment in segments]
+    repeats = invented_repeats(said, guards.repeated)
+    return [
+        doubts(
+            text,
             no_speech=segment.no_speech_prob,
             log_probability=segment.avg_logprob,
             compression=segment.compression_ratio,
-            words=[word.probability for word in segment.words or ()],
-            guards=self._guards,
+            words=words,
+            guards=guards,
         )
-        if doubt:
-            _log.info("dropped %r: %s", segment.text, doubt)
-            return
-        if not segment.words:  # their times could not be told: the segment's own are better than nothing
-            start, end = window.time(segment.start), window.time(segment.end)
-            yield TranscriptLine(start, max(end, start + 0.01), segment.text.strip())
-            return
-        words = [
-            Word(window.time(word.start), max(window.time(word.start), window.time(word.end)), word.word)
-            for word in segment.words
-        ]
-        for run in _runs(words):
-            text = "".join(word.text for word in run).strip()
-            if text:
-                timed = tuple(Word(word.start, word.end, word.text.strip()) for word in run if word.text.strip())
-                yield TranscriptLine(run[0].start, max(run[-1].end, run[0].start + 0.01), text, words=timed)
+        or ("it comes again, and was a guess" if at in repeats else None)
+        for at, (segment, (text, words)) in enumerate(zip(segments, said, strict=True))
+    ]
 
 
 def doubts(
@@ -230,6 +252,23 @@ def doubts(
     return None
 
 
+def invented_repeats(said: Sequence[tuple[str, Sequence[float]]], least: float) -> set[int]:
+    """Which segments of a window, each (text, probabilities of its words), say what others say, and were guessed.
+
+    A phrase that is said twice is heard twice, while an invented one is the same again because nothing was heard: if a
+    word of any of them is less probable than `least`, none of them is believed.
+    """
+    places: dict[tuple[str, ...], list[int]] = {}
+    for at, (text, _) in enumerate(said):
+        places.setdefault(tuple(re.findall(r"\w+", text.lower())), []).append(at)
+    return {
+        at
+        for same in places.values()
+        if len(same) > 1 and min((word for at in same for word in said[at][1]), default=1.0) < least
+        for at in same
+    }
+
+
 def is_loop(text: str, times: int) -> bool:
     """Whether one to eight words come `times` times in a row, or more, and make up most of the text."""
     said = re.findall(r"\w+", text.lower())
@@ -243,7 +282,7 @@ def is_loop(text: str, times: int) -> bool:
     return False
 
 
-class _Window:
+class Window:
     """Utterances one after the other, with a short pause between them, and where each came from."""
 
     def __init__(self, parts: Sequence[AudioBlock]) -> None:
@@ -264,18 +303,18 @@ class _Window:
         return min(part.start + max(0.0, seconds - begun), part.end)
 
 
-def _windows(parts: Iterable[AudioBlock]) -> Iterator[_Window]:
+def _windows(parts: Iterable[AudioBlock]) -> Iterator[Window]:
     held: list[AudioBlock] = []
     length = 0.0
     for part in parts:
         size = part.end - part.start + PAUSE
         if held and length + size > WINDOW + PAUSE:
-            yield _Window(held)
+            yield Window(held)
             held, length = [], 0.0
         held.append(part)
         length += size
     if held:
-        yield _Window(held)
+        yield Window(held)
 
 
 def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
