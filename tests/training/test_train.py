@@ -10,9 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from vsearch.training.backbone import Backbones, Lite0, Lite2  # noqa: E402
 from vsearch.training.batches import Writing, draw_batch  # noqa: E402
+from vsearch.training.export import PictureGraph  # noqa: E402
 from vsearch.training.metrics import retrieval, top1  # noqa: E402
-from vsearch.training.prepare import tuned_cache  # noqa: E402
+from vsearch.training.prepare import settle  # noqa: E402
 from vsearch.training.recipe import Recipe, changed  # noqa: E402
 from vsearch.training.train import (  # noqa: E402
     frame_features,
@@ -136,6 +138,8 @@ def test_the_command_gives_its_stages_their_rates() -> None:
     assert not any(recipe.tail_rate for _, recipe in stages_of(settings))
     both = dict(stages_of(replace(settings, tail_rate=1e-5)))
     assert {name: r.tail_rate for name, r in both.items() if r.tail_rate} == {"text": 1e-5, "text again": 1e-5}
+    full = dict(stages_of(replace(settings, whole_rate=1e-6)))
+    assert {name: r.whole_rate for name, r in full.items() if r.whole_rate} == {"text": 1e-6, "text again": 1e-6}
     later = dict(stages_of(replace(settings, pictures=True)))
     assert [name for name, r in later.items() if r.tail_rate] == ["pictures"] and "another head" not in later
 
@@ -238,16 +242,54 @@ def test_tuned_blocks_see_the_maps_and_frozen_ones_the_cache(made_up: Any, fresh
     assert torch.equal(seen[:, 1280:], torch.from_numpy(data.cache.features[shown, 0][:, 1280:]).float())
 
 
-def test_a_tuned_cache_holds_what_the_tuned_blocks_see(made_up: Any, fresh_towers: Any) -> None:
+def test_settled_sets_hold_what_the_tuned_blocks_see(made_up: Any, fresh_towers: Any) -> None:
     data, towers = made_up(items=4), fresh_towers().eval()
-    assert tuned_cache(towers, data.cache, 1) is data.cache
+    assert settle(towers, [data], 1) == [data]
     data.cache.maps[1][:] = np.random.default_rng(0).standard_normal(data.cache.maps[1].shape)
     towers.tuned_picture = True
-    found = torch.from_numpy(tuned_cache(towers, data.cache, 2).features[:, 1]).float()
+    one, same = settle(towers, [data, data], 2)
+    assert one.settled and one.cache is same.cache
+    found = torch.from_numpy(one.cache.features[:, 1]).float()
     with torch.inference_mode():
         expected = towers.picture.tail.tail(torch.from_numpy(data.cache.maps[1]).float())
     assert float(torch.nn.functional.cosine_similarity(found[:, :1280], expected).min()) > 0.99
     assert torch.equal(found[:, 1280:], torch.from_numpy(data.cache.features[:, 1, 1280:]).float())
+    batch = draw_batch(one, SHORT, np.random.default_rng(0), mixing=False)
+    valid = batch.mask.bool().numpy()
+    kept = torch.from_numpy(one.cache.features[batch.places[valid], batch.views[valid]]).float()
+    assert torch.equal(frame_features(towers, one, batch), kept)
+
+
+def test_full_tuning_reaches_every_layer_of_both_towers_from_the_pixels(made_up: Any, fresh_towers: Any) -> None:
+    data = made_up(items=4)
+    shown = np.random.default_rng(0).integers(0, 256, (8, 260, 260, 3), dtype=np.uint8)
+    asked: list[tuple[int, int]] = []
+
+    def pixels(place: int, view: int) -> Any:
+        asked.append((int(place), int(view)))
+        return shown[place]
+
+    data = replace(data, pixels=pixels)
+    towers = fresh_towers()
+    recipe = Recipe(steps=1, batch=2, frames=1, views=1, mix=0, text_rate=1e-3, whole_rate=1e-3, weights={"msrvtt": 1})
+    with pytest.raises(ValueError, match="open it up"):
+        train(towers, [data], recipe)
+    towers.picture.open_up(Backbones(Lite2(), Lite0()))
+    before = {name: value.clone() for name, value in towers.state_dict().items()}
+    asked.clear()
+    train(towers, [data], recipe)
+    assert len(asked) == 2
+    names = moved(before, towers)
+    for part in (
+        "picture.tail.stem", "picture.tail.blocks.0", "picture.tail.blocks.20", "picture.other.stem",
+        "picture.other.blocks.15", "picture.head", "text.encoder.layers.0", "text.head",
+    ):  # fmt: skip
+        assert any(name.startswith(part) for name in names), part
+    assert not any("running_" in name for name in names)
+    with torch.inference_mode():
+        seen = towers.picture.look(torch.from_numpy(shown[:3]).permute(0, 3, 1, 2).float())
+        graph = PictureGraph(Backbones(Lite2(), Lite0()), towers.picture).eval()
+        assert torch.allclose(graph(torch.from_numpy(shown[:3])), towers.picture.embed(seen), atol=1e-5)
 
 
 def test_new_heads_with_a_loss_each_are_all_trained_while_text_stays(made_up: Any, fresh_towers: Any) -> None:

@@ -55,6 +55,10 @@ def run(
         float,
         typer.Option(help="Rate of the picture backbone's last blocks while the sentence encoder is tuned."),
     ] = 0.0,
+    whole_rate: Annotated[
+        float,
+        typer.Option("--full-rate", help="Rate of both whole picture backbones while the sentence encoder is tuned."),
+    ] = 0.0,
     pictures: Annotated[
         bool, typer.Option("--tune-pictures", help="Tune the last blocks after the text, with new heads, instead.")
     ] = False,
@@ -81,10 +85,13 @@ def run(
         device=device,
         locked=locked,
         tail_rate=tail_rate,
+        whole_rate=whole_rate,
         pictures=pictures,
     )
-    if locked and (pictures or tail_rate):
-        raise InputError("--lock-pictures leaves pictures as they are: give neither --tune-pictures nor --tail-rate")
+    if locked and (pictures or tail_rate or whole_rate):
+        raise InputError("--lock-pictures leaves pictures as they are: give no option that tunes them.")
+    if pictures and whole_rate:
+        raise InputError("--tune-pictures tunes last blocks on cached maps: those of --full-rate have moved. Give one.")
     if not settings.held:
         raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
     with _bar() as progress:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsearch.media import Pixels
 from vsearch.training.data import PictureSet
 from vsearch.training.features import Cache
 from vsearch.training.recipe import Recipe
@@ -29,6 +30,10 @@ class SetData:
     """[items + 1]: where each item's captions start in `sentences` and `ids`."""
     ids: Sequence[Sequence[int]]
     """Word pieces of all captions."""
+    pixels: Callable[[int, int], Pixels] | None = None
+    """(picture, view) -> uint8 [260, 260, 3], for tuning whole networks."""
+    settled: bool = False
+    """The cached features are those of the tuned networks: nothing in them will move any more."""
     written: Tensor | None = None
     """[C, 512]: what a finished text tower makes of the captions, for stages that do not train it."""
 

@@ -45,6 +45,8 @@ class PictureGraph(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         shown = pixels.permute(0, 3, 1, 2).float()
+        if self.tower.other is not None:
+            return self.tower.embed(self.tower.look(shown))
         return cast(Tensor, self.tower(self.main.trunk(shown), self.other(shown)))
 
 

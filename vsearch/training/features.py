@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,6 +98,34 @@ def open_cache(folder: Path, pictures: PictureSet) -> Cache:
     return Cache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
 
 
+class PictureReader:
+    """The pictures of a set in any view, decoded when they are asked for. Their files are read once and kept."""
+
+    def __init__(self, pictures: PictureSet, size: int, seed: int) -> None:
+        self._pictures, self._size, self._seed = pictures, size, seed
+        self._content: dict[str, bytes] | None = None
+        self._lock = threading.Lock()
+
+    def read(self, place: int, view: int) -> Pixels | None:
+        """uint8 [S, S, 3], or None where the picture cannot be read (logged). Safe to call from several threads."""
+        with self._lock:
+            if self._content is None:
+                sources = self._pictures.sources
+                self._content = {name: data for source in sources for name, data in read_pictures(source)}
+        name = self._pictures.pictures[place]
+        try:
+            with Image.open(io.BytesIO(self._content[name])) as picture:
+                return view_of(picture, view, self._size, self._seed * 1_000_003 + place)
+        except (OSError, ValueError) as error:
+            log.warning("%s: picture %r cannot be read (%s)", self._pictures.name, name, error)
+            return None
+
+    def __call__(self, place: int, view: int) -> Pixels:
+        """The same, black where the picture cannot be read."""
+        shown = self.read(place, view)
+        return np.zeros((self._size, self._size, 3), np.uint8) if shown is None else shown
+
+
 def extract(
     folder: Path,
     pictures: PictureSet,
@@ -134,24 +163,15 @@ def extract(
     features = _open_array(place / f"features-{view}.npy", (count, session.get_outputs()[1].shape[1]), np.float16)
     maps = _open_array(place / f"maps-{view}.npy", (count, *session.get_outputs()[0].shape[1:]), np.float16)
     readable = _open_array(place / "readable.npy", (count,), np.bool_)
-    content = {name: data for source in pictures.sources for name, data in read_pictures(source)}
-
-    def decode(index: int) -> Pixels | None:
-        name = pictures.pictures[index]
-        try:
-            with Image.open(io.BytesIO(content[name])) as picture:
-                return view_of(picture, view, size, seed * 1_000_003 + index)
-        except (OSError, ValueError) as error:
-            log.warning("%s: picture %r cannot be read (%s)", pictures.name, name, error)
-            return None
+    reader = PictureReader(pictures, size, seed)
 
     def chunks() -> Iterator[tuple[int, Pixels, NDArray[np.bool_]]]:
         with ThreadPoolExecutor(1) as pool:
             ahead = None
             for start in range(done, count, BATCH):
-                batch = ahead or [pool.submit(decode, i) for i in range(start, min(start + BATCH, count))]
+                batch = ahead or [pool.submit(reader.read, i, view) for i in range(start, min(start + BATCH, count))]
                 following = start + BATCH
-                ahead = [pool.submit(decode, i) for i in range(following, min(following + BATCH, count))]
+                ahead = [pool.submit(reader.read, i, view) for i in range(following, min(following + BATCH, count))]
                 shown = [job.result() for job in batch]
                 blank = np.zeros((size, size, 3), np.uint8)
                 ok = np.array([s is not None for s in shown])

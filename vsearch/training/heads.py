@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vsearch.training.backbone import CLASSES, FEATURES, Lite2
+from vsearch.training.backbone import CLASSES, FEATURES, Backbones, Lite0, Lite2
 from vsearch.training.minilm import WIDTH, MiniLM
 
 DIM = 512
@@ -78,8 +78,21 @@ class PictureTower(nn.Module):
         self.conse = 1.0
         """Times CONSE_SCALE: while a head is trained that should lean on the classes."""
         self.register_buffer("anchors", torch.zeros(CLASSES, DIM))
+        self.other: Lite0 | None = None
+        """Held where it is tuned, too: see `open_up`."""
         self.others = nn.ModuleList()
         """Heads that were trained apart, on the finished text tower: a frame's vector is the mean of all heads'."""
+
+    def open_up(self, backbones: Backbones) -> None:
+        """Hold both networks whole, from the pixels on, so that all of them can be tuned."""
+        self.tail.stem = copy.deepcopy(backbones.main.stem)
+        self.other = copy.deepcopy(backbones.other)
+
+    def look(self, pixels: Tensor) -> Tensor:
+        """pixels [N, 3, 260, 260], 0..255 -> features [N, 2560]; only where it holds both networks whole."""
+        if self.other is None:
+            raise ValueError("the picture tower holds no whole networks: open it up first")
+        return torch.cat([self.tail(pixels), self.other(pixels)], dim=-1)
 
     def standardise(self, features: Tensor) -> None:
         """From now on features are seen in standard deviations from the mean of these, [N, 2560]."""

@@ -23,7 +23,7 @@ from vsearch.training.imagenet import CLASS_NAMES
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, encode_sentences, load_minilm
 from vsearch.training.precision import choose_precision
-from vsearch.training.prepare import prepare_set, written_vectors
+from vsearch.training.prepare import prepare_set, settle, written_vectors
 from vsearch.training.recipe import WEIGHTS, Recipe, changed, describe
 from vsearch.training.train import Towers, text_vectors, train, train_apart
 from vsearch.training.validate import evaluate
@@ -81,6 +81,8 @@ class Settings:
     """Locked-image tuning: pictures keep the vectors that the first stage, "heads", gave them."""
     tail_rate: float = 0.0
     """Of the picture backbone's last blocks in the stages that tune the sentence encoder: both towers at once."""
+    whole_rate: float = 0.0
+    """Full tuning: of both picture backbones, from the pixels on, in the stages that tune the sentence encoder."""
     pictures: bool = False
     """Tune the picture backbone's last blocks against the finished text tower, with new heads."""
 
@@ -125,7 +127,9 @@ def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
     for name, recipe in (*TOWERS, *(PICTURES if settings.pictures else HEADS)):
         weights, views = {**recipe.weights, **added}, min(recipe.views, settings.views)
         recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=views, weights=weights)
-        yield name, replace(recipe, tail_rate=settings.tail_rate) if recipe.text_rate and settings.tail_rate else recipe
+        if recipe.text_rate:
+            recipe = replace(recipe, tail_rate=settings.tail_rate, whole_rate=settings.whole_rate)
+        yield name, recipe
 
 
 def anchor_classes(towers: Towers, tokens: Tokens) -> None:
@@ -162,7 +166,7 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     follow("sentences", 0, len(sets))
     prepared = []
     for number, pictures in enumerate(sets, 1):
-        prepared.append(prepare_set(pictures, settings.cache, encoder, tokens))
+        prepared.append(prepare_set(pictures, settings.cache, encoder, tokens, settings.seed))
         follow("sentences", number, len(sets))
     held = prepare_set(validation, settings.cache, encoder, tokens)
     held_labels = [prepare_set(pictures, settings.cache, encoder, tokens) for pictures in labelled]
@@ -170,6 +174,8 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     class_vectors = encode_sentences(encoder, tokens, CLASS_NAMES).clone()
     torch.manual_seed(settings.seed)
     towers = Towers(PictureTower(backbones.main, class_vectors), TextTower(encoder))
+    if settings.whole_rate:
+        towers.picture.open_up(backbones)
     features = prepared[0].cache.features
     towers.picture.standardise(torch.from_numpy(features.reshape(-1, features.shape[-1])).float())
     paired = load_paired_captions(settings.data / "msrvtt", settings.held)
@@ -184,6 +190,8 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
         if not recipe.text_rate and recipe.text_head_rate == 0 and prepared[0].written is None:
             digest = lineage.hexdigest()[:12]
             prepared = [written_vectors(settings.cache, digest, towers, data) for data in prepared]
+            if not settings.pictures:  # which goes on tuning last blocks
+                prepared = settle(towers, prepared, settings.views)
         # a stage is resumed only where everything before it was the same
         lineage.update((changed(recipe) + " locked" * locked).encode())
         (train_apart if recipe.apart else train)(

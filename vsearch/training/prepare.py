@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsearch.training.backbone import FEATURES
-from vsearch.training.batches import SetData
+from vsearch.training.backbone import SIZE
+from vsearch.training.batches import Batch, SetData
 from vsearch.training.data import PictureSet
-from vsearch.training.features import Cache, cache_name, open_cache
+from vsearch.training.features import Cache, PictureReader, cache_name, open_cache
 from vsearch.training.minilm import WIDTH, MiniLM, Tokens, encode_sentences
 from vsearch.training.precision import has_fast_bf16
-from vsearch.training.tail import tail_features
-from vsearch.training.train import Towers
+from vsearch.training.train import Towers, frame_features
 from vsearch.training.validate import all_captions
 
 
@@ -37,12 +37,13 @@ def sentence_vectors(folder: Path, encoder: MiniLM, tokens: Tokens, sentences: l
     return torch.from_numpy(table)
 
 
-def prepare_set(pictures: PictureSet, folder: Path, encoder: MiniLM, tokens: Tokens) -> SetData:
-    """Everything that training needs of one set; its features must have been extracted."""
+def prepare_set(pictures: PictureSet, folder: Path, encoder: MiniLM, tokens: Tokens, seed: int = 1) -> SetData:
+    """Everything that training needs of one set; its features must have been extracted, with this seed."""
     sentences = [caption for item in pictures.items for caption in item.captions]
     first = np.cumsum([0] + [len(item.captions) for item in pictures.items])
     vectors = sentence_vectors(folder, encoder, tokens, sentences)
-    return SetData(pictures, open_cache(folder, pictures), vectors, first, tokens.ids(sentences))
+    reader = PictureReader(pictures, SIZE, seed)
+    return SetData(pictures, open_cache(folder, pictures), vectors, first, tokens.ids(sentences), reader)
 
 
 def written_vectors(folder: Path, lineage: str, towers: Towers, data: SetData) -> SetData:
@@ -56,19 +57,37 @@ def written_vectors(folder: Path, lineage: str, towers: Towers, data: SetData) -
     return replace(data, written=torch.nn.functional.normalize(table, dim=-1))
 
 
-def tuned_cache(towers: Towers, cache: Cache, views: int) -> Cache:
-    """The first views of a cache, with the features that tuned last blocks give: what is trained on top sees those."""
-    if not towers.tuned_picture:
-        return cache
-    features = np.array(cache.features[:, :views])
+def settle(towers: Towers, sets: Sequence[SetData], views: int) -> list[SetData]:
+    """Sets whose cached features are those of the tuned networks, in the first views, for what is trained on top.
+
+    Sets that share their pictures share the cache. Where nothing was tuned they stay as they are.
+    """
+    caches: dict[str, Cache] = {}
+    settled = []
+    for data in sets:
+        name = cache_name(data.pictures)
+        if data.settled or not towers.tuned_picture:
+            settled.append(data)
+            continue
+        if name not in caches:
+            caches[name] = _tuned_cache(towers, data, views)
+        settled.append(replace(data, cache=caches[name], settled=True))
+    return settled
+
+
+def _tuned_cache(towers: Towers, data: SetData, views: int) -> Cache:
+    features = np.array(data.cache.features[:, :views])
     device = towers.log_scale.device
     for view in range(features.shape[1]):
         for start in range(0, len(features), 256):
-            maps = torch.from_numpy(np.array(cache.maps[view][start : start + 256])).float().to(device)
+            places = np.arange(start, min(start + 256, len(features)))
+            none = torch.zeros(0)
+            batch = Batch(
+                places, places[:, None], np.full((len(places), 1), view), torch.ones(len(places), 1), places, none, none
+            )
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
-                found = tail_features(towers.picture.tail, maps)
-            features[start : start + 256, view, :FEATURES] = found.cpu().numpy()
-    return Cache(features, cache.maps[:views], cache.readable)
+                features[places, view] = frame_features(towers, data, batch).cpu().numpy()
+    return Cache(features, data.cache.maps[:views], data.cache.readable)
 
 
 def _save(path: Path, table: NDArray[np.float16]) -> None:

@@ -31,6 +31,8 @@ class Recipe:
     """Of the sentence encoder's layers; its word table stays as it is, so that rare words keep their meaning."""
     tail_rate: float = 0.0
     """Of the picture backbone's last blocks."""
+    whole_rate: float = 0.0
+    """Of all layers of both picture backbones, from the pixels on: a step then looks at pictures, not at the cache."""
     weight_decay: float = 0.1
     text_decay: float = 0.01
     """The same for the sentence encoder, which has seen far more than these sets."""
@@ -76,7 +78,12 @@ class Recipe:
 
 def describe(recipe: Recipe) -> str:
     """One paragraph that says what a stage did."""
-    rates = (("heads", recipe.head_rate), ("sentence encoder", recipe.text_rate), ("last blocks", recipe.tail_rate))
+    rates = (
+        ("heads", recipe.head_rate),
+        ("sentence encoder", recipe.text_rate),
+        ("last blocks", recipe.tail_rate),
+        ("both picture backbones", recipe.whole_rate),
+    )
     shares = ", ".join(f"{name} {share:.0%}" for name, share in recipe.weights.items())
     return (
         f"{recipe.steps} batches of up to {recipe.batch} items, one set a batch ({shares}); AdamW, one-cycle, "

@@ -11,12 +11,11 @@ import torch
 
 from vsearch.training.batches import SetData
 from vsearch.training.data import load_msrvtt
-from vsearch.training.features import Cache, cache_name
 from vsearch.training.metrics import in_line
 from vsearch.training.minilm import Tokens, load_minilm
 from vsearch.training.pipeline import Settings, Trained
 from vsearch.training.precision import PLAIN, Precision
-from vsearch.training.prepare import prepare_set, tuned_cache
+from vsearch.training.prepare import prepare_set, settle
 from vsearch.training.recipe import Recipe
 from vsearch.training.second import Second, SecondRecipe, StageSet
 from vsearch.training.second_loop import Check, check, first_captions, run
@@ -64,20 +63,18 @@ class Stages:
 def stage_sets(trained: Trained, settings: Settings, captions: int) -> Stages:
     """Word tokens (cached) for `captions` captions an item; labelled sets keep every template."""
     encoder = trained.towers.text.encoder
-    caches: dict[str, Cache] = {}
 
     def stage(data: SetData) -> StageSet:
-        name = cache_name(data.pictures)
-        if name not in caches:  # the sets of labels share their pictures
-            caches[name] = tuned_cache(trained.towers, data.cache, VIEWS)
         labelled = any(item.label >= 0 for item in data.pictures.items)
-        kept = keep_captions(replace(data, cache=caches[name]), 10**6 if labelled else captions)
+        kept = keep_captions(data, 10**6 if labelled else captions)
         return StageSet(kept, read_words(settings.cache, encoder, kept.ids))
 
     whole, held = load_msrvtt(settings.data / "msrvtt"), set(settings.held)
     several = first_captions(whole.take(item for item in whole.items if item.key in held), captions)
     validation = prepare_set(several, settings.cache, load_minilm(), Tokens())
-    return Stages([stage(data) for data in trained.sets], stage(validation), [stage(data) for data in trained.labelled])
+    count, every = len(trained.sets), [*trained.sets, validation, *trained.labelled]
+    stages = [stage(data) for data in settle(trained.towers, every, VIEWS)]
+    return Stages(stages[:count], stages[count], stages[count + 1 :])
 
 
 def run_row(

@@ -38,18 +38,26 @@ class Towers(nn.Module):
         self.picture, self.text = picture, text
         self.tuned_picture = False
         """The last blocks were trained: the cached features no longer speak for them, the cached maps do."""
+        self.tuned_whole = False
+        """All of both networks was trained: only the pixels do."""
         self.tuned_text = False
         """The sentence encoder was trained: the frozen sentence vectors no longer speak for it."""
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
 
 def frame_features(towers: Towers, data: SetData, batch: Batch) -> Tensor:
-    """[F, 2560] of a batch's valid frames: of frozen blocks the cached output, tuned ones run on the cached maps."""
+    """[F, 2560] of a batch's valid frames: of frozen networks the cached output; tuned last blocks run on the cached
+    maps, networks that are tuned as a whole on the pixels."""
     valid = batch.mask.bool().numpy()
     device = towers.log_scale.device
     places, views = batch.places[valid], batch.views[valid]
+    if towers.tuned_whole and not data.settled:
+        if data.pixels is None:
+            raise ValueError(f"set {data.pictures.name} comes without its pictures")
+        shown = np.stack([data.pixels(place, view) for place, view in zip(places, views, strict=True)])
+        return towers.picture.look(torch.from_numpy(shown).to(device).permute(0, 3, 1, 2).float()).float()
     features = torch.from_numpy(data.cache.features[places, views]).float().to(device)
-    if not towers.tuned_picture:
+    if not towers.tuned_picture or data.settled:
         return features
     maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
     main = tail_features(towers.picture.tail, torch.from_numpy(maps).float().to(device))
@@ -132,14 +140,15 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
     text_head = recipe.head_rate if recipe.text_head_rate is None else recipe.text_head_rate
     rates = {"picture.head": recipe.head_rate, "text.head": text_head, "log_scale": recipe.head_rate}
     rates |= {"picture.others": recipe.head_rate if recipe.each else 0.0}
-    rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate}
+    rates |= {"text.encoder": recipe.text_rate, "picture.tail": recipe.tail_rate or recipe.whole_rate}
+    rates |= {"picture.other": recipe.whole_rate}
     groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in towers.named_parameters():
-        rate = next(rate for prefix, rate in rates.items() if name.startswith(prefix))
-        below_cut = name.startswith("picture.tail.blocks.") and int(name.split(".")[3]) < CUT
+        rate = next(rate for prefix, rate in rates.items() if name.startswith(f"{prefix}.") or name == prefix)
+        rate = recipe.whole_rate if _below_cut(name) else rate
         locked_picture = locked and name.startswith("picture.")
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
-        parameter.requires_grad_(bool(rate) and not (below_cut or locked_picture or frozen_words))
+        parameter.requires_grad_(bool(rate) and not (locked_picture or frozen_words))
         if parameter.requires_grad:
             decay = recipe.text_decay if name.startswith("text.encoder") else recipe.weight_decay
             decay = decay if parameter.ndim > 1 else 0.0
@@ -147,10 +156,20 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
+def _below_cut(name: str) -> bool:
+    """Whether a parameter belongs to what comes before Lite2's last blocks."""
+    parts = name.split(".")
+    return parts[:3] == ["picture", "tail", "stem"] or (
+        parts[:3] == ["picture", "tail", "blocks"] and int(parts[3]) < CUT
+    )
+
+
 def _set_mode(towers: Towers, recipe: Recipe) -> None:
     """Dropout on; batch normalisation keeps its ImageNet statistics, which a small batch would spoil."""
     towers.train()
     towers.picture.tail.eval()
+    if towers.picture.other is not None:
+        towers.picture.other.eval()
     towers.text.encoder.train(bool(recipe.text_rate))
     towers.text.head.train(any(p.requires_grad for p in towers.text.head.parameters()))
 
@@ -185,7 +204,8 @@ def train(
         torch.manual_seed(recipe.seed)
         towers.picture.renew(recipe.fresh)
     towers.tuned_text = towers.tuned_text or bool(recipe.text_rate)
-    towers.tuned_picture = towers.tuned_picture or bool(recipe.tail_rate and not locked)
+    towers.tuned_whole = towers.tuned_whole or bool(recipe.whole_rate and not locked)
+    towers.tuned_picture = towers.tuned_picture or towers.tuned_whole or bool(recipe.tail_rate and not locked)
     if precision == PLAIN and (towers.tuned_text or towers.tuned_picture) and has_fast_bf16():
         precision = Precision("cpu", torch.bfloat16)
     towers.to(precision.device)
@@ -257,6 +277,7 @@ def train_apart(towers: Towers, sets: Sequence[SetData], recipe: Recipe, **optio
     alone.picture.conse = recipe.conse
     alone.picture.anchor(torch.zeros_like(towers.picture.anchors))
     alone.tuned_text, alone.tuned_picture = towers.tuned_text, towers.tuned_picture
+    alone.tuned_whole = towers.tuned_whole
     train(alone.to(device), sets, recipe, **options)
     with torch.no_grad():  # what it saw larger, it weighs more from now on
         for layer in (alone.picture.head.linear, alone.picture.head.hidden):
