@@ -1,10 +1,12 @@
 """Pictures, words, and both in one list: python -m eval.fusion LIBRARY --captions FILE --transcripts FILE.
 
-The library holds videos and sound, indexed with their words. Four kinds of query, each with one right file:
+The library holds videos and sound, indexed with their words. Kinds of query, each with one right file:
 
     visual   a caption of a video
     spoken   five words in a row of a transcript, which only one file holds
     mixed    a caption, and three words of what was heard in the same video
+    written  three words in a row of a line that was read in a video's pictures (`vsearch index --ocr`), which only one
+             file holds; what was read is taken for the truth
     meant    what was heard in other words, written by hand (eval/splits/paraphrases.tsv)
 
 Each is asked of every channel alone and of every way to fuse them; the rank of a file is that of its best hit.
@@ -31,12 +33,13 @@ from eval.speech import read_transcripts, spoken, unique_phrases
 from vsearch.library.terms import STOP_WORDS, tokens
 from vsearch.media import Space, Vectors
 from vsearch.search.fuse import HOWS, Fusion
-from vsearch.search.query import Channel, Query
+from vsearch.search.query import TEXT, Channel, Query
 
 if TYPE_CHECKING:
     from vsearch.library import Library
     from vsearch.models.base import TextEncoder
 
+SPEECH = "speech"
 LETTERS = "exact words"
 """The way of the channel speech without meaning."""
 DEPTH = 50
@@ -63,7 +66,8 @@ def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) ->
     ids = {row.path.name: row.video_id for row in library.files()}
     mixed = []
     for asked in captions:
-        lines = [line for line in library.transcript(ids[asked.file]) if len(tokens(line.text)) >= 4]
+        lines = [line for line in library.transcript(ids[asked.file]) if line.channel == SPEECH]
+        lines = [line for line in lines if len(tokens(line.text)) >= 4]
         telling = [[word for word in tokens(line.text) if word not in STOP_WORDS and len(word) > 3] for line in lines]
         telling = [words for words in telling if len(words) >= 3]
         if telling:
@@ -71,6 +75,21 @@ def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) ->
             at = draw.randrange(len(words) - 2)
             mixed.append(Asked(f"{asked.text} {' '.join(words[at : at + 3])}", asked.file))
     return mixed
+
+
+def written_queries(library: Library, size: int = 3) -> list[Asked]:
+    """Words in a row of lines that were read in pictures, a phrase a line, where no other file holds them."""
+    lines: dict[str, list[list[str]]] = {}
+    for row in library.files():
+        read = [tokens(line.text) for line in library.transcript(row.video_id) if line.channel == TEXT]
+        lines[row.path.name] = [words for words in read if len(words) >= size]
+    holders: dict[str, set[str]] = {}
+    for name, read in lines.items():
+        for words in read:
+            for at in range(len(words) - size + 1):
+                holders.setdefault(" ".join(words[at : at + size]), set()).add(name)
+    phrases = {" ".join(words[:size]): name for name, read in lines.items() for words in read}
+    return [Asked(phrase, name) for phrase, name in phrases.items() if len(holders[phrase]) == 1]
 
 
 class _NoSentences:
@@ -90,7 +109,7 @@ def measure(
     from vsearch.search.engine import SearchEngine
 
     ways: dict[str, tuple[Channel, Fusion]] = {"visual": ("visual", Fusion()), "speech": ("speech", Fusion())}
-    ways |= {LETTERS: ("speech", Fusion())}
+    ways |= {LETTERS: ("speech", Fusion()), "text": ("text", Fusion())}
     ways |= {how: ("all", Fusion(how=how)) for how in HOWS}
     result: dict[str, dict[str, dict[str, float]]] = {}
     for way, (channel, fusion) in ways.items():
@@ -132,6 +151,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             "visual": captions,
             "spoken": said,
             "mixed": mixed_queries(library, captions),
+            "written": written_queries(library),
             "meant": paraphrases(held),
         }
         result = measure(library, model, queries)
@@ -139,6 +159,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print_json(result)
         return
     for kind, asked in queries.items():
+        if not asked:
+            continue
         print(f"\n{kind}: {len(asked)} queries over {len(held)} files\n{'':12} {'R@1':>6} {'R@5':>6} {'MRR':>6}")
         for way, kinds in result.items():
             figures = kinds[kind]

@@ -233,6 +233,16 @@ def test_what_is_merely_said_gives_way_to_a_picture_that_fits_and_not_to_one_tha
     assert blind[0] == blind[1]
 
 
+@pytest.mark.parametrize("how", HOWS)
+def test_who_finds_the_query_to_the_letter_does_not_ask_what_others_mean(how: str) -> None:
+    held, near = word_hit(3, 1.0), replace(word_hit(1, 0.0), similarity=0.9)
+    assert fuse(PICTURES, [near], ROWS, Fusion(how=how))[0].row.id == 1  # type: ignore[arg-type]
+    fused = fuse(PICTURES, [held, near], ROWS, Fusion(how=how))  # type: ignore[arg-type]
+    assert fused[0].row.id == 3
+    doubtful = replace(held, chance=5.0)
+    assert fuse(PICTURES, [doubtful, near], ROWS, Fusion(how=how))[0].row.id == 1  # type: ignore[arg-type]
+
+
 def test_the_engine_asks_the_model_what_its_scores_mean(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
 

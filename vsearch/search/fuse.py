@@ -91,11 +91,13 @@ def fuse(
     by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
     best = max(by_picture.values(), default=1.0)
     nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
+    certain = max((told(hit) for hit in words if hit.scene_id in rows and hit.score >= 1.0), default=0.0)
     shown = UNKNOWN if usual is None or not pictures else (_top(pictures) - usual.mean) / usual.spread
+    near = _Near(nearest, shown, 1 - certain)
     said: dict[int, list[_Said]] = {}
     for channel in dict.fromkeys(hit.channel for hit in words):
         of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
-        for found in _weighed(of_channel, fusion.weight(channel), nearest, shown, best, calibrated):
+        for found in _weighed(of_channel, fusion.weight(channel), near, best, calibrated):
             said.setdefault(found.hit.scene_id, []).append(found)
     answers = []
     for scene in dict.fromkeys([*seen, *said]):
@@ -135,26 +137,34 @@ class _Said:
         return max(self.counts, self.whole)
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What meaning is judged by."""
+
+    similarity: float
+    """The highest cosine of all passages."""
+    shown: float
+    """As in words.meant."""
+    counts: float
+    """How little it is sure that some passage holds the query to the letter: what others mean hardly matters then."""
+
+
 def _top(pictures: Sequence[Found]) -> float:
     return max(found.candidate.score for found in pictures)
 
 
-def _weighed(
-    words: Sequence[WordHit], weight: float, nearest: float, shown: float, best: float, calibrated: bool
-) -> list[_Said]:
-    """The best passage a scene of one channel; without those that may be a coincidence.
-
-    nearest: the highest cosine of all passages; shown: as in words.meant; best: what the best picture has.
-    """
+def _weighed(words: Sequence[WordHit], weight: float, near: _Near, best: float, calibrated: bool) -> list[_Said]:
+    """The best passage a scene of one channel; without those that may be a coincidence. best: what the best picture
+    has."""
     said: dict[int, WordHit] = {}
     for passage in sorted(words, key=strength, reverse=True):
         said.setdefault(passage.scene_id, passage)
     weighed = []
     for scene, rank in _ranks(said, 1.0).items():
         hit = said[scene]
-        likely = max(told(hit), meant(hit, nearest, shown))
+        likely = max(told(hit), near.counts * meant(hit, near.similarity, near.shown))
         counts = min(0.99, likely) if calibrated else weight * likely * rank
-        second = hit.score >= 1.0 or hit.similarity >= max(MEANT, nearest - NEAR)
+        second = hit.score >= 1.0 or hit.similarity >= max(MEANT, near.similarity - NEAR)
         weighed.append(_Said(hit, counts, WHOLE * best * rank if second else 0.0))
     return [one for one in weighed if weight > 0 and one.most > 0]
 
