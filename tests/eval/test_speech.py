@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.fusion import Asked, measure, mixed_queries
+from eval.fusion import Asked, measure, mixed_queries, written_queries
 from eval.speech import edit_distance, evaluate_speech, number_words, read_transcripts, spoken, unique_phrases
 from tests.library.made import record
 from tests.sounds import beeps, write_sound
@@ -90,10 +90,18 @@ def test_channels_are_measured_apart(tmp_path: Path) -> None:
         for name, words in (("a", "ask not what your country"), ("b", "whisk eggs until foamy today")):
             library.add_video(record(f"/v/{name}.mp4", name, space=model.space))
             library.set_transcript(name, Transcript((TranscriptLine(0.5, 3.0, words),), "whisper", "r"))
+        shown = tuple(
+            TranscriptLine(1.0, 2.0, words, channel="ocr") for words in ("Exit through the gift shop", "Milk and flour")
+        )
+        library.set_transcript("b", Transcript(shown, "ocr", "r", channel="ocr"))
+        library.set_transcript(
+            "a", Transcript((TranscriptLine(1.0, 2.0, "milk and flour", channel="ocr"),), "ocr", "r", channel="ocr")
+        )
+        assert written_queries(library) == [Asked("exit through the", "b.mp4")]  # flour stands in two files
         mixed = mixed_queries(library, [Asked("red", "a.mp4"), Asked("blue", "b.mp4")])
         assert [query.file for query in mixed] == ["b.mp4"]  # "country" is the one word of the other that says anything
         result = measure(library, model, {"spoken": [Asked("not what your country", "a.mp4")], "none": []})
-    assert list(result) == ["visual", "speech", "exact words", "rrf", "calibrated"]
+    assert list(result) == ["visual", "speech", "exact words", "text", "rrf", "calibrated"]
     assert result["speech"]["spoken"] == {"queries": 1, "R@1": 1.0, "R@5": 1.0, "MRR": 1.0}
     assert result["rrf"]["spoken"]["R@1"] == 1.0
     assert result["rrf"]["none"]["queries"] == 0
