@@ -45,9 +45,13 @@ class Pictures:
     def _add(self, source: Path) -> None:
         endings = set(Image.registered_extensions())
         if source.is_dir():
-            for path in sorted(source.rglob("*")):
-                if path.suffix.lower() in endings and path.is_file():
-                    self._openers.setdefault(stem_of(path.relative_to(source).as_posix()), _file_opener(path))
+            files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+            pictures = [path for path in files if path.suffix.lower() in endings]
+            for path in pictures:
+                self._openers.setdefault(stem_of(path.relative_to(source).as_posix()), _file_opener(path))
+            for path in files if not pictures else ():  # a folder that sets come in, as tar files
+                if path.suffix.lower() == ".tar":
+                    self._add(path)
         elif source.is_file():
             try:
                 tar = self._stack.enter_context(tarfile.open(source))  # noqa: SIM115 (the stack closes it)

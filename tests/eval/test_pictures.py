@@ -33,6 +33,16 @@ def test_folder_and_tar_are_one_set_of_names_without_endings(tmp_path: Path, mak
             pictures.read("video9/f0", SIZE)
 
 
+def test_a_folder_of_tar_files_is_their_pictures(make_tar: TarMaker) -> None:
+    folder = make_tar("one.tar", {"video1/f0.png": picture("red")}).parent
+    make_tar("two.tar", {"video2/f0.png": picture("blue")})
+    with Pictures([folder]) as pictures:
+        assert pictures.names == ["video1/f0", "video2/f0"]
+    (folder / "loose.png").write_bytes(picture("green"))  # then tar files beside it are something else
+    with Pictures([folder]) as pictures:
+        assert pictures.names == ["loose"]
+
+
 def test_members_that_would_leave_the_folder_are_only_names(tmp_path: Path, make_tar: TarMaker) -> None:
     tar = make_tar("b.tar", {"../../escaped/f0.png": picture("red")})
     with Pictures([tar]) as pictures:
