@@ -84,12 +84,13 @@ def describe(recipe: Recipe) -> str:
         ("last blocks", recipe.tail_rate),
         ("both picture backbones", recipe.whole_rate),
     )
+    finished = recipe.apart or recipe.each  # the text is: its captions are taken as they are
     shares = ", ".join(f"{name} {share:.0%}" for name, share in recipe.weights.items())
     return (
         f"{recipe.steps} batches of up to {recipe.batch} items, one set a batch ({shares}); AdamW, one-cycle, "
         f"{', '.join(f'{part} {rate:g}' for part, rate in rates if rate)}, weight decay {recipe.weight_decay:g}; soft "
         f"targets {recipe.soft_share:g} at temperature {recipe.soft_temperature:g}; "
-        f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not recipe.text_rate else ''}"
+        f"{f'captions mixed by Beta({recipe.mix:g}); ' if recipe.mix and not (recipe.text_rate or finished) else ''}"
         f"{f'{recipe.typed:.0%} of the captions as people type; ' if recipe.typed and recipe.text_rate else ''}"
         f"{f'pairs of captions {recipe.paired:g} x {recipe.pairs}; ' if recipe.paired and recipe.text_rate else ''}"
         f"{f'weights averaged by {recipe.ema:g}; ' if recipe.ema else ''}"
