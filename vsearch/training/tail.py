@@ -1,10 +1,11 @@
-"""Lite2's last blocks as matrix products, ten times as fast to tune on a CPU as its convolutions.
+"""Lite2's last blocks as matrix products, for tuning them in large batches on a CPU.
 
 Depthwise convolutions train slowly on a CPU. On maps of 9 x 9 one of them is, for each channel, a product with an
 81 x 81 matrix that holds the kernel along its diagonals (a Toeplitz matrix): more multiplications, but of the kind
 that processors are made for. Points of the map stand in one dimension and channels come first, so that the 1 x 1
 convolutions are single products, too. Batch normalisation keeps its ImageNet statistics and is folded into the weights
-before it, so its scale and shift are tuned with them.
+before it, so its scale and shift are tuned with them. Making the matrices costs the same for any batch: for a few dozen
+frames convolutions are no slower (benchmarks/tuning.py).
 """
 
 from __future__ import annotations
