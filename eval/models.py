@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vsearch.models.base import Model
+
+if TYPE_CHECKING:
+    from vsearch.models.speech import WhisperTranscriber
 
 
 def open_model(name: str) -> Model:
@@ -15,3 +20,14 @@ def open_model(name: str) -> Model:
 
     settings = read_settings()
     return load_from(settings.model_copy(update={"model": name}))
+
+
+def open_transcriber(name: str | None) -> WhisperTranscriber:
+    """A Whisper model by name or folder, None as the settings say. Raises what load_transcriber does."""
+    from vsearch.models.speech import load_transcriber
+    from vsearch.settings import read_settings
+
+    settings = read_settings()
+    return load_transcriber(
+        name or settings.speech_model, cache=settings.cache, download=settings.download, threads=settings.threads
+    )

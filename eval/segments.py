@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.models import open_transcriber
 from eval.report import note, print_json, printable, run
 from indexer.audio import inspect, read_blocks
 from vsearch.errors import MediaError
@@ -67,17 +68,9 @@ def segments_of(
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from vsearch.models.speech import load_transcriber
     from vsearch.models.voice import SileroDetector
-    from vsearch.settings import read_settings
 
-    settings = read_settings()
-    transcriber = load_transcriber(
-        arguments.model or settings.speech_model,
-        cache=settings.cache,
-        download=settings.download,
-        threads=settings.threads,
-    )
+    transcriber = open_transcriber(arguments.model)
     for path in arguments.files:
         try:
             tracks = inspect(path).audio

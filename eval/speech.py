@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eval.models import open_transcriber
 from eval.options import add_json
 from eval.report import print_json, printable, run
 from indexer.transcribe import WordOptions
@@ -172,16 +173,7 @@ def _begin(heard: Sequence[Word], truth: Sequence[str], at: int) -> float | None
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from vsearch.models.speech import load_transcriber
-    from vsearch.settings import read_settings
-
-    settings = read_settings()
-    transcriber = load_transcriber(
-        arguments.model or settings.speech_model,
-        cache=settings.cache,
-        download=settings.download,
-        threads=settings.threads,
-    )
+    transcriber = open_transcriber(arguments.model)
     with tempfile.TemporaryDirectory() as scratch:
         result = evaluate_speech(arguments.folder, transcriber, Path(scratch))
     if arguments.json:
