@@ -1,7 +1,8 @@
-"""What a step of tuning Lite2's last blocks costs: python -m benchmarks.tuning.
+"""What a step of tuning Lite2 costs: python -m benchmarks.tuning.
 
-The blocks forward and backward on random maps, as convolutions and as the matrix products that training uses
-(vsearch/training/tail.py), in float32 and in bfloat16, taken in turn. Needs the extra `train`.
+Its last blocks, or all of it (--whole), forward and backward on random maps: as torch's convolutions, with the backward
+pass that training uses (vsearch/training/blocks.py), and with that and depthwise kernels that stay as they are, as they
+do in training. In float32 and in bfloat16, taken in turn. Needs the extra `train`.
 """
 
 from __future__ import annotations
@@ -25,49 +26,54 @@ class Row:
     """The median over rounds of convolutions in float32 against it."""
 
 
-def measure(frames: int, rounds: int) -> list[Row]:
+def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
     """Every way in turn, so that whatever else runs is shared by all."""
     import torch
 
     from vsearch.training.backbone import Lite2
-    from vsearch.training.tail import tail_features
+    from vsearch.training.blocks import features_from, features_of
 
     torch.manual_seed(0)
-    network, maps = Lite2().eval(), torch.randn(frames, 208, 9, 9)
-    ways: dict[tuple[str, str], Callable[[], Any]] = {
-        ("convolutions", "float32"): lambda: network.tail(maps),
-        ("convolutions", "bfloat16"): lambda: network.tail(maps),
-        ("products", "float32"): lambda: tail_features(network, maps),
-        ("products", "bfloat16"): lambda: tail_features(network, maps),
-    }
-    times: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    network = Lite2().eval()
+    maps = torch.rand(frames, 3, 260, 260) * 255 if whole else torch.randn(frames, 208, 9, 9)
+    plain: Callable[[], Any] = lambda: network(maps) if whole else network.tail(maps)  # noqa: E731
+    own: Callable[[], Any] = lambda: features_of(network, maps) if whole else features_from(network, maps)  # noqa: E731
+    ways = {"convolutions": (plain, True), "blocks": (own, True), "kernels stay": (own, False)}
+    times: dict[tuple[str, str], list[float]] = {(way, kind): [] for way in ways for kind in ("float32", "bfloat16")}
     for number in range(rounds + 1):  # the first one warms up
-        for way, look in ways.items():
+        for way, kind in times:
+            look, kernels = ways[way]
             network.zero_grad()
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(kernels or not (".depthwise." in name and name.endswith(".weight")))
             started = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=way[1] == "bfloat16"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
                 features = look()
             features.float().square().mean().backward()
             if number:
-                times[way].append(time.perf_counter() - started)
-    plain = times["convolutions", "float32"]
+                times[way, kind].append(time.perf_counter() - started)
+    base = times["convolutions", "float32"]
     return [
-        Row(*way, statistics.median(taken), statistics.median(a / b for a, b in zip(plain, taken, strict=True)))
+        Row(*way, statistics.median(taken), statistics.median(a / b for a, b in zip(base, taken, strict=True)))
         for way, taken in times.items()
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=128)
+    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--whole", action="store_true", help="all blocks, from the pixels on, instead of the last ones")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     arguments = parser.parse_args()
     import torch
 
+    from vsearch.training.precision import keep_memory
+
     torch.set_num_threads(arguments.threads)
-    rows = measure(arguments.frames, arguments.rounds)
+    keep_memory()
+    rows = measure(arguments.frames, arguments.rounds, arguments.whole)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
         return

@@ -1,5 +1,8 @@
 """A CPU computes in float32; a loss in float16 is scaled, and a step that overflows is left out."""
 
+import platform
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -48,3 +51,19 @@ def test_a_step_that_overflows_is_left_out() -> None:
     before = step.state_dict()["scaler"]["scale"]
     step.step((weight * float("inf")).sum())
     assert torch.equal(weight.detach(), torch.ones(3)) and step.state_dict()["scaler"]["scale"] < before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_memory_is_kept_between_steps() -> None:
+    """In a process of its own: the setting holds for the whole of one."""
+    code = (
+        "import sys, torch; from vsearch.training.precision import keep_memory\n"
+        "if sys.argv[1] == 'kept': keep_memory()\n"
+        "made = [torch.ones(25_000_000) for _ in range(3)]; del made\n"  # 100 MB each
+        "print(int(open('/proc/self/statm').read().split()[1]) * 4096 // 1_000_000)"
+    )
+    kept, plain = (
+        int(subprocess.run([sys.executable, "-c", code, way], capture_output=True, check=True, text=True).stdout)
+        for way in ("kept", "plain")
+    )
+    assert kept > plain + 250

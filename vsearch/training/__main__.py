@@ -68,9 +68,11 @@ def run(
     import torch
 
     from vsearch.training import pipeline
+    from vsearch.training.precision import keep_memory
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(threads)
+    keep_memory()
     settings = pipeline.Settings(
         data=data,
         out=out,

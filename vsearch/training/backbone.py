@@ -151,9 +151,12 @@ class Lite0(Lite):
     def __init__(self) -> None:
         super().__init__(_STAGES_0, SIZE0)
 
+    def scaled(self, pixels: Tensor) -> Tensor:
+        """pixels [N, 3, S, S] -> [N, 3, 224, 224]."""
+        return F.interpolate(pixels, size=(SIZE0, SIZE0), mode="bilinear", align_corners=False)
+
     def forward(self, pixels: Tensor) -> Tensor:
-        scaled = F.interpolate(pixels, size=(SIZE0, SIZE0), mode="bilinear", align_corners=False)
-        return cast(Tensor, super().forward(scaled))
+        return cast(Tensor, super().forward(self.scaled(pixels)))
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:

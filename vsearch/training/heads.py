@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.training.backbone import CLASSES, FEATURES, Backbones, Lite0, Lite2
+from vsearch.training.blocks import features_of
 from vsearch.training.minilm import WIDTH, MiniLM
 
 DIM = 512
@@ -92,7 +93,8 @@ class PictureTower(nn.Module):
         """pixels [N, 3, 260, 260], 0..255 -> features [N, 2560]; only where it holds both networks whole."""
         if self.other is None:
             raise ValueError("the picture tower holds no whole networks: open it up first")
-        return torch.cat([self.tail(pixels), self.other(pixels)], dim=-1)
+        others = features_of(self.other, self.other.scaled(pixels))
+        return torch.cat([features_of(self.tail, pixels), others], dim=-1)
 
     def standardise(self, features: Tensor) -> None:
         """From now on features are seen in standard deviations from the mean of these, [N, 2560]."""

@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from vsearch.training.backbone import CUT, FEATURES
 from vsearch.training.batches import Batch, SetData, Writing, caption_ids, draw_batch
+from vsearch.training.blocks import features_from
 from vsearch.training.heads import INPUTS, PictureTower, TextTower, pool_frames
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.minilm import pad
 from vsearch.training.precision import PLAIN, Precision, Stepper, has_fast_bf16
 from vsearch.training.recipe import Recipe, plain
-from vsearch.training.tail import tail_features
 
 
 class Towers(nn.Module):
@@ -60,7 +60,7 @@ def frame_features(towers: Towers, data: SetData, batch: Batch) -> Tensor:
     if not towers.tuned_picture or data.settled:
         return features
     maps = np.stack([data.cache.maps[view][place] for place, view in zip(places, views, strict=True)])
-    main = tail_features(towers.picture.tail, torch.from_numpy(maps).float().to(device))
+    main = features_from(towers.picture.tail, torch.from_numpy(maps).float().to(device))
     return torch.cat([main, features[:, FEATURES:]], dim=-1)
 
 
@@ -148,7 +148,8 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
         rate = recipe.whole_rate if _below_cut(name) else rate
         locked_picture = locked and name.startswith("picture.")
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
-        parameter.requires_grad_(bool(rate) and not (locked_picture or frozen_words))
+        slow = ".depthwise." in name and name.endswith(".weight")  # the kernels: see vsearch/training/blocks.py
+        parameter.requires_grad_(bool(rate) and not (locked_picture or frozen_words or slow))
         if parameter.requires_grad:
             decay = recipe.text_decay if name.startswith("text.encoder") else recipe.weight_decay
             decay = decay if parameter.ndim > 1 else 0.0

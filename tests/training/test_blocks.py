@@ -1,0 +1,92 @@
+"""Blocks with their own backward pass are the network's convolutions, through and through."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from vsearch.training.backbone import CUT, Lite, Lite0, Lite2  # noqa: E402
+from vsearch.training.blocks import features_from, features_of  # noqa: E402
+
+
+def learnt(made: Lite) -> Lite:
+    """As if it had learnt: statistics that are not 0 and 1."""
+    with torch.no_grad():
+        for module in made.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2.0)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.3)
+    return made.eval()
+
+
+@pytest.fixture
+def network() -> Lite:
+    torch.manual_seed(0)
+    return learnt(Lite2())
+
+
+def from_block(network: Lite, maps: Tensor, first: int) -> Tensor:
+    """The plain way."""
+    for block in network.blocks[first:]:
+        maps = block(maps)
+    return network.pooled(maps)
+
+
+def assert_same(network: Lite, given: Tensor, ways: list) -> None:
+    """Features, and the gradients of what was given and of every parameter that has one."""
+    features, gradients = [], []
+    for way in ways:
+        network.zero_grad()
+        seen = given.clone().requires_grad_()
+        found = way(seen)
+        (found * torch.linspace(-1, 1, 1280)).sum().backward()
+        features.append(found.detach())
+        parts = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+        gradients.append({"given": seen.grad, **parts})
+    assert torch.allclose(*features, rtol=1e-4, atol=1e-4)
+    one, other = gradients
+    assert one.keys() == other.keys()
+    for name, gradient in one.items():
+        # a rounding error can put a point on the other side of a kink of relu6: not each number alone
+        assert float((gradient - other[name]).norm()) <= 0.01 * float(gradient.norm()) + 1e-6, name
+
+
+@pytest.mark.parametrize(("first", "channels", "side"), [(CUT, 208, 9), (14, 120, 17)])
+def test_features_and_gradients_are_those_of_the_convolutions(
+    network: Lite, first: int, channels: int, side: int
+) -> None:
+    """From block 14 on a stride of two and padding on one side are among them."""
+    maps = torch.randn(2, channels, side, side)
+    ways = [lambda seen: from_block(network, seen, first), lambda seen: features_from(network, seen, first)]
+    assert_same(network, maps, ways)
+
+
+def test_whole_networks_too(network: Lite) -> None:
+    for whole in (network, learnt(Lite0())):
+        side = 224 if isinstance(whole, Lite0) else 260
+        pixels = torch.rand(1, 3, side, side) * 255
+        assert_same(whole, pixels, [whole, lambda seen, whole=whole: features_of(whole, seen)])
+
+
+def test_kernels_that_stay_cost_nothing_and_the_rest_learns_as_before(network: Lite) -> None:
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not (".depthwise." in name and name.endswith(".weight")))
+    maps = torch.randn(2, 208, 9, 9)
+    ways = [lambda seen: from_block(network, seen, CUT), lambda seen: features_from(network, seen, CUT)]
+    assert_same(network, maps, ways)
+    assert network.blocks[CUT].depthwise[0].weight.grad is None
+
+
+def test_under_autocast_it_computes_in_fewer_bits_and_answers_in_float32(network: Lite) -> None:
+    maps = torch.randn(2, 208, 9, 9)
+    with torch.no_grad():
+        exact = features_from(network, maps)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = features_from(network, maps)
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    assert float(nn.functional.cosine_similarity(exact, rough).min()) > 0.99

@@ -1,0 +1,125 @@
+"""EfficientNet-Lite's blocks forward and backward, fast enough on a CPU to tune a whole network.
+
+torch's own backward pass of depthwise convolutions takes most of the time of such a network on a CPU. Here maps lie
+with channels last, so that a 1 x 1 convolution is one matrix product; batch normalisation keeps its ImageNet statistics
+and is folded into the weights before it, so its scale and shift are tuned with them; and the gradient that a depthwise
+convolution passes on is the convolution of what comes back with the kernel turned round, as fast as the way forward.
+What stays slow is the gradient of a depthwise kernel itself, a sum for each of its taps. It is computed where somebody
+asks for it; training leaves those kernels as they are, one parameter in eighteen.
+"""
+
+# torch is not followed by the type checker: its classes and decorators are Any
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vsearch.training.backbone import CUT, Block, Lite
+
+Pads = tuple[int, int, int, int]
+"""left, right, top, bottom."""
+
+
+def features_from(network: Lite, maps: Tensor, first: int = CUT) -> Tensor:
+    """maps [N, C, S, S], the input of block `first` -> pooled features [N, 1280] in float32, with gradients.
+
+    Equal to the network's own convolutions up to rounding. Computes in the numbers of autocast where that is on, else
+    in those of `maps`.
+    """
+    kind = maps.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else maps.dtype
+    with torch.autocast(kind, enabled=False):
+        return _features(network, maps.permute(0, 2, 3, 1).to(dtype), first)
+
+
+def features_of(network: Lite, pixels: Tensor) -> Tensor:
+    """pixels [N, 3, S, S], 0..255, at the network's own size -> the same, through all of its blocks."""
+    kind = pixels.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else pixels.dtype
+    with torch.autocast(kind, enabled=False):
+        x = ((pixels - 127.0) * (1.0 / 128.0)).to(dtype).contiguous(memory_format=torch.channels_last)
+        weight, bias, stride, pads = _folded(network.stem)
+        stem = F.conv2d(F.pad(x, pads), weight.to(dtype), bias.to(dtype), stride=stride)
+        return _features(network, F.relu6(stem).permute(0, 2, 3, 1), 0)
+
+
+def _features(network: Lite, x: Tensor, first: int) -> Tensor:
+    for module in network.blocks[first:]:
+        block = cast(Block, module)
+        y = F.relu6(_pointwise(x, block.expand)) if block.expand is not None else x
+        y = F.relu6(_depthwise(y, block.depthwise))
+        y = _pointwise(y, block.project)
+        x = x + y if block.residual else y
+    return F.relu6(_pointwise(x, network.head)).float().mean((1, 2))
+
+
+def _folded(layers: nn.Sequential) -> tuple[Tensor, Tensor, int, Pads]:
+    """Weights and biases of a convolution and the batch normalisation behind it, its stride and its padding."""
+    convolution, normalisation = cast(nn.Conv2d, layers[-2]), cast(nn.BatchNorm2d, layers[-1])
+    mean, variance = cast(Tensor, normalisation.running_mean), cast(Tensor, normalisation.running_var)
+    scale = normalisation.weight / (variance + normalisation.eps).sqrt()
+    if isinstance(layers[0], nn.ZeroPad2d):
+        pads = cast(Pads, tuple(layers[0].padding))
+    else:
+        rows, columns = cast("tuple[int, int]", convolution.padding)
+        pads = (columns, columns, rows, rows)
+    bias = normalisation.bias - mean * scale
+    return convolution.weight * scale[:, None, None, None], bias, convolution.stride[0], pads
+
+
+def _pointwise(x: Tensor, layers: nn.Sequential) -> Tensor:
+    """[N, S, S, C] -> [N, S, S, C']."""
+    weight, bias, _, _ = _folded(layers)
+    return F.linear(x, weight[:, :, 0, 0].to(x.dtype), bias.to(x.dtype))
+
+
+def _depthwise(x: Tensor, layers: nn.Sequential) -> Tensor:
+    """[N, S, S, C] -> [N, S', S', C]."""
+    weight, bias, stride, pads = _folded(layers)
+    y = cast(Tensor, _Depthwise.apply(x.permute(0, 3, 1, 2), weight.to(x.dtype), stride, pads))  # type: ignore[no-untyped-call, unused-ignore]
+    return y.permute(0, 2, 3, 1) + bias.to(x.dtype)
+
+
+class _Depthwise(torch.autograd.Function):
+    """x [N, C, H, W] with channels last, kernels [C, 1, K, K], stride, padding -> [N, C, H', W']."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, weight: Tensor, stride: int, pads: Pads) -> Tensor:
+        context.save_for_backward(x, weight)
+        context.stride, context.pads = stride, pads
+        return F.conv2d(F.pad(x, pads), weight, stride=stride, groups=x.shape[1])
+
+    @staticmethod
+    def backward(context: Any, *gradients: Any) -> Any:
+        (gradient,) = gradients
+        x, weight = context.saved_tensors
+        stride, (left, right, top, bottom) = context.stride, context.pads
+        side, kernels = weight.shape[-1], None
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        if context.needs_input_grad[1]:
+            kernels = _kernel_gradient(F.pad(x, context.pads), gradient, weight, stride)
+        if stride > 1:  # where a stride stepped over a point, nothing comes back
+            rows, columns = x.shape[2] + top + bottom - side + 1, x.shape[3] + left + right - side + 1
+            spread = gradient.new_zeros((*gradient.shape[:2], rows, columns))
+            spread = spread.contiguous(memory_format=torch.channels_last)
+            spread[:, :, ::stride, ::stride] = gradient
+            gradient = spread
+        around = (side - 1 - left, side - 1 - right, side - 1 - top, side - 1 - bottom)
+        back = F.conv2d(F.pad(gradient, around), weight.flip((2, 3)), groups=x.shape[1])
+        return back, kernels, None, None
+
+
+def _kernel_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Of the kernels, tap by tap; x is padded."""
+    found = torch.empty_like(weight, dtype=torch.float32)
+    rows, columns = (stride * (length - 1) + 1 for length in gradient.shape[2:])
+    for down in range(weight.shape[2]):
+        for along in range(weight.shape[3]):
+            seen = x[:, :, down : down + rows : stride, along : along + columns : stride]
+            found[:, 0, down, along] = (seen * gradient).sum((0, 2, 3), dtype=torch.float32)
+    return found.to(weight.dtype)
