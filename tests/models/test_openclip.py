@@ -39,12 +39,7 @@ EXACT = Compute(device="cpu", precision="fp32")
 TEXTS = ["a photo of a cat", "Don't stop: 12 dogs!", "", "word " * 40]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

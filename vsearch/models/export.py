@@ -11,7 +11,6 @@ the size, other vectors, and so a space of its own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -33,6 +32,7 @@ from vsearch.media import Pixels, Vectors
 from vsearch.models.export_tokenizer import write_tokenizer
 from vsearch.models.fitting import scale_picture
 from vsearch.models.folder import FORMAT, FolderModel
+from vsearch.models.graphs import sha256_of
 from vsearch.models.openclip import OpenClipModel
 
 SENTENCES = (
@@ -141,7 +141,7 @@ def _write(model: OpenClipModel, folder: Path, int8: bool) -> None:
     write_tokenizer(parts.tokenizer, parts.context_length, folder / "tokenizer.json")
     head = _write_head(model, folder)
     names = sorted(path.name for path in folder.iterdir())
-    digests = {name: _sha256(folder / name) for name in names}
+    digests = {name: sha256_of(folder / name) for name in names}
     # int8 weights make other vectors: without a stated fingerprint, the files' checksums are it.
     same = {} if int8 else {"fingerprint": model.space.fingerprint}
     scale = {"logit_scale": round(model.logit_scale, 4)}
@@ -262,11 +262,6 @@ def read_pictures(folder: Path, model: OpenClipModel, at_most: int = 64) -> Pixe
 def _cosines(ours: Vectors, theirs: Vectors) -> Vectors:
     cosines: Vectors = (ours.astype(np.float64) * theirs).sum(axis=1)
     return cosines
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe(report: ExportReport) -> Sequence[str]:

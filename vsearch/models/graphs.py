@@ -18,6 +18,12 @@ from vsearch.media import Vectors
 BESIDE = ".data"
 
 
+def sha256_of(path: Path) -> str:
+    """What a folder's config.json says of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Graphs:
     """Sessions of ONNX Runtime over the files of one folder. Safe to use from several threads.
 

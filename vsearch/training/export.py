@@ -10,7 +10,6 @@ in, which dynamic quantisation cannot promise.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.models.base import UsualScore
+from vsearch.models.graphs import sha256_of
 from vsearch.models.shrink import shrink_weights
 from vsearch.training.backbone import SIZE, Backbones
 from vsearch.training.heads import DIM, PictureTower, TextTower
@@ -187,7 +187,7 @@ def write_config(folder: Path, shipped: Shipped) -> None:
         "text": {"file": "text.onnx", "tokenizer": "tokenizer.json", "context_length": CONTEXT, OUTPUT: INFO},
         "aggregation": "mean",
         "logit_scale": round(shipped.logit_scale, 4),
-        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+        "sha256": {name: sha256_of(folder / name) for name in files},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.errors import InputError
+from vsearch.models.graphs import sha256_of
 from vsearch.models.itm import export_itm
 from vsearch.models.shrink import shrink_weights
 from vsearch.models.temporal import Aggregator, Mean, export_aggregator
@@ -84,5 +84,5 @@ def export_second(folder: Path, backbones: Backbones, model: Second, shipped: Sh
             export_itm(model.head, folder / "itm.onnx", max_frames=MAX_HEAD_FRAMES)
             config["itm"] = {"file": "itm.onnx", "max_frames": MAX_HEAD_FRAMES, "weight": round(weight, 5)}
             added.append("itm.onnx")
-    config["sha256"] |= {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in added}
+    config["sha256"] |= {name: sha256_of(folder / name) for name in added}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -7,13 +7,13 @@ adds it to a folder that was exported before. It needs onnx, no torch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from vsearch.errors import ModelDamaged
+from vsearch.models.graphs import sha256_of
 
 OUTPUT = "sentences"
 WIDTH = 384
@@ -49,7 +49,7 @@ def add_sentences(folder: Path) -> bool:
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     config["text"][OUTPUT] = INFO
-    config["sha256"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    config["sha256"][path.name] = sha256_of(path)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return True
 

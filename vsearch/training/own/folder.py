@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 
 from vsearch.errors import ModelDamaged
 from vsearch.models.folder import FolderConfig
-from vsearch.models.graphs import BESIDE
+from vsearch.models.graphs import BESIDE, sha256_of
 from vsearch.models.temporal import export_aggregator
 from vsearch.training.own.gather import MAX_FRAMES
 from vsearch.training.own.heads import Adapter, LowRank, TemporalHead
@@ -60,18 +59,13 @@ def write_folder(out: Path, raw: Card, card: Card, fill: Callable[[Path, Card], 
         raw |= {"name": out.name, "version": "1", "trained": card}
         fill(scratch, raw)
         files = sorted(path.name for path in scratch.iterdir())
-        raw["sha256"] = {name: _sha256(scratch / name) for name in files}
+        raw["sha256"] = {name: sha256_of(scratch / name) for name in files}
         (scratch / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
         (out / "config.json").unlink(missing_ok=True)
         for name in [*files, "config.json"]:
             os.replace(scratch / name, out / name)  # noqa: PTH105 - replaces on every platform
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_low_rank(path: Path, learnt: LowRank, output: str = "vectors") -> None:
