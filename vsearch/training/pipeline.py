@@ -174,8 +174,6 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     class_vectors = encode_sentences(encoder, tokens, CLASS_NAMES).clone()
     torch.manual_seed(settings.seed)
     towers = Towers(PictureTower(backbones.main, class_vectors), TextTower(encoder))
-    if settings.whole_rate:
-        towers.picture.open_up(backbones)
     features = prepared[0].cache.features
     towers.picture.standardise(torch.from_numpy(features.reshape(-1, features.shape[-1])).float())
     paired = load_paired_captions(settings.data / "msrvtt", settings.held)
@@ -187,6 +185,8 @@ def train_towers(settings: Settings, follow: Follow) -> Trained:
     for name, recipe in stages_of(settings):
         total = recipe.steps
         locked = settings.locked and bool(recipe.text_rate)
+        if recipe.whole_rate and towers.picture.other is None:  # not before: earlier stages are those of any other run
+            towers.picture.open_up(backbones)
         if not recipe.text_rate and recipe.text_head_rate == 0 and prepared[0].written is None:
             digest = lineage.hexdigest()[:12]
             prepared = [written_vectors(settings.cache, digest, towers, data) for data in prepared]
