@@ -17,6 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from vsearch.training.backbone import CLASSES, FEATURES, Backbones, Lite0, Lite2
 from vsearch.training.blocks import features_of
@@ -29,6 +30,9 @@ FARTHEST = 6.0
 """Standard deviations beyond which a feature says no more."""
 ANCHOR_SHARE = 0.38
 """What a picture's ImageNet classes weigh beside its heads: see `PictureTower.anchor`."""
+AT_ONCE = 32
+"""Pictures whose maps are held for the way back, where whole networks are tuned: each takes some 120 MB. The others'
+are made again then."""
 CONSE_SCALE = 20.0
 """Brings the ConSE vector to the size of the features beside it."""
 
@@ -93,8 +97,11 @@ class PictureTower(nn.Module):
         """pixels [N, 3, 260, 260], 0..255 -> features [N, 2560]; only where it holds both networks whole."""
         if self.other is None:
             raise ValueError("the picture tower holds no whole networks: open it up first")
-        others = features_of(self.other, self.other.scaled(pixels))
-        return torch.cat([features_of(self.tail, pixels), others], dim=-1)
+        found = [checkpoint(self._look, self.other, part, use_reentrant=False) for part in pixels.split(AT_ONCE)]
+        return torch.cat(found)
+
+    def _look(self, other: Lite0, pixels: Tensor) -> Tensor:
+        return torch.cat([features_of(self.tail, pixels), features_of(other, other.scaled(pixels))], dim=-1)
 
     def standardise(self, features: Tensor) -> None:
         """From now on features are seen in standard deviations from the mean of these, [N, 2560]."""
