@@ -54,7 +54,7 @@ endif
 	@printf '  $(BIN)/vsearch --help, README.md, docs/\n'
 
 test: $(VENV)/.installed-test ## install what tests need and run them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8
 
 kills: $(VENV)/.installed-test ## kill whole runs and single writes 50 times each
 	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py
