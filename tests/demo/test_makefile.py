@@ -96,7 +96,7 @@ def test_one_recording_costs_no_dependencies(venv: Path) -> None:
 def test_tests_do_without_speech(venv: Path) -> None:
     (venv / ".installed-speech").unlink()
     assert make("test", VENV=str(venv)).returncode == 0
-    assert calls(venv, "python") == [["-m", "pytest"]]
+    assert [call[:2] for call in calls(venv, "python")] == [["-m", "pytest"]]
 
 
 def test_demo_stops_where_indexing_fails(venv: Path) -> None:
@@ -111,9 +111,9 @@ def test_changed_packaging_installs_again(venv: Path) -> None:
     assert make("test", VENV=str(venv)).returncode == 0
     install, tests = calls(venv, "python")
     assert install[:3] == ["-m", "pip", "install"] and install[-1] == ".[dev,demo]"
-    assert tests == ["-m", "pytest"]
+    assert tests[:2] == ["-m", "pytest"]
     assert make("test", VENV=str(venv)).returncode == 0
-    assert calls(venv, "python")[2:] == [["-m", "pytest"]]
+    assert [call[:2] for call in calls(venv, "python")[2:]] == [["-m", "pytest"]]
 
 
 def test_python_without_venv_costs_one_clear_line(tmp_path: Path) -> None:
