@@ -31,7 +31,7 @@ def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
     import torch
 
     from vsearch.training.backbone import Lite2
-    from vsearch.training.blocks import features_from, features_of
+    from vsearch.training.blocks import features_from, features_of, is_slow
 
     torch.manual_seed(0)
     network = Lite2().eval()
@@ -45,7 +45,7 @@ def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
             look, kernels = ways[way]
             network.zero_grad()
             for name, parameter in network.named_parameters():
-                parameter.requires_grad_(kernels or not (".depthwise." in name and name.endswith(".weight")))
+                parameter.requires_grad_(kernels or not is_slow(name))
             started = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
                 features = look()

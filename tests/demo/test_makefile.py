@@ -23,6 +23,8 @@ with open({log!r}, "a", encoding="utf-8") as log:
     log.write(json.dumps(sys.argv[1:]) + "\\n")
 """
 
+RUN_TESTS = ["-m", "pytest", "-n", "auto", "--maxprocesses", "8"]
+
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make as from a fresh shell, even when these tests run under make."""
@@ -96,7 +98,7 @@ def test_one_recording_costs_no_dependencies(venv: Path) -> None:
 def test_tests_do_without_speech(venv: Path) -> None:
     (venv / ".installed-speech").unlink()
     assert make("test", VENV=str(venv)).returncode == 0
-    assert [call[:2] for call in calls(venv, "python")] == [["-m", "pytest"]]
+    assert calls(venv, "python") == [RUN_TESTS]
 
 
 def test_demo_stops_where_indexing_fails(venv: Path) -> None:
@@ -111,9 +113,9 @@ def test_changed_packaging_installs_again(venv: Path) -> None:
     assert make("test", VENV=str(venv)).returncode == 0
     install, tests = calls(venv, "python")
     assert install[:3] == ["-m", "pip", "install"] and install[-1] == ".[dev,demo]"
-    assert tests[:2] == ["-m", "pytest"]
+    assert tests == RUN_TESTS
     assert make("test", VENV=str(venv)).returncode == 0
-    assert [call[:2] for call in calls(venv, "python")[2:]] == [["-m", "pytest"]]
+    assert calls(venv, "python")[2:] == [RUN_TESTS]
 
 
 def test_python_without_venv_costs_one_clear_line(tmp_path: Path) -> None:

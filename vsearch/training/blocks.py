@@ -31,21 +31,30 @@ def features_from(network: Lite, maps: Tensor, first: int = CUT) -> Tensor:
     Equal to the network's own convolutions up to rounding. Computes in the numbers of autocast where that is on, else
     in those of `maps`.
     """
-    kind = maps.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else maps.dtype
-    with torch.autocast(kind, enabled=False):
+    dtype = _numbers(maps)
+    with torch.autocast(maps.device.type, enabled=False):
         return _features(network, maps.permute(0, 2, 3, 1).to(dtype), first)
 
 
 def features_of(network: Lite, pixels: Tensor) -> Tensor:
     """pixels [N, 3, S, S], 0..255, at the network's own size -> the same, through all of its blocks."""
-    kind = pixels.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else pixels.dtype
-    with torch.autocast(kind, enabled=False):
+    dtype = _numbers(pixels)
+    with torch.autocast(pixels.device.type, enabled=False):
         x = ((pixels - 127.0) * (1.0 / 128.0)).to(dtype).contiguous(memory_format=torch.channels_last)
         weight, bias, stride, pads = _folded(network.stem)
         stem = F.conv2d(F.pad(x, pads), weight.to(dtype), bias.to(dtype), stride=stride)
         return _features(network, F.relu6(stem).permute(0, 2, 3, 1), 0)
+
+
+def is_slow(name: str) -> bool:
+    """Whether a parameter of a network is a depthwise kernel or the scale that is folded into one."""
+    return ".depthwise." in name and name.endswith(".weight")
+
+
+def _numbers(given: Tensor) -> Any:
+    """What is computed in: autocast's numbers where it is on."""
+    kind = given.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else given.dtype
 
 
 def _features(network: Lite, x: Tensor, first: int) -> Tensor:

@@ -128,9 +128,8 @@ def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
         weights, views = {**recipe.weights, **added}, min(recipe.views, settings.views)
         recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=views, weights=weights)
         if recipe.text_rate:
-            recipe = replace(recipe, tail_rate=settings.tail_rate, whole_rate=settings.whole_rate)
-        if recipe.whole_rate:  # what looks at pictures costs by the frame
-            recipe = replace(recipe, frames=1)
+            frames = 1 if settings.whole_rate else recipe.frames  # what looks at pictures costs by the frame
+            recipe = replace(recipe, tail_rate=settings.tail_rate, whole_rate=settings.whole_rate, frames=frames)
         yield name, recipe
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from vsearch.training.backbone import CUT, FEATURES
 from vsearch.training.batches import Batch, SetData, Writing, caption_ids, draw_batch
-from vsearch.training.blocks import features_from
+from vsearch.training.blocks import features_from, is_slow
 from vsearch.training.heads import INPUTS, PictureTower, TextTower, pool_frames
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.minilm import pad
@@ -148,8 +148,7 @@ def parameter_groups(towers: Towers, recipe: Recipe, *, locked: bool = False) ->
         rate = recipe.whole_rate if _below_cut(name) else rate
         locked_picture = locked and name.startswith("picture.")
         frozen_words = name.startswith(("text.encoder.words", "text.encoder.positions"))
-        slow = ".depthwise." in name and name.endswith(".weight")  # the kernels: see vsearch/training/blocks.py
-        parameter.requires_grad_(bool(rate) and not (locked_picture or frozen_words or slow))
+        parameter.requires_grad_(bool(rate) and not (locked_picture or frozen_words or is_slow(name)))
         if parameter.requires_grad:
             decay = recipe.text_decay if name.startswith("text.encoder") else recipe.weight_decay
             decay = decay if parameter.ndim > 1 else 0.0
