@@ -34,7 +34,6 @@ from vsearch.models.export import export_model, read_pictures  # noqa: E402
 from vsearch.models.folder import FolderModel  # noqa: E402
 from vsearch.models.heads import find_head, read_head  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
-from vsearch.models.openclip_source import import_open_clip  # noqa: E402
 from vsearch.models.registry import TorchOptions, list_models, load_model  # noqa: E402
 
 
@@ -46,7 +45,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import_open_clip(download=False)
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny", config())
 
 

@@ -57,12 +57,12 @@ def open_clip() -> Any:
 
 
 @pytest.fixture(scope="module")
-def plain(open_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny", config())
 
 
 @pytest.fixture(scope="module")
-def sigmoid(open_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sigmoid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("transformers")
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny-sigmoid", sigmoid_config(), SIGMOID_PREPROCESSING)
 

@@ -34,10 +34,12 @@ SIGMOID_PREPROCESSING = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "sq
 
 def write_folder(folder: Path, model_config: dict[str, Any], preprocessing: dict[str, Any] | None = None) -> Path:
     """open_clip_config.json, random weights as safetensors, and a tokenizer where the config wants one."""
-    import open_clip
     import torch
     from safetensors.torch import save_file
 
+    from vsearch.models.openclip_source import import_open_clip
+
+    open_clip = import_open_clip(download=False)
     folder.mkdir(parents=True)
     described = {"model_cfg": model_config, "preprocess_cfg": preprocessing or {}}
     (folder / "open_clip_config.json").write_text(json.dumps(described))

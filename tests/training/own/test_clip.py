@@ -24,7 +24,7 @@ from vsearch.models.devices import Compute  # noqa: E402
 from vsearch.models.folder import FolderModel  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
 from vsearch.models.openclip_names import in_folder  # noqa: E402
-from vsearch.models.openclip_source import import_open_clip, load_parts  # noqa: E402
+from vsearch.models.openclip_source import load_parts  # noqa: E402
 from vsearch.training.own.base import Method  # noqa: E402
 from vsearch.training.own.clip import openclip_base  # noqa: E402
 from vsearch.training.own.towers import add_low_rank, add_prompt, merge_low_rank  # noqa: E402
@@ -39,14 +39,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import_open_clip(download=False)
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny", config())
 
 
 @pytest.fixture(scope="module")
 def sigmoid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("transformers")
-    import_open_clip(download=False)
     return write_folder(tmp_path_factory.mktemp("clip") / "tiny-sigmoid", sigmoid_config(), SIGMOID_PREPROCESSING)
 
 
