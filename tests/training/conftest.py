@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.training.made_data import write_data
+
 
 @pytest.fixture
 def made_up() -> Any:
@@ -51,3 +53,9 @@ def fresh_towers() -> Any:
         return Towers(PictureTower(Lite2(), vectors, hidden=16), TextTower(MiniLM(words=50, positions=8), hidden=16))
 
     return make
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder laid out as training wants it (made_data.py)."""
+    return write_data(tmp_path / "data")
