@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
-from tests.test_cli import Vsearch, one_line, vsearch
 from vsearch.cli.label import label
 from vsearch.search.labels import THRESHOLD, TOP
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
-from tests.test_cli import Vsearch, one_line, vsearch
 from vsearch.library import Library
 
 __all__ = ["vsearch"]  # the fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.signs import Sign, put_up
-from tests.test_cli import Vsearch, one_line, vsearch
 
 __all__ = ["vsearch"]  # the fixture
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.sounds import BeepReader, beeps, write_sound
-from tests.test_cli import Vsearch, one_line, vsearch
 from vsearch.errors import InputError
 from vsearch.media import TranscriptLine
 from vsearch.transcripts import FORMATS, render

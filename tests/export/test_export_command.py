@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.clips.numbered import Numbered, make_numbered, read_numbers
+from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
-from tests.test_cli import Vsearch, one_line, vsearch
 from vsearch.export.names import clip_name
 from vsearch.media import Hit
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.commands import Ran, Vsearch, one_line, vsearch
 from tests.media import COLOURS, Shot, make_video
-from tests.test_cli import Ran, Vsearch, one_line, vsearch
 
 __all__ = ["vsearch"]  # the fixture
 

@@ -140,6 +140,8 @@ def test_the_command_gives_its_stages_their_rates() -> None:
     assert {name: r.tail_rate for name, r in both.items() if r.tail_rate} == {"text": 1e-5, "text again": 1e-5}
     full = dict(stages_of(replace(settings, whole_rate=1e-6)))
     assert {name: r.whole_rate for name, r in full.items() if r.whole_rate} == {"text": 1e-6, "text again": 1e-6}
+    # a tuned network runs on every frame of a batch: its maps, held for the way back, would not fit in memory
+    assert {r.frames for run in (both, full) for name, r in run.items() if "text" in name} == {1}
     later = dict(stages_of(replace(settings, pictures=True)))
     assert [name for name, r in later.items() if r.tail_rate] == ["pictures"] and "another head" not in later
 

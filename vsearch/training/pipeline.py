@@ -128,7 +128,7 @@ def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
         weights, views = {**recipe.weights, **added}, min(recipe.views, settings.views)
         recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=views, weights=weights)
         if recipe.text_rate:
-            frames = 1 if settings.whole_rate else recipe.frames  # what looks at pictures costs by the frame
+            frames = 1 if settings.whole_rate or settings.tail_rate else recipe.frames  # each costs time and room
             recipe = replace(recipe, tail_rate=settings.tail_rate, whole_rate=settings.whole_rate, frames=frames)
         yield name, recipe
 

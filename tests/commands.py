@@ -1,0 +1,74 @@
+"""Running a command as a person does, and footage for it: fixtures that test modules import."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media import Shot, make_video
+from vsearch.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Vsearch = Callable[..., Ran]
+
+
+@pytest.fixture
+def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Vsearch:
+    """Runs a command inside this process, on a library of its own, with the model whose vectors are colours."""
+    monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("VSEARCH_MODEL", "fake")
+    monkeypatch.setenv("VSEARCH_SPEECH_MODEL", "./nowhere")  # whatever is installed here, tests decide who listens
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = capfd.readouterr()
+        code = exited.value.code
+        return Ran(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("footage")
+    make_video(folder / "flags.mp4", [Shot("red", 2), Shot("blue", 2)])
+    (folder / "holiday").mkdir()
+    make_video(folder / "holiday" / "sea.mkv", [Shot("blue", 3)])
+    make_video(folder / "holiday" / "lawn.mp4", [Shot("green", 1)])
+    return folder
+
+
+@pytest.fixture
+def indexed(vsearch: Vsearch, footage: Path) -> Path:
+    assert vsearch("index", footage, "--quiet").code == 0
+    return footage
+
+
+def one_line(text: str) -> str:
+    assert text.endswith("\n") and text.count("\n") == 1, text
+    return text
+
+
+def environment(library: Path) -> dict[str, str]:
+    return os.environ | {"VSEARCH_LIBRARY": str(library), "VSEARCH_MODEL": "fake"}
