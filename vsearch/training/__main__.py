@@ -62,6 +62,7 @@ def run(
     pictures: Annotated[
         bool, typer.Option("--tune-pictures", help="Tune the last blocks after the text, with new heads, instead.")
     ] = False,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Heads alone, on frozen networks: the baseline.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
     """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""
@@ -71,8 +72,6 @@ def run(
     from vsearch.training.precision import keep_memory
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    torch.set_num_threads(threads)
-    keep_memory()
     settings = pipeline.Settings(
         data=data,
         out=out,
@@ -89,13 +88,18 @@ def run(
         tail_rate=tail_rate,
         whole_rate=whole_rate,
         pictures=pictures,
+        frozen=frozen,
     )
+    if frozen and (locked or pictures or tail_rate or whole_rate):
+        raise InputError("--frozen trains heads alone: give no option that tunes more.")
     if locked and (pictures or tail_rate or whole_rate):
         raise InputError("--lock-pictures leaves pictures as they are: give no option that tunes them.")
     if pictures and whole_rate:
         raise InputError("--tune-pictures tunes last blocks on cached maps: those of --full-rate have moved. Give one.")
     if not settings.held:
         raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
+    torch.set_num_threads(threads)
+    keep_memory()
     with _bar() as progress:
 
         def follow(stage: str, done: int, total: int, note: str = "") -> None:

@@ -85,6 +85,24 @@ class Settings:
     """Full tuning: of both picture backbones, from the pixels on, in the stages that tune the sentence encoder."""
     pictures: bool = False
     """Tune the picture backbone's last blocks against the finished text tower, with new heads."""
+    frozen: bool = False
+    """Heads alone, on frozen networks: what everything else is measured against."""
+
+    @property
+    def command(self) -> str:
+        """What makes this model again, for its card; folders are left to whoever reads it."""
+        chosen = {
+            "--lock-pictures": self.locked,
+            "--tail-rate": self.tail_rate,
+            "--full-rate": self.whole_rate,
+            "--tune-pictures": self.pictures,
+            "--frozen": self.frozen,
+            "--share": self.share if self.added else 0,
+        }
+        given = [name if value is True else f"{name} {value:g}" for name, value in chosen.items() if value]
+        given += [f"--set {name}=IMAGES,CAPTIONS.tsv" for name, _, _ in self.added]
+        plain = f"python -m vsearch.training --data DIR --out DIR --views {self.views} --seed {self.seed}"
+        return " ".join([plain, *given])
 
 
 class Follow(Protocol):
@@ -124,7 +142,8 @@ def views_of(place: int, pictures: PictureSet, settings: Settings) -> int:
 def stages_of(settings: Settings) -> Iterator[tuple[str, Recipe]]:
     """The stages with this run's seed, views and added sets."""
     added = {name: settings.share for name, _, _ in settings.added}
-    for name, recipe in (*TOWERS, *(PICTURES if settings.pictures else HEADS)):
+    stages = TOWERS[:1] if settings.frozen else (*TOWERS, *(PICTURES if settings.pictures else HEADS))
+    for name, recipe in stages:
         weights, views = {**recipe.weights, **added}, min(recipe.views, settings.views)
         recipe = replace(recipe, seed=settings.seed + recipe.seed - 1, views=views, weights=weights)
         if recipe.text_rate:
@@ -257,7 +276,7 @@ def check_and_describe(
         milliseconds=milliseconds,
         sets={p.name: (len(p.items), sum(len(item.captions) for item in p.items)) for p in sets},
         recipe=tuple(recipe_lines),
-        command=f"python -m vsearch.training --data DIR --out DIR --views {settings.views} --seed {settings.seed}",
+        command=settings.command,
     )
     write_card(settings.out / "README.md", found)
     return [
