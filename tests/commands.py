@@ -30,6 +30,14 @@ class Ran:
 Vsearch = Callable[..., Ran]
 
 
+def exit_code(monkeypatch: pytest.MonkeyPatch, program: Callable[[], None], *arguments: object) -> int:
+    """That of a program which is run inside this process as if it had been given these arguments."""
+    monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
+    with pytest.raises(SystemExit) as exited:
+        program()
+    return int(exited.value.code or 0)
+
+
 @pytest.fixture
 def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Vsearch:
     """Runs a command inside this process, on a library of its own, with the model whose vectors are colours."""
@@ -38,13 +46,9 @@ def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     monkeypatch.setenv("VSEARCH_SPEECH_MODEL", "./nowhere")  # whatever is installed here, tests decide who listens
 
     def run(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capfd.readouterr()
-        code = exited.value.code
-        return Ran(code if isinstance(code, int) else 0, out, err)
+        code = exit_code(monkeypatch, main, *arguments)
+        return Ran(code, *capfd.readouterr())
 
     return run
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.commands import exit_code
 from tests.models.tiny import write_tiny
 from tests.search.made import add
 from vsearch.cli import main
@@ -28,12 +28,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("VSEARCH_MODEL", "fake")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vsearch", "query", *arguments])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capsys.readouterr()
-        code = exited.value.code
-        return code if isinstance(code, int) else 0, out, err
+        return exit_code(monkeypatch, main, "query", *arguments), *capsys.readouterr()
 
     return run
 

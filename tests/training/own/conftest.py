@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.commands import exit_code
 from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
+from vsearch.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -40,18 +41,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """A command of vsearch, in this process: its exit code, and what it printed on stdout and stderr."""
-    from vsearch.cli import main
-
     monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("VSEARCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VSEARCH_THREADS", "1")
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        out, err = capfd.readouterr()
-        return exited.value.code if isinstance(exited.value.code, int) else 0, out, err
+        return exit_code(monkeypatch, main, *arguments), *capfd.readouterr()
 
     return run
