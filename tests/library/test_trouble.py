@@ -382,11 +382,11 @@ WRONG = {
     ),
     "frames do not fit": ("UPDATE frames SET vectors = x'00' WHERE scene_id = 2", True),
     "no encoding": ("DELETE FROM encodings WHERE video_id = 1", True),
-    "a scene without vectors": ("INSERT INTO scenes VALUES (99, 1, 9, 50.0, 51.0)", True),
+    "a scene without vectors": ("INSERT INTO scenes VALUES (99, 1, 9, 50.0, 51.0, 0)", True),
     "no scenes": ("DELETE FROM scenes WHERE video_id = 1", True),
     "an empty scene": ("UPDATE scenes SET end_seconds = start_seconds WHERE id = 2", True),
     "a file of nothing": ("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)", False),
-    "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x', NULL, NULL, NULL)", False),
+    "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x', NULL, NULL, NULL, 'x')", False),
     "a vector of nothing": ("INSERT INTO vectors VALUES (99, 1, 77, 1, zeroblob(32))", False),
 }
 

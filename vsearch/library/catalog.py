@@ -10,7 +10,7 @@ write transaction raises `meta.change` by one; vectors and removals carry the ch
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, Integer, LargeBinary, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite's INTEGER PRIMARY KEY is 64 bits wide; BigInteger would not be an alias of the rowid there.
@@ -92,13 +92,19 @@ class Scene(Base):
     """A span of a video, half-open."""
 
     __tablename__ = "scenes"
-    __table_args__ = (Index("scenes_video", "video_id", "ordinal", unique=True), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("scenes_video", "video_id", "ordinal", unique=True),
+        Index("scenes_start", "video_id", "start_seconds"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
     ordinal: Mapped[int] = mapped_column(Integer)
     start_seconds: Mapped[float] = mapped_column(Float)
     end_seconds: Mapped[float] = mapped_column(Float)
+    spoken: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """1 where a line of speech lies in it, as `add_lines` of write_words.py found."""
 
 
 class Space(Base):
@@ -190,7 +196,7 @@ class Line(Base):
     """Words of a video and when they were spoken or shown."""
 
     __tablename__ = "lines"
-    __table_args__ = (Index("lines_video", "video_id", "start_seconds"),)
+    __table_args__ = (Index("lines_video", "video_id", "channel", "start_seconds"),)
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
@@ -203,6 +209,8 @@ class Line(Base):
     box: Mapped[str | None] = mapped_column(Text)
     """JSON [left, top, right, bottom], fractions of the picture, where it is shown."""
     confidence: Mapped[float | None] = mapped_column(Float)
+    folded: Mapped[str] = mapped_column(Text, server_default="")
+    """The text as `line_words` indexes it: see folding.py."""
 
 
 class Transcript(Base):

@@ -21,10 +21,6 @@ Condition = tuple[str, Sequence[object]]
 """SQL over scenes and videos, with its values."""
 
 _RECORDED = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
-_SPOKEN = (
-    "EXISTS (SELECT 1 FROM lines WHERE lines.video_id = scenes.video_id AND lines.channel = 'speech' "
-    "AND lines.start_seconds < scenes.end_seconds AND lines.end_seconds > scenes.start_seconds)"
-)
 
 
 def conditions(
@@ -54,7 +50,7 @@ def conditions(
         if limit is not None:
             found.append((condition, (limit,)))
     if has_speech is not None:
-        found.append((_SPOKEN if has_speech else f"NOT {_SPOKEN}", ()))
+        found.append(("scenes.spoken = ?", (int(has_speech),)))
     if language is not None:
         found.append(_spoken_in(language))
     for label in labels:

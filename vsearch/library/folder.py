@@ -17,6 +17,7 @@ from vsearch.library import snapshots
 from vsearch.library.connection import connect_read_only
 from vsearch.library.faults import translated, unreadable
 from vsearch.library.lock import WriterLock
+from vsearch.library.places import Places
 from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow
 from vsearch.media import Space
@@ -42,6 +43,7 @@ class LibraryFolder:
         self._writer: Writer | None = None
         self._indexes: dict[int, SpaceIndex] = {}
         self._spaces: tuple[int, list[SpaceRow]] | None = None
+        self._places = Places()
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, upgrade: bool = True) -> Self:

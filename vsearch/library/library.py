@@ -7,6 +7,7 @@ committed before its question.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,9 @@ class Library(LibraryLookups, LibraryChanges):
     def search_words(
         self, query: str, k: int, *, allowed: NDArray[np.int64] | None = None, channel: str | None = None
     ) -> list[WordHit]:
-        """Passages that hold words of the query, best first, at most k: see texts.py.
+        """The k best passages that hold words of the query, best first: see texts.py.
+
+        The first n are the same for every k >= n, and filters come before the limit.
 
         Anything in "quotes" must be there word for word; basket* stands for every word that begins so; no text is an
         error. allowed: only these scene ids. channel: "speech" or "ocr"; None for both.
@@ -102,14 +105,14 @@ class Library(LibraryLookups, LibraryChanges):
 
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
-        return search_words(self._reader, query, k, allowed, channel)
+        return search_words(self._reader, self._places, query, k, allowed, channel)
 
     def search_passages(
         self, space: Space, query: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
     ) -> list[WordHit]:
-        """The passages of words nearest to a query [D] in meaning, best first, at most k.
+        """The k passages of words nearest to a query [D] in meaning, best first; of two that share time the nearer one.
 
-        allowed: only these scene ids.
+        allowed: only these scene ids, of the scenes in which passages begin.
         """
         from vsearch.library.passages import admitted, passage_hits
 
@@ -119,9 +122,15 @@ class Library(LibraryLookups, LibraryChanges):
         if space_id is None:
             return []
         with self._reader.transaction():
-            ids = None if allowed is None else admitted(self._reader, space_id, allowed)
-            scores, found = self._index(space_id, space).search(query[None], k, ids, _EXACT_BELOW)
-            return passage_hits(self._reader, space, found[0], scores[0], allowed)
+            ids = None if allowed is None else admitted(self._reader, self._places, space_id, allowed)
+            wanted = 2 * k
+            while True:
+                scores, found = self._index(space_id, space).search(query[None], wanted, ids, _EXACT_BELOW)
+                near = [(int(one), float(s)) for one, s in zip(found[0], scores[0], strict=True) if one >= 0]
+                hits = list(islice(passage_hits(self._reader, space, near), k))
+                if len(hits) == k or len(near) < wanted:
+                    return hits
+                wanted *= 4
 
     # -- the library as a whole
 

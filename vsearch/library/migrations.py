@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from vsearch.errors import LibraryTooNew
+from vsearch.library.folding import folded
 
 _M001 = """
 CREATE TABLE meta (
@@ -139,7 +140,40 @@ _M007 = (
     "CREATE INDEX labels_label ON labels (label, scene_id)",
 )
 
-_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006, _M007)
+# Words are compared as folding.py folds them, in every script: the index holds what it makes of a line.
+_M008 = (
+    "DROP TRIGGER line_words_insert",
+    "DROP TRIGGER line_words_delete",
+    "DROP TRIGGER line_words_update",
+    "DROP TABLE line_words",
+    "ALTER TABLE lines ADD COLUMN folded TEXT DEFAULT '' NOT NULL",
+    "UPDATE lines SET folded = folded(text)",
+    """CREATE VIRTUAL TABLE line_words USING fts5 (
+    folded, content='lines', content_rowid='id', tokenize='porter ascii', prefix='1 2 3'
+)""",
+    """CREATE TRIGGER line_words_insert AFTER INSERT ON lines BEGIN
+    INSERT INTO line_words (rowid, folded) VALUES (new.id, new.folded);
+END""",
+    """CREATE TRIGGER line_words_delete AFTER DELETE ON lines BEGIN
+    INSERT INTO line_words (line_words, rowid, folded) VALUES ('delete', old.id, old.folded);
+END""",
+    """CREATE TRIGGER line_words_update AFTER UPDATE OF folded ON lines BEGIN
+    INSERT INTO line_words (line_words, rowid, folded) VALUES ('delete', old.id, old.folded);
+    INSERT INTO line_words (rowid, folded) VALUES (new.id, new.folded);
+END""",
+    "INSERT INTO line_words (line_words) VALUES ('rebuild')",
+    # The line before another one of its channel, and the scene at a moment, are looked up by the time.
+    "DROP INDEX lines_video",
+    "CREATE INDEX lines_video ON lines (video_id, channel, start_seconds)",
+    "CREATE INDEX scenes_start ON scenes (video_id, start_seconds)",
+    # Whether something is said in a scene.
+    "ALTER TABLE scenes ADD COLUMN spoken INTEGER DEFAULT 0 NOT NULL",
+    """UPDATE scenes SET spoken = 1 WHERE EXISTS (SELECT 1 FROM lines WHERE lines.video_id = scenes.video_id
+    AND lines.channel = 'speech' AND lines.start_seconds < scenes.end_seconds
+    AND lines.end_seconds > scenes.start_seconds)""",
+)
+
+_STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006, _M007, _M008)
 VERSION = len(_STEPS)
 APPLICATION_ID = 0x76737263  # "vsrc": what `file` and `sqlite3` see in the header
 
@@ -165,6 +199,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA page_size = 8192")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.create_function("folded", 1, folded, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in _STEPS[version:]:

@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.library.places import Places, columns
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
-from vsearch.library.texts import scene_at, transcript_line
-from vsearch.media import Space, Vectors
+from vsearch.library.word_hits import scene_at, transcript_line
+from vsearch.media import Space
 from vsearch.passages import first_passage
 
 
-def admitted(reader: Reader, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ids, ascending, of the passages of the videos of these scenes."""
+def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ids, ascending, of the passages that begin in these scenes."""
     with reader.transaction() as connection:
-        rows = connection.execute(
-            "SELECT id FROM passages WHERE space_id = ? AND video_id IN (SELECT video_id FROM scenes WHERE id IN "
-            "(SELECT value FROM json_each(?))) ORDER BY id",
-            (space_id, json.dumps(scenes.tolist())),
+        ids, videos, starts = columns(
+            connection, ("id", "video_id", "start_seconds"), "FROM passages WHERE space_id = ?", (space_id,)
         )
-        return np.fromiter((passage for (passage,) in rows), dtype=np.int64)
+        begun = places.scenes(connection, reader.state().change).at(videos.astype(np.int64), starts)
+        return np.sort(ids[np.isin(begun, scenes)].astype(np.int64))
 
 
-def passage_hits(
-    reader: Reader, space: Space, ids: Iterable[int], similarities: Vectors, allowed: NDArray[np.int64] | None
-) -> list[WordHit]:
-    """Passages (-1: none), best first, as hits. Of two that share lines the better one is told."""
-    scenes = None if allowed is None else set(allowed.tolist())
-    hits: list[WordHit] = []
+def passage_hits(reader: Reader, space: Space, found: Iterable[tuple[int, float]]) -> Iterator[WordHit]:
+    """Passages with their similarities, best first, as hits. Of two that share time the better one is told."""
+    told: dict[int, list[WordHit]] = {}
     with reader.transaction() as connection:
-        for passage, similarity in zip(ids, similarities.tolist(), strict=True):
-            hit = _hit(connection, space.channel, int(passage), float(similarity))
-            if hit is None or (scenes is not None and hit.scene_id not in scenes):
-                continue
-            if not any(hit.video_id == better.video_id and overlap(hit, better) for better in hits):
-                hits.append(hit)
-    return hits
+        for passage, similarity in found:
+            hit = _hit(connection, space.channel, passage, similarity)
+            if hit is not None and not any(_overlap(hit, better) for better in told.setdefault(hit.video_id, [])):
+                told[hit.video_id].append(hit)
+                yield hit
 
 
-def overlap(one: WordHit, other: WordHit) -> bool:
+def _overlap(one: WordHit, other: WordHit) -> bool:
     """Whether two passages of one video and channel share time."""
     return one.start < other.end and other.start < one.end
 
@@ -58,9 +52,9 @@ def _hit(connection: sqlite3.Connection, channel: str, passage: int, similarity:
     lines = [
         transcript_line(row)
         for row in connection.execute(
-            "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
-            "WHERE video_id = ? AND channel = ? AND start_seconds >= ? AND end_seconds <= ? ORDER BY start_seconds, id",
-            (video_id, channel, start, end),
+            "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines WHERE video_id = ? "
+            "AND channel = ? AND start_seconds BETWEEN ? AND ? AND end_seconds <= ? ORDER BY start_seconds, id",
+            (video_id, channel, start, end, end),
         )
     ]
     scene = scene_at(connection, video_id, start)

@@ -1,21 +1,22 @@
-"""The words of a query and of a line, as they are compared: no case, no accents, no punctuation.
+"""The words of a query, as they are looked up and compared: see folding.py for what a word is.
 
 Stemming is SQLite's business (the porter tokenizer of the index of words); what is quoted is compared here, unstemmed.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from vsearch.library.folding import Unit, is_unspaced, units
+from vsearch.library.quotes import split_quotes
 
 MAX_TERMS = 32
 """Words of a query that are looked up: each costs a look-up, and a hostile query has thousands."""
-
-_TOKEN = re.compile(r"[^\W_]+\*?")
-_ACCENT = re.compile("[\u0300-\u036f]")
-_QUOTED = re.compile(r'["“”„«»]([^"“”„«»]*)["“”„«»]')
+MAX_TOKENS = 64
+"""Words of a query that are read at all, and of a quotation."""
+SHORTEST_RUN = 3
+"""Words in a row from which word for word counts: fewer stand together by chance."""
 
 # Words that say nothing of what is spoken about: articles, pronouns, auxiliaries, prepositions, and the words with
 # which people begin to describe a video.
@@ -35,29 +36,40 @@ class WordQuery:
     """What is looked for among words."""
 
     tokens: tuple[str, ...]
-    """Every word in its order, quoted or not."""
+    """Every unit (see folding.py) in its order, quoted or not; at most MAX_TOKENS."""
     terms: tuple[str, ...]
-    """Those that say something, each once; one that ends in * stands for every word that begins so. Where all are stop
-    words, all of them."""
-    phrases: tuple[tuple[str, ...], ...]
+    """What is looked up, each once: the words that say something, and each two neighbours of a script without blanks.
+    One that ends in * stands for every word that begins so. Where all are stop words, all of them."""
+    phrases: tuple[tuple[str, ...], ...] = ()
     """What was quoted: it must be there word for word."""
+    beside: tuple[str, ...] = ()
+    """Terms outside the quotes that say something; empty where nothing is quoted."""
 
     @property
     def exact(self) -> bool:
         return bool(self.phrases)
 
+    def runs(self) -> list[tuple[str, ...]]:
+        """Every SHORTEST_RUN words in a row, each once, of which one says something."""
+        found = [self.tokens[at : at + SHORTEST_RUN] for at in range(len(self.tokens) - SHORTEST_RUN + 1)]
+        said = set(self.terms)
+        return [run for run in dict.fromkeys(found) if any(is_unspaced(word) or word in said for word in run)]
+
 
 def parse(text: str) -> WordQuery:
     """Words and "quoted phrases" of a query; whatever it holds, nothing is raised."""
-    phrases = []
-    for quoted in _QUOTED.findall(text):
-        if phrase := tuple(tokens(quoted)):
-            phrases.append(phrase[:MAX_TERMS])
-    found = [token for token in _tokens(text) if token != "*"]
-    plain = tuple(token.rstrip("*") for token in found)
-    said = [token for token in found if token not in STOP_WORDS]
-    terms = tuple(dict.fromkeys(said or found))[:MAX_TERMS]
-    return WordQuery(plain, terms, tuple(phrases))
+    quoted, rest = split_quotes(text)
+    phrases = [phrase for one in quoted if (phrase := tuple(tokens(one)[:MAX_TOKENS]))][:MAX_TERMS]
+    found = list(dict.fromkeys(_terms(text)))
+    said = [term for term in found if term not in STOP_WORDS]
+    terms = tuple(said or found)[:MAX_TERMS]
+    beside = set(_terms(rest)) if phrases else set()
+    return WordQuery(
+        tuple(tokens(text)[:MAX_TOKENS]),
+        terms,
+        tuple(dict.fromkeys(phrases)),
+        tuple(term for term in terms if term in beside and term not in STOP_WORDS),
+    )
 
 
 def is_exact(text: str) -> bool:
@@ -66,32 +78,66 @@ def is_exact(text: str) -> bool:
 
 
 def tokens(text: str) -> list[str]:
-    """Words, as they are compared."""
-    return [token.rstrip("*") for token in _tokens(text)]
+    """Units, as they are compared."""
+    return [unit.text for unit in units(text)]
 
 
-def _tokens(text: str) -> list[str]:
-    # As FTS5's unicode61 does: lower case, Latin letters without their accents, everything else as it is.
-    apart = _ACCENT.sub("", unicodedata.normalize("NFD", text.lower()))
-    return _TOKEN.findall(unicodedata.normalize("NFC", apart))
+def _terms(text: str) -> Iterator[str]:
+    found = units(text)
+    for run in _runs(found):
+        if not is_unspaced(run[0].text):
+            yield run[0].text + ("*" if text[run[0].end : run[0].end + 1] == "*" else "")
+        elif len(run) == 1:
+            yield run[0].text
+        else:
+            yield from (one.text + other.text for one, other in zip(run, run[1:], strict=False))
+
+
+def _runs(found: Sequence[Unit]) -> Iterator[list[Unit]]:
+    """Words one by one, and characters of a script without blanks together as far as nothing separates them."""
+    run: list[Unit] = []
+    for unit in found:
+        if run and not (is_unspaced(unit.text) and is_unspaced(run[-1].text) and unit.start <= run[-1].end):
+            yield run
+            run = []
+        run.append(unit)
+    if run:
+        yield run
 
 
 def holds(line: Sequence[str], phrase: Sequence[str]) -> bool:
     """Whether the words of a phrase stand in a line one after the other."""
-    size = len(phrase)
-    return any(list(line[at : at + size]) == list(phrase) for at in range(len(line) - size + 1))
+    return next(places_of(line, phrase), None) is not None
+
+
+def places_of(line: Sequence[str], phrase: Sequence[str]) -> Iterator[int]:
+    """Where a phrase begins in a line; places do not overlap."""
+    wanted, at = list(phrase), 0
+    while at + len(wanted) <= len(line):
+        if list(line[at : at + len(wanted)]) == wanted:
+            yield at
+            at += len(wanted)
+        else:
+            at += 1
 
 
 def longest_run(line: Sequence[str], query: Sequence[str]) -> Sequence[str]:
-    """The longest run of words that both have, in order and without a gap."""
-    best, end = 0, 0
-    before = [0] * (len(line) + 1)
+    """The longest run of words that both have, in order and without a gap; of equals the first of the query."""
+    places: dict[str, list[int]] = {}
     for at, word in enumerate(query, start=1):
-        now = [0] * (len(line) + 1)
-        for place, other in enumerate(line, start=1):
-            if word == other:
-                now[place] = before[place - 1] + 1
-                if now[place] > best:
-                    best, end = now[place], at
+        places.setdefault(word, []).append(at)
+    best, end = 0, 0
+    before: dict[int, int] = {}
+    for word in line:
+        now = {at: before.get(at - 1, 0) + 1 for at in places.get(word, ())}
+        for at, size in now.items():
+            if size > best or (size == best and at < end):
+                best, end = size, at
         before = now
     return query[end - best : end]
+
+
+def has_run(line: Sequence[str], runs: Iterable[Sequence[str]]) -> bool:
+    """Whether one of these runs stands in a line."""
+    held = {tuple(line[at : at + SHORTEST_RUN]) for at in range(len(line) - SHORTEST_RUN + 1)}
+    return any(tuple(run) in held for run in runs)

@@ -1,315 +1,369 @@
-"""Finding passages by their words: recall by SQLite's FTS5 (porter stemming, BM25), then a score that can be compared.
+"""Finding passages by their words: every line that holds one (FTS5, porter stemming), then a score that can be compared.
 
-BM25 orders the lines of one query but says nothing of how well the best one fits. The score does: it is the share
-of the query's words that stand in the passage, each weighted by how rare it is (inverse document frequency, Spärck
-Jones 1972), or the share of the query that stands there word for word, if that is more. Words that lie a few lines
-apart count, but less than those of one line. `chance` says whether it could be a coincidence, as the expect value
-of sequence search does (Karlin and Altschul 1990): three rare words of a long query in one passage are none.
+The score is the share of the query's words that stand in the passage, each weighted by how rare it is (inverse document
+frequency, Spärck Jones 1972), or the share of the query that stands there word for word, if that is more. Words that
+lie a few lines apart count, but less than those of one line. Of passages with equal scores the shorter one comes first.
+`chance` says whether it could be a coincidence, as the expect value of sequence search does (Karlin and Altschul
+1990): three rare words of a long query in one passage are none.
+
+All lines that match are scored, as arrays: how many hits are asked for changes nothing in their order, and filters
+come before any limit. Reading lines, which is slow, is left to the hits that are returned. Quotations: quoted.py.
 
 No word of a query ever reaches FTS5's own query language: each goes in as a string of letters and digits in quotes.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import islice
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.library import codec
+from vsearch.library.folding import is_unspaced, match_units, match_word
+from vsearch.library.places import Ids, Lines, Places, Scenes, rowids, timeline
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
-from vsearch.library.terms import WordQuery, holds, longest_run, parse, tokens
-from vsearch.media import TranscriptLine
+from vsearch.library.terms import WordQuery, has_run, longest_run, parse
+from vsearch.library.word_hits import (
+    Place,
+    StoredLine,
+    begin,
+    phrase_places,
+    read_lines,
+    scene_at,
+    spans,
+    term_places,
+)
 
 WINDOW = 15.0
 """Seconds after a line within which other lines belong to its passage."""
-RECALL = 200
-"""Lines that are scored at least."""
 SPREAD = 0.5
 """What a word is worth that stands in another line of the passage."""
 PRIOR = 100
 """Lines of others, without the words that are asked for, that a small library is thought to be a part of."""
 STOP_WORD = 2.0
 """Nats that a stop word tells within a run: the next word is this one in seven times."""
-SHORTEST_RUN = 3
-"""Words in a row from which word for word counts: fewer stand together by chance."""
+_TIES = 2_000
+"""Up to so many passages of one score are ordered by their length; more by their age in the library."""
+_LATE = 5_000
+"""Up to so many lines that begin before an allowed scene are read, to see whether their words are said in it."""
 
-_OPEN, _CLOSE = "\ue000", "\ue001"
+Masks = NDArray[np.uint64]
+"""A bit for each term of the query that a line holds."""
 
 
-@dataclass(slots=True)
-class _Line:
-    """A line that matched."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A passage that may become a hit: ids of lines in time order, with a mask each."""
 
-    id: int
-    video_id: int
-    line: TranscriptLine
-    bm25: float
-    spans: tuple[tuple[int, int], ...]
-    terms: set[str] = field(default_factory=set)
+    score: float
+    ids: tuple[int, ...]
+    masks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordSearch:
+    """A query over one state of the catalog."""
+
+    connection: sqlite3.Connection
+    asked: WordQuery
+    rows: Mapping[str, Ids]
+    """Of each term: the lines that hold it, ascending, whatever their channel."""
+    total: int
+    """Lines of the library."""
+    allowed: Ids | None
+    channel: str | None
+    places: Places
+    change: int
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Inverse document frequency of each term, a line being a document."""
+        return {term: math.log((self.total + PRIOR + 0.5) / (len(ids) + 0.5)) for term, ids in self.rows.items()}
+
+    def lines(self, ids: Ids) -> Lines:
+        """Those of the channel."""
+        lines = self.places.lines(self.connection, self.change, ids)
+        return lines if self.channel is None else lines[lines.read == (self.channel == "ocr")]
+
+    def scenes(self) -> Scenes:
+        return self.places.scenes(self.connection, self.change)
+
+    def admits(self, scene: int | None) -> bool:
+        if scene is None or self.allowed is None:
+            return scene is not None
+        at = int(np.searchsorted(self.allowed, scene))
+        return at < len(self.allowed) and int(self.allowed[at]) == scene
+
+    def touching(self, lines: Lines) -> Lines:
+        """Lines that lie, at least in part, in scenes that are allowed."""
+        if self.allowed is None:
+            return lines
+        first = self.scenes().at(lines.videos, lines.starts)
+        last = self.scenes().at(lines.videos, np.maximum(lines.starts, lines.ends))
+        # Ids of a video's scenes rise with the time.
+        return lines[np.searchsorted(self.allowed, last, side="right") > np.searchsorted(self.allowed, first)]
+
+    def masks(self, ids: Ids) -> Masks:
+        """Of lines, ascending."""
+        found = np.zeros(len(ids), dtype=np.uint64)
+        for bit, rows in enumerate(self.rows.values()):
+            held = rows[np.isin(rows, ids, assume_unique=True)] if len(rows) else rows
+            found[np.searchsorted(ids, held)] |= np.uint64(1 << bit)
+        return found
+
+    def terms(self, mask: int) -> list[str]:
+        return [term for bit, term in enumerate(self.asked.terms) if mask >> bit & 1]
 
 
 def search_words(
-    reader: Reader, query: str, k: int, allowed: NDArray[np.int64] | None, channel: str | None
+    reader: Reader, places: Places, query: str, k: int, allowed: Ids | None, channel: str | None
 ) -> list[WordHit]:
     """See Library.search_words."""
+    from vsearch.library.quoted import quoted_hits
+
     asked = parse(query)
     if not asked.terms or (allowed is not None and len(allowed) == 0):
         return []
     with reader.transaction() as connection:
         if connection.execute("SELECT 1 FROM lines LIMIT 1").fetchone() is None:
             return []
-        where, values = _conditions(connection, allowed, channel)
-        wanted = max(RECALL, 4 * k)
-        if asked.exact:
-            groups = _quoted(connection, asked, where, values, wanted)
-        else:
-            groups = list(_passages(_recall(connection, _any(asked.terms), where, values, wanted)))
-        _mark_terms(connection, asked.terms, [line for group in groups for line in group])
-        weights, total = _weights(connection, asked.terms)
-        found = []
-        for group in groups:
-            score = 1.0 if asked.exact else _score(asked, weights, group)
-            found.append((score, sum(line.bm25 for line in group), group))
-        found.sort(key=lambda entry: (-entry[0], -entry[1], entry[2][0].id))
-        hits = (
-            _hit(connection, asked, score, _chance(asked, weights, total, group), group) for score, _, group in found
-        )
-        admitted = None if allowed is None else set(allowed.tolist())
-        chosen = [hit for hit in hits if hit is not None and (admitted is None or hit.scene_id in admitted)]
-    return chosen[:k]
+        rows = {term: rowids(connection, match_word(term)) for term in asked.terms}
+        (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
+        admitted = None if allowed is None else np.unique(allowed)
+        search = WordSearch(connection, asked, rows, total, admitted, channel, places, reader.state().change)
+        return list(islice(quoted_hits(search) if asked.exact else _passage_hits(search), k))
 
 
-def _conditions(
-    connection: sqlite3.Connection, allowed: NDArray[np.int64] | None, channel: str | None
-) -> tuple[str, list[object]]:
-    where, values = "", list[object]()
-    if channel is not None:
-        where += " AND lines.channel = ?"
-        values.append(channel)
-    if allowed is not None:
-        videos = connection.execute(
-            "SELECT DISTINCT video_id FROM scenes WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(allowed.tolist()),),
-        ).fetchall()
-        where += " AND lines.video_id IN (SELECT value FROM json_each(?))"
-        values.append(json.dumps([video for (video,) in videos]))
-    return where, values
+def _passage_hits(search: WordSearch) -> Iterator[WordHit]:
+    weights = np.array(list(search.weights.values()))
+    matched = reduce(np.union1d, search.rows.values())
+    lines = _said_inside(search, search.touching(search.lines(matched)))
+    if len(lines.ids) == 0:
+        return
+    order = np.lexsort((lines.ids, lines.starts, lines.read, lines.videos))
+    masks = search.masks(lines.ids)[order]
+    lines = lines[order]
+    firsts = _windows(timeline(lines))
+    scores = _shares(weights, masks, firsts)
+    ends = np.append(firsts[1:], len(masks))
+    for at, verbatim in _verbatim(search, lines, firsts, ends, masks, scores):
+        scores[at] = max(scores[at], verbatim)
+
+    def group(at: int) -> Group:
+        part = slice(firsts[at], ends[at])
+        return Group(float(scores[at]), tuple(lines.ids[part].tolist()), tuple(masks[part].tolist()))
+
+    yield from in_order(map(group, ranked(search, scores, lines.ids, firsts, ends)), lambda one: _hit(search, one))
 
 
-def _quote(term: str) -> str:
-    """A term in FTS5's language; it holds letters and digits, and perhaps a * at its end."""
-    return f'"{term[:-1]}" *' if term.endswith("*") else f'"{term}"'
-
-
-def _any(terms: Iterable[str]) -> str:
-    return " OR ".join(_quote(term) for term in terms)
-
-
-def _recall(
-    connection: sqlite3.Connection, match: str, where: str, values: Sequence[object], limit: int
-) -> list[_Line]:
-    """The best lines by BM25."""
-    rows = connection.execute(
-        "SELECT lines.id, video_id, start_seconds, end_seconds, lines.text, channel, words, box, confidence, "
-        f"-bm25(line_words), highlight(line_words, 0, '{_OPEN}', '{_CLOSE}') "
-        "FROM line_words JOIN lines ON lines.id = line_words.rowid "
-        f"WHERE line_words MATCH ?{where} ORDER BY bm25(line_words), lines.id LIMIT ?",
-        (match, *values, limit),
+def _said_inside(search: WordSearch, lines: Lines) -> Lines:
+    """Of lines that lie, at least in part, in allowed scenes: those that begin there, or whose first word that matches
+    is said there. Too many of the latter are all kept: `_hit` looks at them again."""
+    if search.allowed is None or len(lines.ids) == 0:
+        return lines
+    inside = np.isin(search.scenes().at(lines.videos, lines.starts), search.allowed)
+    late = lines.ids[~inside].tolist()
+    if len(late) > _LATE:
+        return lines
+    timed = search.connection.execute(
+        "SELECT id FROM lines WHERE words NOTNULL AND id IN (SELECT value FROM json_each(?))", (json.dumps(late),)
     ).fetchall()
-    return [
-        _Line(
-            row[0],
-            row[1],
-            transcript_line(row[2:9]),
-            row[9],
-            _spans(row[4], row[10]),
-        )
-        for row in rows
-    ]
+    for (line_id,) in timed:
+        found = read_lines(search.connection, [line_id])
+        start = begin(found, term_places(search.connection, search.asked.terms, found))
+        if search.admits(scene_at(search.connection, found[0].video_id, start)):
+            inside[np.searchsorted(lines.ids, line_id)] = True
+    return lines[inside]
 
 
-def transcript_line(row: Sequence[Any]) -> TranscriptLine:
-    """From start, end, text, channel, words, box and confidence."""
-    start, end, text, channel, words, box, confidence = row
-    return TranscriptLine(start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence)
+def _windows(axis: NDArray[np.float64]) -> Ids:
+    """Where passages begin: lines of one video and channel that begin within WINDOW of the first; each line once."""
+    firsts, at = [], 0
+    while at < len(axis):
+        firsts.append(at)
+        at = int(np.searchsorted(axis, axis[at] + WINDOW))
+    return np.array(firsts, dtype=np.int64)
 
 
-def _spans(text: str, marked: str) -> tuple[tuple[int, int], ...]:
-    """Where highlight() put its marks, as characters of the text."""
-    spans: list[tuple[int, int]] = []
-    at, opened = 0, None
-    for character in marked:
-        if at < len(text) and character == text[at]:
-            at += 1
-        elif character == _OPEN:
-            opened = at
-        elif character == _CLOSE and opened is not None:
-            spans.append((opened, at))
-            opened = None
-    return tuple(spans)
+def weigh(weights: NDArray[np.float64], masks: Masks) -> NDArray[np.float64]:
+    """The sum of the weights of each mask's terms."""
+    sums = np.zeros(len(masks))
+    for bit, weight in enumerate(weights):
+        sums += ((masks >> np.uint64(bit)) & np.uint64(1)) * weight
+    return sums
 
 
-def _quoted(
-    connection: sqlite3.Connection, asked: WordQuery, where: str, values: Sequence[object], limit: int
-) -> list[list[_Line]]:
-    """Lines, alone or with the next one, that hold every quoted phrase word for word."""
-    first = max(asked.phrases, key=len)
-    # In one line; or the line after begins with the phrase's end. ^ is the line's first word.
-    ends = [first[at:] for at in range(1, len(first))]
-    match = " OR ".join([_phrase(first), *(f"^ {_phrase(end)}" for end in ends)])
-    groups = []
-    for line in _recall(connection, match, where, values, limit):
-        group = [line]
-        if not holds(tokens(line.line.text), first):
-            before = _neighbour(connection, line)
-            if before is None:
-                continue
-            group = [before, line]
-        words = [word for member in group for word in tokens(member.line.text)]
-        if all(holds(words, phrase) for phrase in asked.phrases):
-            groups.append(group)
-    return groups
+def _shares(weights: NDArray[np.float64], masks: Masks, firsts: Ids) -> NDArray[np.float64]:
+    """How much of the query each passage holds, by its terms: (0, 1]."""
+    whole = weigh(weights, np.array([(1 << len(weights)) - 1], dtype=np.uint64))[0]
+    together = weigh(weights, np.bitwise_or.reduceat(masks, firsts))
+    best = np.maximum.reduceat(weigh(weights, masks), firsts) * (1 - SPREAD) + together * SPREAD
+    return np.minimum(1.0, best / whole if whole > 0 else 0 * best)
 
 
-def _phrase(words: Sequence[str]) -> str:
-    return '"' + " ".join(words) + '"'
+def _verbatim(
+    search: WordSearch, lines: Lines, firsts: Ids, ends: Ids, masks: Masks, scores: NDArray[np.float64]
+) -> Iterator[tuple[int, float]]:
+    """Passages of which a line holds a run of the query's words, and what share of the query the run is."""
+    runs = search.asked.runs()
+    if not runs:
+        return
+    held = rowids(search.connection, " OR ".join(match_units(run) for run in runs))
+    passages = np.unique(np.searchsorted(firsts, np.flatnonzero(np.isin(lines.ids, held)), side="right") - 1)
+    for at in passages.tolist():
+        together = int(np.bitwise_or.reduce(masks[firsts[at] : ends[at]]))
+        if _longest_possible(search, together) > scores[at] * len(search.asked.tokens):
+            run = _run(search, read_lines(search.connection, lines.ids[firsts[at] : ends[at]].tolist()))
+            yield at, len(run) / len(search.asked.tokens)
 
 
-def _neighbour(connection: sqlite3.Connection, line: _Line) -> _Line | None:
-    """The line before, of the same channel."""
-    row = connection.execute(
-        "SELECT id, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
-        "WHERE video_id = ? AND channel = ? "
-        "AND (start_seconds, id) < (?, ?) ORDER BY start_seconds DESC, id DESC LIMIT 1",
-        (line.video_id, line.line.channel, line.line.start, line.id),
-    ).fetchone()
-    if row is None or line.line.start - row[2] > WINDOW:
-        return None
-    return _Line(row[0], line.video_id, transcript_line(row[1:]), 0.0, ())
+def _longest_possible(search: WordSearch, mask: int) -> int:
+    """Of the query's words in a row, how many a passage can hold that holds these terms."""
+    held, said = set(search.terms(mask)), set(search.asked.terms)
+    longest = size = 0
+    for word in search.asked.tokens:
+        size = size + 1 if word not in said or word in held else 0
+        longest = max(longest, size)
+    return longest
 
 
-def _passages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
-    """Lines of one video and channel that begin within WINDOW of the first, in time order; each line once."""
-    ordered = sorted(lines, key=lambda line: (line.video_id, line.line.channel, line.line.start, line.id))
-    group: list[_Line] = []
-    for line in ordered:
-        first = group[0] if group else None
-        if first is not None and (
-            (first.video_id, first.line.channel) != (line.video_id, line.line.channel)
-            or line.line.start >= first.line.start + WINDOW
-        ):
-            yield group
-            group = []
-        group.append(line)
-    if group:
-        yield group
+def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Sequence[str]:
+    """The longest run of the query's words that stand in a passage word for word; empty where no line has a part of it
+    that is long enough and says something."""
+    runs = search.asked.runs()
+    if not any(has_run(line.words, runs) for line in lines):
+        return ()
+    return longest_run([word for line in lines for word in line.words], search.asked.tokens)
 
 
-def _mark_terms(connection: sqlite3.Connection, terms: Sequence[str], lines: Sequence[_Line]) -> None:
-    """Which terms stand in which line; the index knows, for it stems."""
-    by_id = {line.id: line for line in lines}
-    ids = json.dumps(list(by_id))
-    for term in terms:
-        for (rowid,) in connection.execute(
-            "SELECT rowid FROM line_words WHERE line_words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
-            (_quote(term), ids),
-        ):
-            by_id[rowid].terms.add(term)
+def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Ids, ends: Ids) -> Iterator[int]:
+    """Passages, best first: of equal scores the shorter text first, then the older. A passage is ids[first:end]."""
+    rounded = np.round(scores, 9)
+    order = np.lexsort((ids[firsts], -rounded))
+    at = 0
+    while at < len(order):
+        end = at + int(np.searchsorted(-rounded[order[at:]], -rounded[order[at]], side="right"))
+        same = order[at:end]
+        if 1 < len(same) <= _TIES:
+            parts = [ids[firsts[one] : ends[one]] for one in same.tolist()]
+            rows = search.connection.execute(
+                "SELECT id, LENGTH(text) FROM lines WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(np.concatenate(parts).tolist()),),
+            )
+            length = dict(rows.fetchall())
+            long = [sum(length.get(one, 0) for one in part.tolist()) for part in parts]
+            same = same[np.argsort(long, kind="stable")]
+        yield from same.tolist()
+        at = end
 
 
-def _weights(connection: sqlite3.Connection, terms: Sequence[str]) -> tuple[dict[str, float], int]:
-    """Inverse document frequency of each term, a line being a document, and the number of lines."""
-    (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
-    weights = {}
-    for term in terms:
-        (count,) = connection.execute(
-            "SELECT COUNT(*) FROM line_words WHERE line_words MATCH ?", (_quote(term),)
-        ).fetchone()
-        weights[term] = math.log((total + PRIOR + 0.5) / (count + 0.5))
-    return weights, int(total)
+def in_order(groups: Iterator[Group], build: Callable[[Group], WordHit | Group | None]) -> Iterator[WordHit]:
+    """Hits of passages that come best first. A passage may turn out to be smaller than it seemed: it is put back."""
+    late: list[tuple[float, int, Group]] = []
+    count = 0
+
+    def build_late() -> Iterator[WordHit]:
+        yield from put(build(heapq.heappop(late)[2]))
+
+    def put(result: WordHit | Group | None) -> Iterator[WordHit]:
+        nonlocal count
+        if isinstance(result, Group):
+            count += 1
+            heapq.heappush(late, (-result.score, count, result))
+        elif result is not None:
+            yield result
+
+    for group in groups:
+        while late and -late[0][0] > group.score:
+            yield from build_late()
+        yield from put(build(group))
+    while late:
+        yield from build_late()
 
 
-def _score(asked: WordQuery, weights: dict[str, float], group: Sequence[_Line]) -> float:
-    """How much of the query a passage holds: (0, 1]."""
-    whole = sum(weights.values())
-    together = set[str]().union(*(line.terms for line in group))
-    elsewhere = sum(weights[term] for term in together)
-    best = max(sum(weights[term] for term in line.terms) * (1 - SPREAD) + elsewhere * SPREAD for line in group)
-    run = _run(asked, group)
-    verbatim = len(run) / len(asked.tokens)
-    return min(1.0, max(best / whole if whole > 0 else 0.0, verbatim))
-
-
-def _run(asked: WordQuery, group: Sequence[_Line]) -> Sequence[str]:
-    """The longest run of the query's words that stand in a passage word for word; empty where that is short."""
-    run = longest_run([word for line in group for word in tokens(line.line.text)], asked.tokens)
-    return run if len(run) >= SHORTEST_RUN else ()
-
-
-def _chance(asked: WordQuery, weights: dict[str, float], total: int, group: Sequence[_Line]) -> float:
-    """See WordHit.chance: lines, times the ways to choose so many words, times how rarely these are said."""
-    together = set[str]().union(*(line.terms for line in group))
-    apart = math.comb(len(asked.terms), len(together)) * math.exp(-sum(weights[term] for term in together))
-    told = sum(weights.get(word, STOP_WORD) for word in _run(asked, group))
-    in_a_row = len(asked.tokens) * math.exp(-told)
-    return (total + PRIOR) * min(apart, in_a_row)
-
-
-def _hit(
-    connection: sqlite3.Connection, asked: WordQuery, score: float, chance: float, group: Sequence[_Line]
-) -> WordHit | None:
+def _hit(search: WordSearch, group: Group) -> WordHit | Group | None:
+    """A passage as a hit; where it begins outside of the allowed scenes, what is left without its first line."""
+    lines = read_lines(search.connection, group.ids)
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
-    most = max(len(line.terms) for line in group)
-    telling = group if asked.exact else [line for line in group if 2 * len(line.terms) >= most]
-    in_a_row = asked.phrases[0] if asked.exact else _run(asked, telling)
-    start = _phrase_start(telling, in_a_row) if in_a_row else _start(telling[0])
-    scene = scene_at(connection, telling[0].video_id, start)
-    if scene is None:
+    counts = [mask.bit_count() for mask in group.masks]
+    kept = [at for at, count in enumerate(counts) if 2 * count >= max(counts)]
+    telling = [lines[at] for at in kept]
+    places = term_places(search.connection, search.asked.terms, telling)
+    run = _run(search, telling)
+    start = begin(telling, phrase_places(run, telling) if run else places)
+    scene = scene_at(search.connection, telling[0].video_id, start)
+    if not search.admits(scene):
+        return _without(search, group, kept[0], lines)
+    together = reduce(or_, group.masks)
+    return word_hit(telling, places, start, scene, group.score, chance(search, together, (_run(search, lines),)))
+
+
+def _without(search: WordSearch, group: Group, left_out: int, lines: Sequence[StoredLine]) -> Group | None:
+    ids = group.ids[:left_out] + group.ids[left_out + 1 :]
+    masks = group.masks[:left_out] + group.masks[left_out + 1 :]
+    if not ids:
         return None
+    weights = np.array(list(search.weights.values()))
+    share = _shares(weights, np.array(masks, dtype=np.uint64), np.zeros(1, dtype=np.int64))[0]
+    run = _run(search, [*lines[:left_out], *lines[left_out + 1 :]])
+    return Group(max(float(share), len(run) / len(search.asked.tokens)), ids, masks)
+
+
+def word_hit(
+    lines: Sequence[StoredLine],
+    places: Sequence[Place],
+    start: float,
+    scene: int | None,
+    score: float,
+    by_chance: float,
+) -> WordHit:
+    assert scene is not None
     return WordHit(
         scene_id=scene,
-        video_id=telling[0].video_id,
+        video_id=lines[0].video_id,
         start=start,
-        end=max(line.line.end for line in telling),
+        end=max(line.line.end for line in lines),
         score=score,
-        channel=telling[0].line.channel,
-        lines=tuple(line.line for line in telling),
-        spans=tuple(line.spans for line in telling),
-        chance=chance,
+        channel=lines[0].line.channel,
+        lines=tuple(line.line for line in lines),
+        spans=spans(lines, places),
+        chance=by_chance,
     )
 
 
-def scene_at(connection: sqlite3.Connection, video_id: int, seconds: float) -> int | None:
-    """The scene of a video at a moment, else the nearest before it, else its first."""
-    row = connection.execute(
-        "SELECT id FROM scenes WHERE video_id = ? ORDER BY start_seconds <= ? DESC, "
-        "CASE WHEN start_seconds <= ? THEN -start_seconds ELSE start_seconds END LIMIT 1",
-        (video_id, seconds, seconds),
-    ).fetchone()
-    return None if row is None else int(row[0])
+def chance(search: WordSearch, mask: int, runs: Sequence[Sequence[str]]) -> float:
+    """See WordHit.chance: lines, times the ways to choose so many words, times how rarely these are said."""
+    weights = search.weights
+    held = search.terms(mask)
+    apart = math.comb(len(search.asked.terms), len(held)) * math.exp(-sum(_nats(weights, term) for term in held))
+    in_a_row = len(search.asked.tokens) * math.exp(-sum(told(weights, run) for run in runs))
+    return (search.total + PRIOR) * min(apart, in_a_row)
 
 
-def _start(line: _Line) -> float:
-    """When the first word that matched is spoken; the start of the line where words have no times of their own."""
-    matched = {word for start, end in line.spans for word in tokens(line.line.text[start:end])}
-    return next((word.start for word in line.line.words if matched.intersection(tokens(word.text))), line.line.start)
+def _nats(weights: Mapping[str, float], term: str) -> float:
+    """What a term tells. Neighbours among characters share one: each pair tells the half."""
+    weight = weights.get(term, STOP_WORD)
+    return weight / 2 if is_unspaced(term) and len(term) > 1 else weight
 
 
-def _phrase_start(group: Sequence[_Line], phrase: Sequence[str]) -> float:
-    """When the first word of a quoted phrase is spoken."""
-    said: list[tuple[str, float]] = []
-    for line in group:
-        timed = [(token, word.start) for word in line.line.words for token in tokens(word.text)]
-        said += timed or [(token, line.line.start) for token in tokens(line.line.text)]
-    size = len(phrase)
-    for at in range(len(said) - size + 1):
-        if all(said[at + i][0] == phrase[i] for i in range(size)):
-            return said[at][1]
-    return group[0].line.start
+def told(weights: Mapping[str, float], run: Sequence[str]) -> float:
+    """Nats that words in a row tell."""
+    nats = 0.0
+    for at, word in enumerate(run):
+        if not is_unspaced(word):
+            nats += _nats(weights, word)
+        elif at + 1 < len(run) and is_unspaced(run[at + 1]):
+            nats += _nats(weights, word + run[at + 1])
+        elif at == 0 or not is_unspaced(run[at - 1]):
+            nats += _nats(weights, word)
+    return nats
+

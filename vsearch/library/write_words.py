@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, literal, select
+import numpy as np
+from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from vsearch.library import catalog, codec
+from vsearch.library.folding import folded
 from vsearch.media import WORD_CHANNELS, PassageVectors, Transcript, TranscriptLine
+
+_ROWS = 10_000  # that one statement changes
 
 
 def set_transcript(session: Session, video_id: int, transcript: Transcript, change: int) -> None:
@@ -66,8 +70,9 @@ def remove_passages(session: Session, video_ids: Sequence[int], change: int, cha
 
 
 def add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine]) -> None:
-    """Triggers put them into the index of words."""
+    """Lines of a video that has its scenes. Triggers put them into the index of words."""
     if lines:
+        texts = [codec.storable(line.text) for line in lines]
         session.execute(
             insert(catalog.Line),
             [
@@ -76,11 +81,34 @@ def add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine]) 
                     "channel": line.channel,
                     "start_seconds": line.start,
                     "end_seconds": line.end,
-                    "text": codec.storable(line.text),
+                    "text": text,
+                    "folded": folded(text),
                     "words": codec.words_to_json(line.words),
                     "box": codec.box_to_json(line.box),
                     "confidence": line.confidence,
                 }
-                for line in lines
+                for line, text in zip(lines, texts, strict=True)
             ],
         )
+    _mark_spoken(session, video_id)
+
+
+def _mark_spoken(session: Session, video_id: int) -> None:
+    """Say of each scene whether a line of speech lies in it."""
+    spans = session.execute(
+        select(catalog.Line.start_seconds, catalog.Line.end_seconds)
+        .filter_by(video_id=video_id, channel="speech")
+        .order_by(catalog.Line.start_seconds)
+    ).all()
+    starts = np.array([start for start, _ in spans])
+    last = np.maximum.accumulate(np.array([-np.inf, *(end for _, end in spans)]))  # the end of all lines so far
+    scenes = session.execute(
+        select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds).filter_by(video_id=video_id)
+    ).all()
+    begun = np.searchsorted(starts, np.array([end for _, _, end in scenes]))  # lines that begin before a scene ends
+    spoken = last[begun] > np.array([start for _, start, _ in scenes])
+    ids = [scene for (scene, _, _), said in zip(scenes, spoken, strict=True) if said]
+    session.execute(update(catalog.Scene).filter_by(video_id=video_id).values(spoken=0))
+    for start in range(0, len(ids), _ROWS):
+        some = ids[start : start + _ROWS]
+        session.execute(update(catalog.Scene).where(catalog.Scene.id.in_(some)).values(spoken=1))

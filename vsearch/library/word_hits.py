@@ -1,0 +1,137 @@
+"""From lines that matched to a hit: which characters to mark, when the words are said, and in which scene."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vsearch.library import codec
+from vsearch.library.folding import is_unspaced, match_word, unfolded, units
+from vsearch.library.terms import places_of, tokens
+from vsearch.media import TranscriptLine
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLine:
+    """A line of the library."""
+
+    id: int
+    video_id: int
+    line: TranscriptLine
+    words: tuple[str, ...]
+    """Its units."""
+
+
+def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[StoredLine]:
+    """Lines in the order of their ids as given; those that are gone are absent."""
+    found = []
+    for line_id in ids:
+        row = connection.execute(
+            "SELECT video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+            "WHERE id = ?",
+            (int(line_id),),
+        ).fetchone()
+        if row is not None:
+            found.append(StoredLine(int(line_id), row[0], transcript_line(row[2:]), tuple(unfolded(row[1]))))
+    return found
+
+
+def transcript_line(row: Sequence[Any]) -> TranscriptLine:
+    """From start, end, text, channel, words, box and confidence."""
+    start, end, text, channel, words, box, confidence = row
+    return TranscriptLine(start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence)
+
+
+def scene_at(connection: sqlite3.Connection, video_id: int, seconds: float) -> int | None:
+    """The scene of a video at a moment, else the nearest before it, else its first."""
+    row = connection.execute(
+        "SELECT id FROM scenes WHERE video_id = ? AND start_seconds <= ? ORDER BY start_seconds DESC, id DESC LIMIT 1",
+        (video_id, seconds),
+    ).fetchone()
+    if row is None:
+        row = connection.execute(
+            "SELECT id FROM scenes WHERE video_id = ? ORDER BY start_seconds, id LIMIT 1", (video_id,)
+        ).fetchone()
+    return None if row is None else int(row[0])
+
+
+# -- places of words in lines: (line of the passage, first unit, last unit)
+
+Place = tuple[int, int, int]
+
+
+def term_places(connection: sqlite3.Connection, terms: Sequence[str], lines: Sequence[StoredLine]) -> list[Place]:
+    """Where terms of a query stand; the index knows of words, for it stems."""
+    spaced = " OR ".join(match_word(term) for term in terms if not is_unspaced(term))
+    found: list[Place] = []
+    for number, line in enumerate(lines):
+        if spaced:
+            found += [(number, at, at) for at in _highlighted(connection, spaced, line.id)]
+        for term in terms:
+            if is_unspaced(term):
+                found += [(number, at, at + len(term) - 1) for at in places_of(line.words, list(term))]
+    return found
+
+
+def _highlighted(connection: sqlite3.Connection, match: str, line_id: int) -> Iterator[int]:
+    row = connection.execute(
+        f"SELECT highlight(line_words, 0, '{_OPEN}', '{_CLOSE}') FROM line_words "
+        "WHERE line_words MATCH ? AND rowid = ?",
+        (match, line_id),
+    ).fetchone()
+    inside = False
+    for at, token in enumerate(row[0].split(" ") if row is not None else ()):
+        inside = inside or token.startswith(_OPEN)
+        if inside:
+            yield at
+        inside = inside and not token.endswith(_CLOSE)
+
+
+def phrase_places(phrase: Sequence[str], lines: Sequence[StoredLine]) -> list[Place]:
+    """Where a phrase stands in lines that follow on one another; it may run over into the next ones."""
+    stream = [(number, at) for number, line in enumerate(lines) for at in range(len(line.words))]
+    found: list[Place] = []
+    for begin in places_of([lines[number].words[at] for number, at in stream], phrase):
+        for number, at in stream[begin : begin + len(phrase)]:
+            if found and found[-1][0] == number and found[-1][2] == at - 1 and at - 1 >= found[-1][1] and at > 0:
+                found[-1] = (number, found[-1][1], at)
+            else:
+                found.append((number, at, at))
+    return found
+
+
+def spans(lines: Sequence[StoredLine], places: Iterable[Place]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """For each line [from, to) of the characters of its text that stand at these places."""
+    found: list[list[tuple[int, int]]] = [[] for _ in lines]
+    cut = [units(line.line.text) for line in lines]
+    for number, first, last in sorted(places):
+        if last >= len(cut[number]):
+            continue  # folded by another version of Unicode
+        start = min(unit.start for unit in cut[number][first : last + 1])
+        end = max(unit.end for unit in cut[number][first : last + 1])
+        of_line = found[number]
+        if of_line and start <= of_line[-1][1]:
+            of_line[-1] = (of_line[-1][0], max(end, of_line[-1][1]))
+        else:
+            of_line.append((start, end))
+    return tuple(tuple(of_line) for of_line in found)
+
+
+def said_at(line: StoredLine, unit: int) -> float:
+    """When a unit of a line is said; the start of the line where words have no times of their own."""
+    timed = [(token, word.start) for word in line.line.words for token in tokens(word.text)]
+    if [token for token, _ in timed] == list(line.words):
+        return timed[unit][1]
+    return next((start for token, start in timed if token == line.words[unit]), line.line.start)
+
+
+def begin(lines: Sequence[StoredLine], places: Sequence[Place]) -> float:
+    """When the first of these words is said."""
+    if not places:
+        return lines[0].line.start
+    number, first, _ = min(places)
+    return said_at(lines[number], first)
