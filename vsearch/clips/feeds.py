@@ -164,7 +164,7 @@ class VideoEncode:
         self.end = self.begin
         with open_video(path) as container:
             stream = video_stream(container)
-            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio or Fraction(1), most)
+            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
             base = base_of(stream)
             # The file's own clock, so that a constant rate stays one, unless no container could hold it.
             self._base = base if base.numerator < 2**15 and base.denominator <= 1_000_000 else Fraction(1, 90_000)
@@ -180,8 +180,8 @@ class VideoEncode:
         context.time_base = self._base
         context.sample_aspect_ratio = shape.aspect
         context.gop_size = max(1, round(2 * self._rate))
-        first = self._first.frame
-        for name in ("colorspace", "color_primaries", "color_trc"):
+        first = encoder_picture(self._first.frame, shape)  # whose colours may have been converted
+        for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
             setattr(context, name, int(getattr(first, name, 2)))
 
     def packets(self) -> Iterator[Packet[Any]]:
