@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch.colour import is_hdr
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
@@ -43,6 +44,8 @@ class Probed:
     """How a player turns and mirrors the picture."""
     only_stream: bool = True
     """There is one stream of pictures to choose from."""
+    hdr: bool = False
+    """Of high dynamic range: it must be tone-mapped."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,6 +131,7 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         declared_end=max(0.0, declared),
         orientation=orientation,
         only_stream=len(container.streams.video) == 1,
+        hdr=is_hdr(first),
     )
 
 

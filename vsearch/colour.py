@@ -72,9 +72,16 @@ def rgb_of(
 
 
 def limited_yuv(
-    reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int, interpolation: str, *, sdr: bool
+    reformatter: VideoReformatter,
+    frame: VideoFrame,
+    width: int,
+    height: int,
+    pixel_format: str,
+    interpolation: str,
+    *,
+    sdr: bool,
 ) -> VideoFrame:
-    """yuv420p of limited range, which every player shows rightly, tagged as what it is.
+    """4:2:0 of limited range, which every player shows rightly, tagged as what it is.
 
     The matrix stays; RGB becomes BT.709. sdr: high dynamic range is tone-mapped, else its transfer function stays.
     """
@@ -88,7 +95,7 @@ def limited_yuv(
         frame,
         width,
         height,
-        "yuv420p",
+        pixel_format,
         interpolation=interpolation,
         dst_colorspace="ITU709" if from_rgb else None,
         src_color_range=range_of(frame),

@@ -26,7 +26,7 @@ def open_video(path: Path) -> InputContainer:
 
 
 def pick_stream(container: InputContainer) -> VideoStream | None:
-    """The pictures that a player shows: a film before a still, then the default one, then the first. Cover art never."""
+    """The pictures that a player shows: a film before a still, then the default, then the first; never cover art."""
     from av.stream import Disposition
 
     streams = [

@@ -1,6 +1,6 @@
 """How a player lays out a stored picture: its orientation, one of eight, and the shape of its pixels.
 
-The display matrix of a file maps a stored pixel (x, y) to (a x + c y, b x + d y) and a shift. Players apply the nearest of
+The display matrix of a file maps a stored pixel (x, y) to (a x + c y, b x + d y), shifted. Players apply the nearest of
 the eight matrices that map a rectangle to an upright one.
 """
 

@@ -45,10 +45,22 @@ class Encoders:
     """The video encoder's options where no difference should be seen."""
     quick: dict[str, str] = field(default_factory=dict)
     """The same where somebody waits."""
+    hdr: str = ""
+    """The video encoder for high dynamic range where it is kept, which takes ten bits; empty: `video` does, with eight."""
+    hdr_options: dict[str, str] = field(default_factory=dict)
 
 
 ENCODERS = (
-    Encoders("libx264", "aac", ".mp4", ".m4a", {"preset": "fast", "crf": "16"}, {"preset": "veryfast", "crf": "23"}),
+    Encoders(
+        "libx264",
+        "aac",
+        ".mp4",
+        ".m4a",
+        {"preset": "fast", "crf": "16"},
+        {"preset": "veryfast", "crf": "23"},
+        "libx265",
+        {"preset": "veryfast", "crf": "16", "x265-params": "log-level=none"},
+    ),
     # An FFmpeg without GPL parts has no libx264.
     Encoders(
         "libvpx-vp9",
@@ -62,13 +74,14 @@ ENCODERS = (
 """Best first."""
 
 
-def available_encoders(can_encode: Callable[[str], bool] | None = None) -> Encoders | None:
+def available_encoders(can: Callable[[str], bool] | None = None) -> Encoders | None:
     """The best that this FFmpeg has; None where it has none."""
-    can_encode = can_encode or _can_encode
-    return next((one for one in ENCODERS if can_encode(one.video) and can_encode(one.audio)), None)
+    can = can or can_encode
+    return next((one for one in ENCODERS if can(one.video) and can(one.audio)), None)
 
 
-def _can_encode(name: str) -> bool:
+def can_encode(name: str) -> bool:
+    """Whether this FFmpeg has an encoder of that name."""
     from av.codec import Codec
     from av.codec.codec import UnknownCodecError
 

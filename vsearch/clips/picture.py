@@ -1,4 +1,4 @@
-"""A decoded picture as an encoder wants it: turned and mirrored as a player does it, of an even size, 8 bit 4:2:0."""
+"""A decoded picture as an encoder wants it: turned and mirrored as a player does it, of an even size, 4:2:0."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Shape:
     """Width of a pixel over its height."""
     sdr: bool = True
     """High dynamic range is tone-mapped."""
+    pixels: str = "yuv420p"
+    """FFmpeg's name of the pixel format: this one or yuv420p10le."""
 
 
 def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> Shape:
@@ -50,7 +52,7 @@ def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> Shape:
 
 
 def encoder_picture(frame: VideoFrame, shape: Shape) -> VideoFrame:
-    """yuv420p of that shape, of limited range."""
+    """A picture of that shape, of limited range."""
     from av.video.frame import PictureType
 
     orientation = orientation_of(frame)
@@ -59,12 +61,12 @@ def encoder_picture(frame: VideoFrame, shape: Shape) -> VideoFrame:
     if shape.scaled or even != (shape.width, shape.height):  # or a stream that changes its size
         size = shape.width, shape.height
     stored = orientation.size(*size)
-    made = limited_yuv(_reformatter(shape), frame, *stored, "AREA", sdr=shape.sdr)
+    made = limited_yuv(_reformatter(shape), frame, *stored, shape.pixels, "AREA", sdr=shape.sdr)
     filters = orientation.filters
     if size != (shape.width, shape.height):
         filters += (f"crop={shape.width}:{shape.height}:0:0",)
     if filters:
-        graph = _graph(*stored, filters)
+        graph = _graph(*stored, shape.pixels, filters)
         made.pts = None
         graph.push(made)
         made = cast("VideoFrame", graph.pull())
@@ -81,13 +83,13 @@ def _reformatter(shape: Shape) -> VideoReformatter:
 
 
 @lru_cache(maxsize=2)
-def _graph(width: int, height: int, filters: tuple[str, ...]) -> Graph:
-    """A chain of filters that gives one yuv420p picture for one; it is made anew where a stream changes its size."""
+def _graph(width: int, height: int, pixels: str, filters: tuple[str, ...]) -> Graph:
+    """A chain of filters that gives one picture for one; it is made anew where a stream changes its size."""
     from av.filter import Graph
     from av.video.format import VideoFormat
 
     graph = Graph()
-    steps = [graph.add_buffer(width=width, height=height, format=VideoFormat("yuv420p"), time_base=Fraction(1, 1000))]
+    steps = [graph.add_buffer(width=width, height=height, format=VideoFormat(pixels), time_base=Fraction(1, 1000))]
     for name in filters:
         filter_name, _, arguments = name.partition("=")
         steps.append(graph.add(filter_name, arguments or None))

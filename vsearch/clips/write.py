@@ -151,8 +151,7 @@ def _encode(
     feeds: list[Feed] = []
     begin = start
     if found.video is not None:
-        options, most = (encoders.quick, BROWSER_SIDE) if for_browser else (encoders.exact, 0)
-        video = VideoEncode(source, start, end, encoders.video, options, most)
+        video = VideoEncode(source, start, end, encoders, BROWSER_SIDE if for_browser else 0)
         begin = video.begin
         feeds.append(video)
     for index, _ in found.audio[:1]:
