@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from indexer.probe import Probed, probe_video
@@ -27,6 +30,7 @@ from tests.cards import (
     write_card,
 )
 from tests.indexer.test_thumbnails import picture
+from tests.media import COLOURS, Shot, draw
 from vsearch.errors import MediaError
 from vsearch.media import Scene
 from vsearch.models.base import FrameSize
@@ -103,3 +107,59 @@ def test_thumbnails_made_later_look_the_same(cards: Callable[[Card], Path], card
 def test_a_shape_that_cannot_be_meant_is_ignored(tmp_path: Path) -> None:
     probed = probe_video(write_card(tmp_path, Card(aspect=Fraction(1000, 1))))
     assert isinstance(probed, Probed) and (probed.info.width, probed.info.height) == (192, 128)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A stream of pictures of one colour."""
+
+    look: str
+    pictures: int = 25
+    default: bool = True
+    cover: bool = False
+
+
+def write_tracks(path: Path, tracks: Sequence[Track]) -> Path:
+    with av.open(str(path), "w") as container:
+        streams = []
+        for track in tracks:
+            stream = container.add_stream("mjpeg" if track.cover else "libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p" if track.cover else "yuv420p"
+            if not track.cover:
+                stream.options = {"preset": "ultrafast", "bf": "0"}
+            stream.disposition = (
+                Disposition.attached_pic if track.cover else Disposition.default if track.default else Disposition(0)
+            )
+            streams.append(stream)
+        for number in range(max(track.pictures for track in tracks)):
+            for stream, track in zip(streams, tracks, strict=True):
+                if number < track.pictures:
+                    picture = draw(Shot(track.look, 1.0), 0.0, (64, 48))
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts, frame.time_base = number, Fraction(1, 25)
+                    container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+CONTAINERS = {
+    "the default one comes second": (".mkv", [Track("red", default=False), Track("green")]),
+    "the same in mp4": (".mp4", [Track("red", default=False), Track("green")]),
+    "the first of two": (".mkv", [Track("green"), Track("red")]),
+    "none is the default": (".mkv", [Track("green", default=False), Track("red", default=False)]),
+    "a still that is the default": (".mkv", [Track("red", 1), Track("green", default=False)]),
+    "a still in mp4": (".mp4", [Track("red", 1), Track("green", default=False)]),
+    "a still in a transport stream": (".ts", [Track("red", 1), Track("green")]),
+    "cover art first": (".mkv", [Track("red", 1, cover=True), Track("green")]),
+    "a still alone": (".mkv", [Track("green", 1)]),
+}
+
+
+@pytest.mark.parametrize("case", CONTAINERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_stream_that_a_player_shows(tmp_path: Path, backend: str, case: str) -> None:
+    ending, tracks = CONTAINERS[case]
+    path = write_tracks(tmp_path / f"v{ending}", tracks)
+    shown = first_frame(path, backend, FrameSize(16, 16)).pixels()
+    assert np.abs(shown.mean((0, 1)) - COLOURS["green"]).max() < 25
