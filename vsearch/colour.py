@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-WHITE = 150.0
+WHITE = 140.0
 """cd/m2 that become white, nearly. HDR is graded with white paper at 203 (BT.2408); what was made of ordinary video has
-it at 100. The contrast of both comes out within a sixth of the original's."""
+it at 100. The contrast of both comes out within a fifth of the original's."""
 PEAK = 1000.0
 """cd/m2: what is brighter is white."""
 KNEE = 0.5

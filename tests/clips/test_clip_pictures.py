@@ -13,7 +13,7 @@ from PIL import Image
 from indexer.decode import DecodeRequest, find_decoder
 from indexer.probe import Probed, probe_video
 from tests.cards import ASPECTS, CODINGS, FIELDS, HDR, ORIENTATIONS, Card, error_of, named, read_card, write_card
-from vsearch.clips import still
+from vsearch.clips import browser_can_play, still
 from vsearch.clips.kinds import ENCODERS
 from vsearch.clips.write import write_clip
 from vsearch.media import Pixels
@@ -38,7 +38,7 @@ def tags(path: Path) -> tuple[int, ...]:
         return context.color_range, context.colorspace, context.color_primaries, context.color_trc
 
 
-@pytest.mark.parametrize("how", ["exact", "browser"])
+@pytest.mark.parametrize("how", ["exact", "browser", "copy"])
 @pytest.mark.parametrize("card", [*ORIENTATIONS, *ASPECTS, *CODINGS], ids=named)
 def test_it_looks_as_the_source_does(tmp_path: Path, card: Card, how: str) -> None:
     source = write_card(tmp_path, card)
@@ -73,6 +73,8 @@ def test_high_dynamic_range_is_mapped_for_browsers_and_kept_in_exact_clips(tmp_p
     assert 0.8 < shown.std() / FIELDS.std() < 1.2 and np.abs(read_card(shown) - FIELDS).mean() < 30
     write_clip(source, tmp_path / "exact", 0.08, 0.3, "exact")
     assert tags(tmp_path / "exact") == tags(source)
+    with av.open(str(tmp_path / "exact")) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le", "eight bits are too few for it"
     assert np.abs(read_card(first_picture(tmp_path / "exact")) - read_card(shown)).max() < NEAR
 
 
@@ -81,3 +83,11 @@ def test_a_single_picture(tmp_path: Path, card: Card) -> None:
     picture = np.asarray(Image.open(BytesIO(still(write_card(tmp_path, card), 0.1)[0])))
     assert picture.shape[1::-1] == pytest.approx(card.shown, abs=1), "even, for it is made as a clip is"
     assert np.abs(read_card(picture) - FIELDS).mean() < (30 if card.transfer else 4)
+
+
+def test_what_is_mirrored_is_encoded_for_browsers(tmp_path: Path) -> None:
+    """Firefox turns pictures, but mirrors none."""
+    for card in ORIENTATIONS:
+        source = write_card(tmp_path, card)
+        assert browser_can_play(source) is not card.mirrored
+        assert write_clip(source, tmp_path / "clip", 0.0, 0.3, "browser").copied is not card.mirrored

@@ -168,7 +168,7 @@ class VideoEncode:
         with open_video(path) as container:
             stream = video_stream(container)
             self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
-            if not self._shape.sdr and is_hdr(self._first.frame) and can_encode(encoders.hdr):
+            if not self._shape.sdr and is_hdr(self._first.frame) and encoders.hdr and can_encode(encoders.hdr):
                 self._shape = replace(self._shape, pixels="yuv420p10le")
                 self._encoder, self._options = encoders.hdr, encoders.hdr_options
             base = base_of(stream)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsearch.orientation import orientation_of
+
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 FORMATS = {
     ".mp4": "mp4",
@@ -46,7 +49,7 @@ class Encoders:
     quick: dict[str, str] = field(default_factory=dict)
     """The same where somebody waits."""
     hdr: str = ""
-    """The video encoder for high dynamic range where it is kept, which takes ten bits; empty: `video` does, with eight."""
+    """The video encoder, of ten bits, for high dynamic range that is kept; empty: `video` does it, with eight."""
     hdr_options: dict[str, str] = field(default_factory=dict)
 
 
@@ -121,10 +124,21 @@ def plays_in_browser(container: InputContainer, path: Path) -> bool:
             and context.name == "h264"
             and plain
             and BROWSER_AUDIO_IN_MP4.issuperset(audio)
+            and not is_mirrored(container, stream)
         )
     if "webm" in names:
         return is_webm(path) and context.name in ("vp8", "vp9") and plain and _WEBM[1].issuperset(audio)
     return False
+
+
+def is_mirrored(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a player mirrors the pictures, by the next one that is decoded. Firefox turns them, but mirrors none."""
+    from av.error import FFmpegError
+
+    try:
+        return orientation_of(next(container.decode(stream))).mirrored
+    except (FFmpegError, StopIteration):
+        return False
 
 
 def is_webm(path: Path) -> bool:
