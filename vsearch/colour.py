@@ -41,8 +41,8 @@ _BT2020_TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
 _LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_ROWS = 64
-"""Rows that are tone-mapped at once, to bound the memory."""
+_AT_ONCE = 1 << 14
+"""Pixels that are tone-mapped at once: they stay in the processor's cache."""
 
 
 def is_hdr(frame: VideoFrame) -> bool:
@@ -67,7 +67,7 @@ def rgb_of(
     )
     if not hdr:
         return cast(Pixels, scaled.to_ndarray())
-    picture = tone_map(scaled.to_ndarray(), frame.color_trc, frame.color_primaries)
+    picture = tone_map(np.asarray(scaled.to_ndarray(), np.uint16), frame.color_trc, frame.color_primaries)
     return picture if order == "rgb24" else np.ascontiguousarray(picture[..., ::-1])
 
 
@@ -97,7 +97,7 @@ def limited_yuv(
         height,
         pixel_format,
         interpolation=interpolation,
-        dst_colorspace="ITU709" if from_rgb else None,
+        dst_colorspace=_BT709 if from_rgb else None,
         src_color_range=range_of(frame),
         dst_color_range=LIMITED,
         threads=1,
@@ -126,15 +126,16 @@ def tone_map(picture: NDArray[np.uint16], transfer: int, primaries: int) -> Pixe
     light, encoded = _light_of(transfer), _code_of()
     matrix = _TO_BT709.get(primaries, _BT2020_TO_BT709).T
     shown = np.empty(picture.shape, np.uint8)
-    for top in range(0, picture.shape[0], _ROWS):
-        linear = light[picture[top : top + _ROWS]]
+    stored, mapped = picture.reshape(-1, 3), shown.reshape(-1, 3)
+    for at in range(0, len(stored), _AT_ONCE):
+        linear = light[stored[at : at + _AT_ONCE]]
         if transfer == _HLG:  # the screen's gamma of 1.2 at 1000 cd/m2, on the luminance (BT.2100)
-            linear *= (np.maximum(linear @ _LUMINANCE, 1e-6) ** np.float32(0.2))[..., None]
-            linear *= np.float32(1000 / WHITE)
+            linear *= (np.maximum(linear @ _LUMINANCE, 1e-6) ** np.float32(0.2))[:, None] * np.float32(1000 / WHITE)
         linear = np.maximum(linear @ matrix, 0)
-        brightest = np.maximum(linear.max(2, keepdims=True), 1e-6)
-        linear *= np.where(brightest > KNEE, _compress(brightest) / brightest, 1)
-        shown[top : top + _ROWS] = encoded[(np.minimum(linear, 1) * 65535).astype(np.uint16)]
+        brightest = np.maximum(np.maximum(linear[:, 0], linear[:, 1]), linear[:, 2])
+        bright = brightest > KNEE
+        linear[bright] *= (_compress(brightest[bright]) / brightest[bright])[:, None]
+        mapped[at : at + _AT_ONCE] = encoded[(np.minimum(linear, 1) * 65535).astype(np.uint16)]
     return shown
 
 
