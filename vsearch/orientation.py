@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from vsearch.media import Pixels
 
 if TYPE_CHECKING:
+    from av.sidedata.sidedata import SideData
     from av.video.frame import VideoFrame
 
 MOST_STRETCHED = 10
@@ -62,7 +63,7 @@ class Orientation:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """By the display matrix that the container or the codec gave to a decoded frame."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")  # type: ignore[call-overload]
+    matrix = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))
     if matrix is None:
         return Orientation()
     values = np.frombuffer(bytes(matrix), np.int32)

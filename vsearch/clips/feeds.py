@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
+_LEAST = 16
+"""Pixels of a side that libx265 needs."""
 _UNDATED = 64
 """Packets at the beginning that may lack a decoding time (Matroska stores none)."""
 
@@ -168,8 +170,9 @@ class VideoEncode:
         with open_video(path) as container:
             stream = video_stream(container)
             self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
-            if not self._shape.sdr and is_hdr(self._first.frame) and encoders.hdr and can_encode(encoders.hdr):
-                self._shape = replace(self._shape, pixels="yuv420p10le")
+            shape, keeps_hdr = self._shape, not self._shape.sdr and is_hdr(self._first.frame)
+            if keeps_hdr and min(shape.width, shape.height) >= _LEAST and encoders.hdr and can_encode(encoders.hdr):
+                self._shape = replace(shape, pixels="yuv420p10le")
                 self._encoder, self._options = encoders.hdr, encoders.hdr_options
             base = base_of(stream)
             # The file's own clock, so that a constant rate stays one, unless no container could hold it.
