@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import av
@@ -13,9 +12,10 @@ from PIL import Image
 from indexer.decode import DecodeRequest, find_decoder
 from indexer.probe import Probed, probe_video
 from tests.cards import ASPECTS, CODINGS, FIELDS, HDR, ORIENTATIONS, Card, error_of, named, read_card, write_card
-from vsearch.clips import browser_can_play, still
-from vsearch.clips.kinds import ENCODERS
+from vsearch.clips.kinds import ENCODERS, plays_in_browser
+from vsearch.clips.still import write_still
 from vsearch.clips.write import write_clip
+from vsearch.containers import open_video
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 
@@ -80,7 +80,8 @@ def test_high_dynamic_range_is_mapped_for_browsers_and_kept_in_exact_clips(tmp_p
 
 @pytest.mark.parametrize("card", [ORIENTATIONS[5], ASPECTS[1], CODINGS[1], CODINGS[-1], HDR[1]], ids=named)
 def test_a_single_picture(tmp_path: Path, card: Card) -> None:
-    picture = np.asarray(Image.open(BytesIO(still(write_card(tmp_path, card), 0.1)[0])))
+    write_still(write_card(tmp_path, card), tmp_path / "still.jpg", 0.1, 1280)
+    picture = np.asarray(Image.open(tmp_path / "still.jpg"))
     assert picture.shape[1::-1] == pytest.approx(card.shown, abs=1), "even, for it is made as a clip is"
     assert np.abs(read_card(picture) - FIELDS).mean() < (30 if card.transfer else 4)
 
@@ -89,5 +90,6 @@ def test_what_is_mirrored_is_encoded_for_browsers(tmp_path: Path) -> None:
     """Firefox turns pictures, but mirrors none."""
     for card in ORIENTATIONS:
         source = write_card(tmp_path, card)
-        assert browser_can_play(source) is not card.mirrored
+        with open_video(source) as container:
+            assert plays_in_browser(container, source) is not card.mirrored
         assert write_clip(source, tmp_path / "clip", 0.0, 0.3, "browser").copied is not card.mirrored
