@@ -62,6 +62,12 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
     probed = request.probed
     if "gif" in probed.info.container:
         raise MediaError("decord does not read GIF")
+    if probed.orientation.mirrored:
+        raise MediaError("decord does not mirror pictures")
+    if probed.hdr:
+        raise MediaError("decord does not map high dynamic range")
+    if not probed.only_stream:
+        raise MediaError("decord chooses a stream by itself")
     size = request.frame_size
     shown = (probed.info.width, probed.info.height)
     fitting = fit_frame(*shown, size)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from indexer.probe import Probed, explain, open_video, pick_stream
+from vsearch.colour import rgb_of
 from vsearch.errors import MediaError
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture
+from vsearch.orientation import Orientation
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,8 +33,7 @@ class _Scaler:
 
     fitting: Fitting
     size: FrameSize
-    quarter_turns: int
-    """Counterclockwise, as np.rot90 counts."""
+    orientation: Orientation
     thumbnail_size: tuple[int, int]
     """Width, height as shown."""
     large_size: tuple[int, int]
@@ -46,7 +47,7 @@ class _Scaler:
         if self.size.filter != "area":
             # FFmpeg's filters of that name are not Pillow's: of the whole picture it only converts the colours.
             whole = self._convert(self.for_model, frame, frame.width, frame.height, "rgb24", "BILINEAR")
-            return scale_picture(np.rot90(whole, self.quarter_turns), self.size, self.fitting)
+            return scale_picture(self.orientation.apply(whole), self.size, self.fitting)
         picture = self._shown(self.for_model, frame, self.fitting.width, self.fitting.height)
         left, top = self.fitting.left, self.fitting.top
         return np.ascontiguousarray(picture[top : top + self.size.height, left : left + self.size.width])
@@ -61,11 +62,9 @@ class _Scaler:
         return np.ascontiguousarray(self._shown(self.for_readers, frame, *self.large_size))
 
     def _shown(self, reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int) -> Pixels:
-        """RGB [height, width, 3], turned as a player turns it."""
-        if self.quarter_turns % 2:
-            width, height = height, width
-        picture = self._convert(reformatter, frame, width, height, "rgb24")
-        return np.rot90(picture, self.quarter_turns) if self.quarter_turns else picture
+        """RGB [height, width, 3], turned and mirrored as a player does it."""
+        picture = self._convert(reformatter, frame, *self.orientation.size(width, height), "rgb24")
+        return self.orientation.apply(picture)
 
     @staticmethod
     def _convert(
@@ -77,8 +76,7 @@ class _Scaler:
         interpolation: str = "AREA",
     ) -> Pixels:
         # AREA averages every source pixel: no aliasing, and the cheapest filter of those that do not alias
-        scaled = reformatter.reformat(frame, width, height, pixel_format, interpolation=interpolation, threads=1)
-        return cast(Pixels, scaled.to_ndarray())
+        return rgb_of(reformatter, frame, width, height, interpolation, pixel_format)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +105,7 @@ def _scaler(probed: Probed, size: FrameSize) -> _Scaler:
     return _Scaler(
         fitting=fit_frame(probed.info.width, probed.info.height, size),
         size=size,
-        quarter_turns=-probed.info.rotation // 90 % 4,
+        orientation=probed.orientation,
         thumbnail_size=thumbnail_size(probed.info.width, probed.info.height),
         large_size=large_size(probed.info.width, probed.info.height),
         for_model=VideoReformatter(),

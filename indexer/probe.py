@@ -8,13 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch.colour import is_hdr
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
 from vsearch.media import VideoInfo
+from vsearch.orientation import Orientation, orientation_of, pixel_aspect, square_size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 FALLBACK_STEP = 0.04
@@ -37,13 +40,20 @@ class Probed:
     """Seconds between frames on average, for frames without a timestamp of their own."""
     declared_end: float
     """Seconds on the player's timeline where the container says that the pictures end; 0.0: it does not say."""
+    orientation: Orientation = Orientation()  # noqa: RUF009
+    """How a player turns and mirrors the picture."""
+    only_stream: bool = True
+    """There is one stream of pictures to choose from."""
+    hdr: bool = False
+    """Of high dynamic range: it must be tone-mapped."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Probed:
-        return cls(**{**fields, "info": VideoInfo(**fields["info"])})
+        orientation = Orientation(**fields["orientation"])
+        return cls(**{**fields, "info": VideoInfo(**fields["info"]), "orientation": orientation})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,10 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     if name == "gif" and _is_still(container, stream):
         return Rejected("a still picture, not a video", is_video=False)
 
-    pts, width, height, rotation = first
+    pts = first.pts
+    orientation = orientation_of(first)
+    size = square_size(first.width, first.height, pixel_aspect(stream.sample_aspect_ratio))
+    width, height = orientation.size(*size)
     base = float(stream.time_base or 0)
     origin = (container.start_time or 0) / 1_000_000
     if name == "avi" and pts is not None:
@@ -100,15 +113,13 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         duration -= origin  # it counts from 0, not from its first packet
     if not declared and not container.streams.audio:
         declared = duration
-    if rotation in (90, 270):
-        width, height = height, width
     info = VideoInfo(
         duration=max(0.0, duration),
         width=width,
         height=height,
         codec=stream.codec_context.name,
         container=name,
-        rotation=rotation,
+        rotation=orientation.rotation,
         has_audio=bool(container.streams.audio),
         recorded_at=recorded_at(container.metadata.get("creation_time")),
     )
@@ -118,19 +129,21 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         first=max(0.0, pts * base - origin) if pts is not None else 0.0,
         step=1 / float(rate) if rate else FALLBACK_STEP,
         declared_end=max(0.0, declared),
+        orientation=orientation,
+        only_stream=len(container.streams.video) == 1,
+        hdr=is_hdr(first),
     )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | None, int, int, int] | None:
-    """pts, width, height, clockwise rotation of the first frame that decodes; None where none does."""
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """The first frame that decodes; None where none does."""
     import av
 
     try:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    # FFmpeg counts counterclockwise
-                    return frame.pts, frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
+                    return frame
             except av.error.InvalidDataError:
                 continue
     except av.error.FFmpegError:

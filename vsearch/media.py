@@ -29,12 +29,12 @@ class VideoInfo:
     duration: float
     """Seconds; 0.0 where the container does not know."""
     width: int
-    """Pixels as shown, after rotation. Width and height are 0 where a file holds sound alone."""
+    """Pixels as shown: square, after rotation. Width and height are 0 where a file holds sound alone."""
     height: int
     codec: str
     container: str
     rotation: int = 0
-    """Degrees clockwise that a player turns the picture: 0, 90, 180 or 270."""
+    """Degrees clockwise that a player turns the picture, which it may mirror before: 0, 90, 180 or 270."""
     has_audio: bool = False
     recorded_at: float | None = None
     """Unix seconds from the container's creation time, where it has one."""

@@ -176,6 +176,48 @@ def test_pictures_of_every_kind_are_read(kind: str) -> None:
     assert np.abs(pixels.astype(int) - COLOURS["blue"]).max() < 8
 
 
+def deep(kind: str, values: np.ndarray) -> bytes:
+    """A grey picture file, by Pillow's name of what it holds. values: [H, W], 0 to 1."""
+    if kind.startswith("I;16"):
+        data = (values * 65535).astype(">u2" if kind == "I;16B" else "<u2").tobytes()
+        picture = Image.frombytes(kind, values.shape[::-1], data)
+    elif kind in ("I", "F"):
+        picture = Image.fromarray((values * 2.0**31 * 0.999).astype(np.int32) if kind == "I" else values.astype("f4"))
+    elif kind == "F 255":
+        picture = Image.fromarray((values * 255).astype("f4"))
+    else:
+        picture = Image.fromarray((values * 255).astype(np.uint8)).convert("RGB")
+        picture = picture.quantize(256) if kind == "P" else picture.convert(kind)
+    buffer = BytesIO()
+    picture.save(buffer, "PNG" if kind in ("I;16", "LA", "P") else "TIFF", exif=exif_of(6))
+    return buffer.getvalue()
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["I;16", "I;16B", "I", "F", "F 255", "L", "LA", "P", "CMYK", "YCbCr"])
+def test_a_deep_picture_is_as_bright_as_one_of_eight_bits(kind: str) -> None:
+    values = np.linspace(0, 1, 64 * 48).reshape(48, 64)
+    pixels = read_picture(deep(kind, values)).pixels
+    assert pixels.shape == (64, 48, 3)
+    assert np.abs(pixels - np.rot90(values * 255, -1)[..., None]).max() < (12 if kind in ("P", "YCbCr") else 3)
+
+
+def test_a_picture_of_one_bit_and_floats_that_are_no_numbers() -> None:
+    values = np.indices((8, 8)).sum(0) % 2
+    picture = Image.fromarray(values.astype(bool))
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    assert (read_picture(buffer.getvalue()).pixels == values[..., None] * 255).all()
+    buffer = BytesIO()
+    Image.fromarray(np.array([[np.nan, np.inf], [1.0, 0.5]], np.float32)).save(buffer, "TIFF")
+    assert read_picture(buffer.getvalue()).pixels[..., 0].tolist() == [[0, 255], [255, 128]]
+
+
 def test_a_picture_stands_upright_and_on_white() -> None:
     sideways = Image.fromarray(stripes("red", "blue").pixels)
     exif = sideways.getexif()

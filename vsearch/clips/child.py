@@ -57,7 +57,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "describe":
             return {"is": "described", "material": _describe(source)}
         if request["do"] == "picture":
-            from vsearch.clips.still import write_still
+            from vsearch.clips.single import write_still
 
             time = write_still(source, Path(request["target"]), request["time"], request["side"])
             return {"is": "pictured", "time": time}

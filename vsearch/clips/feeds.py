@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.clips.kinds import Encoders, can_encode
 from vsearch.clips.picture import Shape, encoder_picture, shape_of
 from vsearch.clips.timeline import (
     EPSILON,
@@ -27,6 +29,7 @@ from vsearch.clips.timeline import (
     video_stream,
     ways_to,
 )
+from vsearch.colour import is_hdr
 from vsearch.containers import open_video
 from vsearch.errors import MediaError
 
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
+_LEAST = 16
+"""Pixels of a side that libx265 needs."""
 _UNDATED = 64
 """Packets at the beginning that may lack a decoding time (Matroska stores none)."""
 
@@ -155,16 +160,20 @@ def _dated(packets: Iterator[Packet[Any]], step: int) -> Iterator[Packet[Any]]:
 class VideoEncode:
     """Exactly the pictures of [start, end), encoded anew."""
 
-    def __init__(self, path: Path, start: float, end: float, encoder: str, options: dict[str, str], most: int) -> None:
-        """most: pixels that the wider side may have; 0: as large as it is."""
+    def __init__(self, path: Path, start: float, end: float, encoders: Encoders, most: int) -> None:
+        """most: pixels that the longer side may have, quickly made; 0: as large as it is, without a loss to be seen."""
         self._pictures = pictures(path, start, end)
         self._first = next(self._pictures)
-        self._encoder, self._options = encoder, options
+        self._encoder, self._options = encoders.video, encoders.quick if most else encoders.exact
         self.begin = self._first.time
         self.end = self.begin
         with open_video(path) as container:
             stream = video_stream(container)
-            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio or Fraction(1), most)
+            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
+            shape, keeps_hdr = self._shape, not self._shape.sdr and is_hdr(self._first.frame)
+            if keeps_hdr and min(shape.width, shape.height) >= _LEAST and encoders.hdr and can_encode(encoders.hdr):
+                self._shape = replace(shape, pixels="yuv420p10le")
+                self._encoder, self._options = encoders.hdr, encoders.hdr_options
             base = base_of(stream)
             # The file's own clock, so that a constant rate stays one, unless no container could hold it.
             self._base = base if base.numerator < 2**15 and base.denominator <= 1_000_000 else Fraction(1, 90_000)
@@ -174,14 +183,16 @@ class VideoEncode:
     def attach(self, output: OutputContainer) -> None:
         self._track = cast("VideoStream", output.add_stream(self._encoder, rate=self._rate, options=self._options))
         shape = self._shape
-        self._track.width, self._track.height, self._track.pix_fmt = shape.width, shape.height, "yuv420p"
+        self._track.width, self._track.height, self._track.pix_fmt = shape.width, shape.height, shape.pixels
         self._track.time_base = self._base
         context: VideoCodecContext = self._track.codec_context
         context.time_base = self._base
         context.sample_aspect_ratio = shape.aspect
         context.gop_size = max(1, round(2 * self._rate))
-        first = self._first.frame
-        for name in ("colorspace", "color_primaries", "color_trc"):
+        if self._encoder == "libx265" and output.format.name in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # what Apple's players ask for
+        first = encoder_picture(self._first.frame, shape)  # whose colours may have been converted
+        for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
             setattr(context, name, int(getattr(first, name, 2)))
 
     def packets(self) -> Iterator[Packet[Any]]:

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsearch.orientation import orientation_of
+
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 FORMATS = {
     ".mp4": "mp4",
@@ -45,10 +48,22 @@ class Encoders:
     """The video encoder's options where no difference should be seen."""
     quick: dict[str, str] = field(default_factory=dict)
     """The same where somebody waits."""
+    hdr: str = ""
+    """The video encoder, of ten bits, for high dynamic range that is kept; empty: `video` does it, with eight."""
+    hdr_options: dict[str, str] = field(default_factory=dict)
 
 
 ENCODERS = (
-    Encoders("libx264", "aac", ".mp4", ".m4a", {"preset": "fast", "crf": "16"}, {"preset": "veryfast", "crf": "23"}),
+    Encoders(
+        "libx264",
+        "aac",
+        ".mp4",
+        ".m4a",
+        {"preset": "fast", "crf": "16"},
+        {"preset": "veryfast", "crf": "23"},
+        "libx265",
+        {"preset": "veryfast", "crf": "16", "x265-params": "log-level=none"},
+    ),
     # An FFmpeg without GPL parts has no libx264.
     Encoders(
         "libvpx-vp9",
@@ -62,13 +77,14 @@ ENCODERS = (
 """Best first."""
 
 
-def available_encoders(can_encode: Callable[[str], bool] | None = None) -> Encoders | None:
+def available_encoders(can: Callable[[str], bool] | None = None) -> Encoders | None:
     """The best that this FFmpeg has; None where it has none."""
-    can_encode = can_encode or _can_encode
-    return next((one for one in ENCODERS if can_encode(one.video) and can_encode(one.audio)), None)
+    can = can or can_encode
+    return next((one for one in ENCODERS if can(one.video) and can(one.audio)), None)
 
 
-def _can_encode(name: str) -> bool:
+def can_encode(name: str) -> bool:
+    """Whether this FFmpeg has an encoder of that name."""
     from av.codec import Codec
     from av.codec.codec import UnknownCodecError
 
@@ -108,10 +124,21 @@ def plays_in_browser(container: InputContainer, path: Path) -> bool:
             and context.name == "h264"
             and plain
             and BROWSER_AUDIO_IN_MP4.issuperset(audio)
+            and not is_mirrored(container, stream)
         )
     if "webm" in names:
         return is_webm(path) and context.name in ("vp8", "vp9") and plain and _WEBM[1].issuperset(audio)
     return False
+
+
+def is_mirrored(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a player mirrors the pictures, by the next one that is decoded. Firefox turns them, but mirrors none."""
+    from av.error import FFmpegError
+
+    try:
+        return orientation_of(next(container.decode(stream))).mirrored
+    except (FFmpegError, StopIteration):
+        return False
 
 
 def is_webm(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""A decoded picture as an encoder wants it: turned as a player turns it, of an even size, 8 bit 4:2:0."""
+"""A decoded picture as an encoder wants it: turned and mirrored as a player does it, of an even size, 4:2:0."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
+from vsearch.colour import limited_yuv
+from vsearch.orientation import orientation_of, pixel_aspect, square_size
+
 if TYPE_CHECKING:
     from av.filter.graph import Graph
     from av.video.frame import VideoFrame
-
-_TURNS = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
+    from av.video.reformatter import VideoReformatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +27,22 @@ class Shape:
     """False: an odd size loses its last row or column, and nothing is blurred."""
     aspect: Fraction
     """Width of a pixel over its height."""
+    sdr: bool = True
+    """High dynamic range is tone-mapped."""
+    pixels: str = "yuv420p"
+    """FFmpeg's name of the pixel format: this one or yuv420p10le."""
 
 
-def shape_of(frame: VideoFrame, pixel: Fraction, most: int) -> Shape:
-    """The shape of a clip by its first picture. pixel: width over height of one, before the picture is turned. most:
-    pixels of the longer side, as a player shows it; 0: no limit."""
-    width, height = frame.width, frame.height
-    if _turned(frame) in (90, 270):
-        width, height, pixel = height, width, 1 / pixel
+def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> Shape:
+    """The shape of a clip by its first picture. pixel: width over height of one, before the picture is turned, as the
+    container says it. most: pixels of the longer side, as a player shows it; 0: every pixel and its tags are kept."""
+    orientation, pixel = orientation_of(frame), pixel_aspect(pixel)
+    width, height = orientation.size(frame.width, frame.height)
+    if orientation.transposed:
+        pixel = 1 / pixel
     if not most:
-        return Shape(max(2, width // 2 * 2), max(2, height // 2 * 2), width < 2 or height < 2, pixel)
-    shown_width, shown_height = float(width * pixel), float(height)
+        return Shape(max(2, width // 2 * 2), max(2, height // 2 * 2), width < 2 or height < 2, pixel, sdr=False)
+    shown_width, shown_height = square_size(width, height, pixel)
     scale = min(1.0, most / max(shown_width, shown_height))
     even = [max(2, round(side * scale / 2) * 2) for side in (shown_width, shown_height)]
     cropped = pixel == 1 and scale == 1 and width >= 2 and height >= 2
@@ -44,39 +51,46 @@ def shape_of(frame: VideoFrame, pixel: Fraction, most: int) -> Shape:
     return Shape(even[0], even[1], not cropped, Fraction(1))
 
 
-def _turned(frame: VideoFrame) -> int:
-    """Degrees clockwise; FFmpeg counts counterclockwise."""
-    return round(-frame.rotation / 90) * 90 % 360
-
-
 def encoder_picture(frame: VideoFrame, shape: Shape) -> VideoFrame:
-    """yuv420p of that shape."""
+    """A picture of that shape, of limited range."""
     from av.video.frame import PictureType
 
-    graph = _graph(frame.width, frame.height, frame.format.name, _turned(frame), shape)
-    frame.pts = None
-    graph.push(frame)
-    made = cast("VideoFrame", graph.pull())
+    orientation = orientation_of(frame)
+    size = orientation.size(frame.width, frame.height)
+    even = size[0] // 2 * 2, size[1] // 2 * 2
+    if shape.scaled or even != (shape.width, shape.height):  # or a stream that changes its size
+        size = shape.width, shape.height
+    stored = orientation.size(*size)
+    made = limited_yuv(_reformatter(shape), frame, *stored, shape.pixels, "AREA", sdr=shape.sdr)
+    filters = orientation.filters
+    if size != (shape.width, shape.height):
+        filters += (f"crop={shape.width}:{shape.height}:0:0",)
+    if filters:
+        graph = _graph(*stored, shape.pixels, filters)
+        made.pts = None
+        graph.push(made)
+        made = cast("VideoFrame", graph.pull())
     made.pict_type = PictureType.NONE  # the encoder chooses its own key frames
     return made
 
 
 @lru_cache(maxsize=2)
-def _graph(width: int, height: int, pixels: str, turned: int, shape: Shape) -> Graph:
+def _reformatter(shape: Shape) -> VideoReformatter:
+    """One for each shape: it keeps its tables while nothing changes."""
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter()
+
+
+@lru_cache(maxsize=2)
+def _graph(width: int, height: int, pixels: str, filters: tuple[str, ...]) -> Graph:
     """A chain of filters that gives one picture for one; it is made anew where a stream changes its size."""
     from av.filter import Graph
     from av.video.format import VideoFormat
 
     graph = Graph()
     steps = [graph.add_buffer(width=width, height=height, format=VideoFormat(pixels), time_base=Fraction(1, 1000))]
-    names = list(_TURNS.get(turned, ()))
-    side = (height, width) if turned in (90, 270) else (width, height)
-    if shape.scaled or (side[0] // 2 * 2, side[1] // 2 * 2) != (shape.width, shape.height):
-        names.append(f"scale={shape.width}:{shape.height}:flags=area")
-    elif side != (shape.width, shape.height):
-        names.append(f"crop={shape.width}:{shape.height}:0:0")
-    names.append("format=yuv420p")
-    for name in names:
+    for name in filters:
         filter_name, _, arguments = name.partition("=")
         steps.append(graph.add(filter_name, arguments or None))
     steps.append(graph.add("buffersink"))

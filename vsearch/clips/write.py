@@ -17,6 +17,7 @@ from vsearch.clips.kinds import (
     PLAIN_PIXELS,
     Encoders,
     available_encoders,
+    is_mirrored,
     suffix_of_copy,
 )
 from vsearch.clips.timeline import EPSILON
@@ -48,7 +49,7 @@ class Written:
 class _Source:
     video: str | None
     plain: bool
-    """8 bit 4:2:0."""
+    """8 bit 4:2:0, as every browser shows it."""
     audio: tuple[tuple[int, str], ...]
     """(stream's index, codec), the best one first."""
 
@@ -89,7 +90,9 @@ def _inspect(path: Path) -> _Source:
             raise MediaError("it holds neither pictures nor sound")
         return _Source(
             video=None if stream is None else stream.codec_context.name,
-            plain=stream is not None and stream.codec_context.pix_fmt in PLAIN_PIXELS,
+            plain=stream is not None
+            and stream.codec_context.pix_fmt in PLAIN_PIXELS
+            and not is_mirrored(container, stream),
             audio=tuple((one.index, one.codec_context.name) for one in audio),
         )
 
@@ -151,8 +154,7 @@ def _encode(
     feeds: list[Feed] = []
     begin = start
     if found.video is not None:
-        options, most = (encoders.quick, BROWSER_SIDE) if for_browser else (encoders.exact, 0)
-        video = VideoEncode(source, start, end, encoders.video, options, most)
+        video = VideoEncode(source, start, end, encoders, BROWSER_SIDE if for_browser else 0)
         begin = video.begin
         feeds.append(video)
     for index, _ in found.audio[:1]:

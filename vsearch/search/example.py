@@ -87,12 +87,36 @@ def read_picture(data: bytes) -> ImageExample:
                 )
             picture.draft("RGB", (1024, 1024))  # a JPEG is scaled while it is decoded
             upright = ImageOps.exif_transpose(picture)
-            return ImageExample(np.asarray(_opaque(upright)))
+            return ImageExample(np.asarray(_opaque(_eight_bit(upright))))
     except QueryError:
         raise
     except Exception as error:  # whatever Pillow throws at a broken or hostile file: a dozen classes, warnings too
         kinds = ", ".join(PICTURE_KINDS)
         raise QueryError(f"The picture cannot be read: it is damaged, or not one of {kinds}.") from error
+
+
+_WHITES = ((1.0, 4.0), (255.0, 320.0), (65535.0, 80_000.0))
+"""What is white in a picture of floats, and the brightest value up to which it is that: highlights lie above white."""
+
+
+def _eight_bit(picture: Image) -> Image:
+    """Deep grey as "L"; Pillow's own conversion turns all that is above 255 white. Deep colours come with 8 bits."""
+    from PIL import Image
+
+    if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
+        return picture
+    values = np.asarray(picture)
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    values = values.astype(np.float32)
+    brightest = float(values.max(initial=0, where=np.isfinite(values)))
+    if picture.mode == "I":
+        white = next((white for white in (255.0, 65535.0) if brightest <= white), 2.0**31)
+    else:
+        white = next((white for white, most in _WHITES if brightest <= most), brightest)
+    # A value that is no number is black, an infinite one white.
+    shares = np.clip(np.nan_to_num(values / white, nan=0.0), 0, 1)
+    return Image.fromarray((shares * 255 + 0.5).astype(np.uint8))
 
 
 def _opaque(picture: Image) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 from vsearch.clips.picture import encoder_picture, shape_of
@@ -25,7 +24,7 @@ def write_still(source: Path, target: Path, time: float, side: int) -> float:
         pass
     try:
         with open_video(source) as container:
-            pixel = video_stream(container).sample_aspect_ratio or Fraction(1)
+            pixel = video_stream(container).sample_aspect_ratio
         picture = next(pictures(source, time, time + _SPAN))
         made = encoder_picture(picture.frame, shape_of(picture.frame, pixel, side))
         made.to_image().save(target, format="JPEG", quality=85)  # type: ignore[no-untyped-call]
