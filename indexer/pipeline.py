@@ -352,7 +352,7 @@ class _Run:
             scenes=len(assembler.scenes),
             seconds=answer["end"] - start,
             replaced=job.replaces,
-            warning=_warning(job, answer["end"]),
+            warning=None if answer["moved"] else _warning(job, answer["end"]),
         )
 
     def _write(self, job: Job, assembler: SceneAssembler, end: float) -> bool:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch.clock import STEP, ticks
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
@@ -16,9 +17,6 @@ from vsearch.media import VideoInfo
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
-
-FALLBACK_STEP = 0.04
-"""Seconds a frame, where a container knows no rate."""
 
 NOT_VIDEO_FORMATS = ("image2", "hls", "dash", "concat", "lavfi", "tty", "ansi", "bin", "sbg", "subviewer")
 """Demuxers that open pictures, play lists that lead to other files, or text as if it were a film."""
@@ -116,13 +114,13 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         info=info,
         origin=origin,
         first=max(0.0, pts * base - origin) if pts is not None else 0.0,
-        step=1 / float(rate) if rate else FALLBACK_STEP,
+        step=1 / float(rate) if rate else STEP,
         declared_end=max(0.0, declared),
     )
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | None, int, int, int] | None:
-    """pts, width, height, clockwise rotation of the first frame that decodes; None where none does."""
+    """Ticks at which it is shown, width, height, clockwise rotation of the first frame that decodes; None where none does."""
     import av
 
     try:
@@ -130,7 +128,7 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | 
             try:
                 for frame in packet.decode():
                     # FFmpeg counts counterclockwise
-                    return frame.pts, frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
+                    return ticks(container, frame), frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
             except av.error.InvalidDataError:
                 continue
     except av.error.FFmpegError:

@@ -1,0 +1,216 @@
+"""One clock for all tracks of a file, from its packets' own timestamps.
+
+    for packet in in_step(container, stream): ...
+
+Recordings that were joined, and broadcasts, change their clock in the middle: it jumps ahead, goes back or starts anew.
+All tracks change with it, each a few packets earlier or later than the others. What belongs together is one epoch; the
+timestamps of an epoch are moved so that it begins where the one before it ended. Pictures, sound and subtitles are read
+in separate passes: each pass looks at the packets of all tracks in the order of the file, so that all come to the same
+epochs. Nothing is looked ahead for, and what is remembered does not grow with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+BACK = 0.1
+"""Seconds by which the decoding times of a track may go back; beyond that it is another clock."""
+AHEAD, AHEAD_ALONE = 10.0, 60.0
+"""Seconds that no track fills, in a container whose clock may jump: beyond that it did. The second is for a file that
+has one track alone, which may hold a picture for a while."""
+HOUR, DAY = 3600.0, 86400.0
+"""The same in a container whose clock is not expected to jump: where all tracks stop and go on together; where there is
+one track alone. Shorter gaps are held pictures, and silence."""
+ALIVE = 5.0
+"""Seconds for which a track counts as present after its last packet."""
+LAG = 5.0
+"""Seconds by which a track may follow another into an epoch."""
+SETTLED = 3.0
+"""Seconds after which a track that did not notice a small jump is in the epoch of the others."""
+REMEMBERED = 4
+"""Epochs that a track may still be found in, or return to after a damaged timestamp."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """What was seen of one track. Seconds; `end` on the library's clock, `last` on the file's."""
+
+    last: float | None = None
+    """Decoding time of its last packet."""
+    end: float = float("-inf")
+    """Where it ends so far."""
+    epoch: int = 0
+
+
+class Clock:
+    """Say every packet of a file, in its order, to `shift`."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._jumps = may_jump(container)
+        self._tracks: dict[int, _Track] = {}
+        self._pictures: set[int] = set()
+        for stream in timed(container):
+            self._tracks[stream.index] = _Track()
+            if stream.type == "video":
+                self._pictures.add(stream.index)
+        self._offsets: list[float] = [0.0]
+        """Of each epoch: what its timestamps are moved by."""
+        self._current = 0
+        """The epoch that was entered last."""
+        self._since = 0.0
+        self._now = float("-inf")
+        """Seconds on the library's clock: where all that was seen ends."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether the clock jumped so far."""
+        return len(self._offsets) > 1
+
+    def shift(self, packet: Packet[Any]) -> float:
+        """Seconds to add to the packet's timestamps."""
+        base = packet.time_base
+        track = self._tracks.get(packet.stream_index)
+        if track is None:  # it comes too rarely to tell anything
+            told = packet.pts if packet.pts is not None else packet.dts
+            return self._offsets[self._current if told is None or base is None else self._nearest(float(told * base))]
+        if packet.dts is None or base is None:  # times of display go back and forth
+            return self._offsets[track.epoch]
+        time = float(packet.dts * base)
+        shown = time if packet.pts is None else float(packet.pts * base)
+        if track.last is None:
+            track.epoch = self._nearest(time)
+        elif self._has_jumped(track, time):
+            self._enter(track, self._known(track, time), shown, packet.stream_index in self._pictures)
+        elif track.epoch != self._current and self._now > self._since + SETTLED:
+            if abs(self._offsets[track.epoch] - self._offsets[self._current]) < 1.0:
+                track.epoch = self._current
+        track.last = time
+        offset = self._offsets[track.epoch]
+        track.end = max(track.end, shown + offset + float((packet.duration or 0) * base))
+        self._now = max(self._now, track.end)
+        return offset
+
+    def _recent(self) -> range:
+        return range(max(0, len(self._offsets) - REMEMBERED), len(self._offsets))
+
+    def _nearest(self, time: float) -> int:
+        """The epoch in which a time of the file's clock is nearest to now."""
+        return min(reversed(self._recent()), key=lambda epoch: abs(time + self._offsets[epoch] - self._now))
+
+    def _has_jumped(self, track: _Track, time: float) -> bool:
+        assert track.last is not None
+        if time < track.last - BACK:
+            return True
+        gap = time + self._offsets[track.epoch] - self._now
+        if gap <= AHEAD:
+            return False
+        together = any(other is not track and other.end > self._now - ALIVE for other in self._tracks.values())
+        if self._jumps:
+            return gap > (AHEAD if together else AHEAD_ALONE)
+        return gap > (HOUR if together else DAY)
+
+    def _known(self, track: _Track, time: float) -> int | None:
+        """The epoch that others entered before, or that the track itself was in before a damaged timestamp."""
+        for epoch in reversed(self._recent()):
+            at = time + self._offsets[epoch]
+            if epoch > track.epoch and -LAG < at - self._now < AHEAD:
+                return epoch
+            if epoch < track.epoch and abs(at - track.end) < 1.0:
+                return epoch
+        return None
+
+    def _enter(self, track: _Track, epoch: int | None, shown: float, pictures: bool) -> None:
+        if epoch is None:
+            # Pictures go on without a seam, unless sound went on without them.
+            begin = track.end if pictures and self._now - track.end < 1.0 else self._now
+            self._offsets.append(begin - shown)
+            epoch = len(self._offsets) - 1
+        track.epoch = epoch
+        if epoch != self._current:
+            self._current, self._since = epoch, self._now
+
+
+def may_jump(container: InputContainer) -> bool:
+    """Whether the format is one whose clock may jump, as that of a broadcast does."""
+    from av.format import Flags
+
+    return bool(container.format.flags & Flags.ts_discont.value)
+
+
+def timed(container: InputContainer) -> list[Stream]:
+    """The tracks that tell the time: pictures and sound. Others come rarely, and cover art comes once."""
+    from av.stream import Disposition
+
+    return [
+        stream
+        for stream in container.streams
+        if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
+    ]
+
+
+def in_step(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[Packet[Any]]:
+    """Packets of a track, from the beginning of the file, with timestamps that are moved onto one clock.
+
+    clock: to be asked whether it jumped. FFmpegError passes through.
+    """
+    clock = clock or Clock(container)
+    wanted = {one.index: one for one in timed(container)} | {stream.index: stream}
+    for packet in container.demux(list(wanted.values())):
+        shift = clock.shift(packet) if packet.size else 0.0
+        if packet.stream.index != stream.index:
+            continue
+        if shift and packet.time_base:
+            ticks = round(Fraction(shift) / packet.time_base)
+            if packet.pts is not None:
+                packet.pts += ticks
+            if packet.dts is not None:
+                packet.dts += ticks
+        yield packet
+
+
+STEP = 0.04
+"""Seconds a frame, where a container knows no rate."""
+TOUCHING = 0.001
+"""Seconds between two frames, at least: the library's times are rounded to a millisecond."""
+
+
+def ticks(container: InputContainer, frame: VideoFrame) -> int | None:
+    """When a frame is shown, in its stream's ticks, up to the stream's own first.
+
+    AVI tells no times of display. What the demuxer makes up for them is wrong where pictures are reordered or packed
+    into one another, but each picture leaves the decoder with the time of the packet that completed it.
+    """
+    return frame.dts if container.format.name == "avi" else frame.pts
+
+
+class FrameTimes:
+    """When each frame of a stream is shown. Say every frame to `span`, in the order in which they are decoded."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, origin: float) -> None:
+        """origin: seconds of the file's clock at which the player's is 0."""
+        self._container, self._origin = container, origin
+        self._base = float(stream.time_base or 0)
+        rate = stream.average_rate or stream.guessed_rate
+        self._step = 1 / float(rate) if rate else STEP
+        self._last: float | None = None
+
+    def span(self, frame: VideoFrame) -> tuple[float, float]:
+        """Seconds at which it appears, later than the frame before; seconds at which the file says that it goes."""
+        shown, last = ticks(self._container, frame), self._last
+        if shown is not None:
+            time = shown * self._base - self._origin
+            time = max(0.0, time) if last is None else max(time, last + TOUCHING)
+        else:
+            time = 0.0 if last is None else last + self._step
+        self._last = time
+        return time, time + ((frame.duration or 0) * self._base or self._step)
