@@ -14,7 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vsearch.containers import open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -176,6 +180,47 @@ def in_step(container: InputContainer, stream: Stream, clock: Clock | None = Non
             if packet.dts is not None:
                 packet.dts += ticks
         yield packet
+
+
+WHOLE = 64 * 1024 * 1024
+"""Bytes: smaller files are read whole, to see whether their clock jumps."""
+SAMPLES = 256
+"""Places of a larger one whose times are compared."""
+_INDEXED = frozenset({"mov", "mp4", "avi", "gif"})
+"""Formats with a table of all times: a seek in them finds its place."""
+
+
+def jumps(path: Path) -> bool:
+    """Whether the clock of a file jumps, so that its timestamps do not tell where in it to look for a second.
+
+    Of a large file that may be a broadcast only samples are looked at: a jump by less than what lies between two of
+    them can be missed. FFmpegError passes through.
+    """
+    with open_video(path) as container:
+        streams = timed(container)
+        if not streams or _INDEXED & set(container.format.name.split(",")):
+            return False
+        if container.size > WHOLE:
+            return may_jump(container) and _samples_jump(container, streams[0])
+        clock = Clock(container)
+        for packet in container.demux(streams):
+            if packet.size:
+                clock.shift(packet)
+                if clock.moved:
+                    return True
+    return False
+
+
+def _samples_jump(container: InputContainer, stream: Stream) -> bool:
+    times = []
+    for place in range(SAMPLES):
+        container.seek(container.size * place // SAMPLES, unsupported_byte_offset=True)
+        for packet in container.demux(stream):
+            if packet.dts is not None and packet.time_base is not None:
+                times.append(float(packet.dts * packet.time_base))
+                break
+    gaps = sorted(after - before for before, after in pairwise(times))
+    return bool(gaps) and (gaps[0] < -BACK or gaps[-1] > AHEAD + 3 * gaps[len(gaps) // 2])
 
 
 STEP = 0.04
