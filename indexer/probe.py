@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsearch.clock import STEP, ticks
+from vsearch.clock import STEP, FrameTimes
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
@@ -17,6 +17,9 @@ from vsearch.media import VideoInfo
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+FROM_ZERO = ("matroska,webm", "flv", "asf", "nut")
+"""Formats that tell one length for all tracks, most of them where the last ends on the file's own clock."""
 
 NOT_VIDEO_FORMATS = ("image2", "hls", "dash", "concat", "lavfi", "tty", "ansi", "bin", "sbg", "subviewer")
 """Demuxers that open pictures, play lists that lead to other files, or text as if it were a film."""
@@ -88,15 +91,17 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     base = float(stream.time_base or 0)
     origin = (container.start_time or 0) / 1_000_000
     if name == "avi" and pts is not None:
-        origin = pts * base  # AVI stores no display times: the demuxer's guess begins late by the reordering delay
+        origin = pts * base  # later than 0 by the decoder's delay
     rate = stream.average_rate or stream.guessed_rate
     declared = 0.0
     if stream.duration is not None and base:
         declared = (stream.duration + (stream.start_time or 0)) * base - origin
     duration = container.duration / 1_000_000 if container.duration is not None else declared
-    if name.startswith("matroska"):
-        duration -= origin  # it counts from 0, not from its first packet
-    if not declared and not container.streams.audio:
+    if name in FROM_ZERO:
+        declared = 0.0
+        if duration > origin:
+            duration -= origin  # it counts from 0, not from the first packet
+    if not declared and len(container.streams) == 1:
         declared = duration
     if rotation in (90, 270):
         width, height = height, width
@@ -128,7 +133,7 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | 
             try:
                 for frame in packet.decode():
                     # FFmpeg counts counterclockwise
-                    return ticks(container, frame), frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
+                    return FrameTimes(container, stream).ticks(frame), frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
             except av.error.InvalidDataError:
                 continue
     except av.error.FFmpegError:

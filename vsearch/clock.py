@@ -12,9 +12,10 @@ epochs. Nothing is looked ahead for, and what is remembered does not grow with t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,14 @@ HOUR, DAY = 3600.0, 86400.0
 one track alone. Shorter gaps are held pictures, and silence."""
 ALIVE = 5.0
 """Seconds for which a track counts as present after its last packet."""
+REORDERED = 16
+"""Pictures that may be decoded before one that is shown earlier."""
 LAG = 5.0
 """Seconds by which a track may follow another into an epoch."""
 SETTLED = 3.0
 """Seconds after which a track that did not notice a small jump is in the epoch of the others."""
+SMALL = 1.0
+"""Seconds: a jump by less may go unnoticed in some of the tracks."""
 REMEMBERED = 4
 """Epochs that a track may still be found in, or return to after a damaged timestamp."""
 
@@ -54,6 +59,8 @@ class _Track:
     end: float = float("-inf")
     """Where it ends so far."""
     epoch: int = 0
+    step: float = 0.0
+    """The longest time between two packets, jumps aside."""
 
 
 class Clock:
@@ -91,13 +98,18 @@ class Clock:
             return self._offsets[track.epoch]
         time = float(packet.dts * base)
         shown = time if packet.pts is None else float(packet.pts * base)
+        if track.last is not None:
+            if self._jumps and shown > time + AHEAD + REORDERED * max(track.step, time - track.last):
+                time = shown  # the decoding time was made up from the pictures before
         if track.last is None:
             track.epoch = self._nearest(time)
         elif self._has_jumped(track, time):
             self._enter(track, self._known(track, time), shown, packet.stream_index in self._pictures)
-        elif track.epoch != self._current and self._now > self._since + SETTLED:
-            if abs(self._offsets[track.epoch] - self._offsets[self._current]) < 1.0:
-                track.epoch = self._current
+        else:
+            track.step = max(track.step, time - track.last)
+            if track.epoch != self._current and self._now > self._since + SETTLED:
+                if abs(self._offsets[track.epoch] - self._offsets[self._current]) < SMALL:
+                    track.epoch = self._current
         track.last = time
         offset = self._offsets[track.epoch]
         track.end = max(track.end, shown + offset + float((packet.duration or 0) * base))
@@ -115,6 +127,9 @@ class Clock:
         assert track.last is not None
         if time < track.last - BACK:
             return True
+        others = time + self._offsets[self._current] - self._now
+        if track.epoch < self._current and time > track.last + SMALL and -LAG < others < AHEAD:
+            return True  # a jump that the others found long enough
         gap = time + self._offsets[track.epoch] - self._now
         if gap <= AHEAD:
             return False
@@ -129,14 +144,14 @@ class Clock:
             at = time + self._offsets[epoch]
             if epoch > track.epoch and -LAG < at - self._now < AHEAD:
                 return epoch
-            if epoch < track.epoch and abs(at - track.end) < 1.0:
+            if epoch < track.epoch and abs(at - track.end) < SMALL:
                 return epoch
         return None
 
     def _enter(self, track: _Track, epoch: int | None, shown: float, pictures: bool) -> None:
         if epoch is None:
             # Pictures go on without a seam, unless sound went on without them.
-            begin = track.end if pictures and self._now - track.end < 1.0 else self._now
+            begin = track.end if pictures and self._now - track.end < SMALL else self._now
             self._offsets.append(begin - shown)
             epoch = len(self._offsets) - 1
         track.epoch = epoch
@@ -229,33 +244,61 @@ TOUCHING = 0.001
 """Seconds between two frames, at least: the library's times are rounded to a millisecond."""
 
 
-def ticks(container: InputContainer, frame: VideoFrame) -> int | None:
-    """When a frame is shown, in its stream's ticks, up to the stream's own first.
+_PACKED_WITHIN = 300
+"""Packets in which the first of two pictures is looked for."""
+_PICTURE = b"\0\0\1\xb6"
+"""How a picture begins in MPEG-4 Part 2."""
+
+
+class FrameTimes:
+    """When each frame of a stream is shown. Say every frame to `span`, in the order in which they are decoded.
 
     AVI tells no times of display. What the demuxer makes up for them is wrong where pictures are reordered or packed
     into one another, but each picture leaves the decoder with the time of the packet that completed it.
     """
-    return frame.dts if container.format.name == "avi" else frame.pts
 
-
-class FrameTimes:
-    """When each frame of a stream is shown. Say every frame to `span`, in the order in which they are decoded."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream, origin: float) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, origin: float = 0.0) -> None:
         """origin: seconds of the file's clock at which the player's is 0."""
-        self._container, self._origin = container, origin
+        self._origin = origin
         self._base = float(stream.time_base or 0)
         rate = stream.average_rate or stream.guessed_rate
         self._step = 1 / float(rate) if rate else STEP
         self._last: float | None = None
+        self._avi = container.format.name == "avi"
+        packed = self._avi and stream.codec_context.name == "mpeg4"
+        self._packed_from, self._waited = _packed(container, stream) if packed else (0, 0)
+
+    def ticks(self, frame: VideoFrame) -> int | None:
+        """When a frame is shown, in ticks of its stream; for AVI later than that by the decoder's delay."""
+        if not self._avi or frame.dts is None:
+            return None if self._avi else frame.pts
+        return frame.dts - (self._waited if frame.dts >= self._packed_from else 0)
 
     def span(self, frame: VideoFrame) -> tuple[float, float]:
         """Seconds at which it appears, later than the frame before; seconds at which the file says that it goes."""
-        shown, last = ticks(self._container, frame), self._last
-        if shown is not None:
-            time = shown * self._base - self._origin
+        ticks, last = self.ticks(frame), self._last
+        if ticks is not None:
+            time = ticks * self._base - self._origin
             time = max(0.0, time) if last is None else max(time, last + TOUCHING)
         else:
             time = 0.0 if last is None else last + self._step
         self._last = time
         return time, time + ((frame.duration or 0) * self._base or self._step)
+
+
+def _packed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:
+    """(Time of the first packet of an AVI that holds two pictures, packets left out before it), in ticks.
+
+    An encoder that packs a picture to the one that it is built on writes nothing while it waits for both.
+    """
+    import av
+
+    before: int | None = None
+    with suppress(av.error.FFmpegError), open_video(Path(container.name)) as again:
+        for packet in islice(again.demux(again.streams[stream.index]), _PACKED_WITHIN):
+            if packet.dts is None:
+                break
+            if bytes(packet).count(_PICTURE) > 1:
+                return packet.dts, 0 if before is None else packet.dts - before - 1
+            before = packet.dts
+    return 0, 0

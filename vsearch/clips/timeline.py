@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.clock import FrameTimes, in_step, jumps, ticks
+from vsearch.clock import FrameTimes, in_step, jumps
 from vsearch.containers import open_video, pick_stream
 from vsearch.errors import MediaError
 
@@ -63,7 +63,8 @@ def video_origin(path: Path) -> Fraction:
             return sound_origin(container)
         stream = video_stream(container)
         first = next(_decoded(container, stream, sought=False), None)
-        return (ticks(container, first) or 0) * base_of(stream) if first is not None else Fraction(0)
+        ticks = None if first is None else FrameTimes(container, stream).ticks(first)
+        return Fraction(0) if ticks is None else ticks * base_of(stream)
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -172,7 +173,7 @@ def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sou
     """Frames with the times that indexer/decode_pyav.py gives them."""
     times, begun = FrameTimes(container, stream, float(origin)), False
     for frame in _decoded(container, stream, sought):
-        if sought and not begun and ticks(container, frame) is None:
+        if sought and not begun and times.ticks(frame) is None:
             continue
         begun = True
         yield Picture(*times.span(frame), frame)
