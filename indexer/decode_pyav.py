@@ -10,8 +10,9 @@ import numpy as np
 
 from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from indexer.probe import Probed, explain, open_video, pick_stream
-from vsearch.clock import Clock, FrameTimes, in_step
+from vsearch.clock import Clock, in_step
 from vsearch.errors import MediaError
+from vsearch.frame_times import FrameTimes
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
+
 
 @dataclass(frozen=True, slots=True)
 class _Scaler:
@@ -140,7 +142,7 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         # Frames that no other frame is built on skip deblocking: 5 to 10 % of the decoding time, while the model's
         # vectors keep a cosine of 0.9998. (Skipped for all: 20 %, but errors add up, to 0.96 on some videos.)
         context.options = {"skip_loop_filter": "noref"}
-        clock, times = Clock(container), FrameTimes(container, stream, probed.origin)
+        clock, times = Clock.of(container), FrameTimes(container, stream, probed.origin)
         found = False
         for frame in _frames(container, stream, clock):
             yield _Frame(*times.span(frame), frame, scaler, clock.moved)

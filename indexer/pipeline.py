@@ -381,6 +381,8 @@ def _length(job: Job) -> float:
 def _warning(job: Job, end: float) -> str | None:
     """Containers and their streams disagree by fractions, and by pictures that wait to be reordered; a second, a
     fiftieth and three pictures are damage."""
-    if job.probed is None or end >= job.probed.declared_end - max(1.0, job.probed.declared_end / 50, 3 * job.probed.step):
+    if job.probed is None or end >= job.probed.declared_end - max(
+        1.0, job.probed.declared_end / 50, 3 * job.probed.step
+    ):
         return None
     return f"only the first {end:.0f} of {job.probed.declared_end:.0f} s can be decoded: it is damaged or cut off"

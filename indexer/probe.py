@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsearch.clock import STEP, FrameTimes
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
+from vsearch.frame_times import STEP, FrameTimes
 from vsearch.media import VideoInfo
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _probe(container: InputContainer) -> Probed | Rejected:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | None, int, int, int] | None:
-    """Ticks at which it is shown, width, height, clockwise rotation of the first frame that decodes; None where none does."""
+    """Ticks, width, height, clockwise rotation of the first frame that decodes; None where none does."""
     import av
 
     try:
@@ -133,7 +133,12 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[int | 
             try:
                 for frame in packet.decode():
                     # FFmpeg counts counterclockwise
-                    return FrameTimes(container, stream).ticks(frame), frame.width, frame.height, round(-frame.rotation / 90) * 90 % 360
+                    return (
+                        FrameTimes(container, stream).ticks(frame),
+                        frame.width,
+                        frame.height,
+                        round(-frame.rotation / 90) * 90 % 360,
+                    )
             except av.error.InvalidDataError:
                 continue
     except av.error.FFmpegError:

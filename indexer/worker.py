@@ -16,7 +16,8 @@ Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "shown", "lines": [[text, confidence, left, top, right, bottom], ...]}
            {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
            {"is": "sound", "start"} + float32 samples  {"is": "thumbnail", "scene"} + JPEG
-           {"is": "alive", "time"}  {"is": "done", "end", "moved", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
+           {"is": "alive", "time"}  {"is": "failed", "cause"}
+           {"is": "done", "end", "moved", "decode_seconds", "scene_seconds"}
 """
 
 from __future__ import annotations

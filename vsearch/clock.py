@@ -11,11 +11,10 @@ epochs. Nothing is looked ahead for, and what is remembered does not grow with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 BACK = 0.1
 """Seconds by which the decoding times of a track may go back; beyond that it is another clock."""
@@ -66,14 +63,11 @@ class _Track:
 class Clock:
     """Say every packet of a file, in its order, to `shift`."""
 
-    def __init__(self, container: InputContainer) -> None:
-        self._jumps = may_jump(container)
-        self._tracks: dict[int, _Track] = {}
-        self._pictures: set[int] = set()
-        for stream in timed(container):
-            self._tracks[stream.index] = _Track()
-            if stream.type == "video":
-                self._pictures.add(stream.index)
+    def __init__(self, *, jumps: bool, pictures: Collection[int], sound: Collection[int] = ()) -> None:
+        """jumps: see may_jump. pictures, sound: indexes of the tracks."""
+        self._jumps = jumps
+        self._pictures = frozenset(pictures)
+        self._tracks = {index: _Track() for index in (*pictures, *sound)}
         self._offsets: list[float] = [0.0]
         """Of each epoch: what its timestamps are moved by."""
         self._current = 0
@@ -81,6 +75,14 @@ class Clock:
         self._since = 0.0
         self._now = float("-inf")
         """Seconds on the library's clock: where all that was seen ends."""
+
+    @classmethod
+    def of(cls, container: InputContainer) -> Clock:
+        """The clock of a file that was opened, and of which nothing was read."""
+        kinds = {stream.index: stream.type for stream in timed(container)}
+        pictures = [index for index, kind in kinds.items() if kind == "video"]
+        sound = [index for index, kind in kinds.items() if kind == "audio"]
+        return cls(jumps=may_jump(container), pictures=pictures, sound=sound)
 
     @property
     def moved(self) -> bool:
@@ -98,23 +100,28 @@ class Clock:
             return self._offsets[track.epoch]
         time = float(packet.dts * base)
         shown = time if packet.pts is None else float(packet.pts * base)
-        if track.last is not None:
-            if self._jumps and shown > time + AHEAD + REORDERED * max(track.step, time - track.last):
-                time = shown  # the decoding time was made up from the pictures before
         if track.last is None:
             track.epoch = self._nearest(time)
-        elif self._has_jumped(track, time):
-            self._enter(track, self._known(track, time), shown, packet.stream_index in self._pictures)
         else:
-            track.step = max(track.step, time - track.last)
-            if track.epoch != self._current and self._now > self._since + SETTLED:
-                if abs(self._offsets[track.epoch] - self._offsets[self._current]) < SMALL:
-                    track.epoch = self._current
+            step = time - track.last
+            if self._jumps and shown > time + AHEAD + REORDERED * max(track.step, step):
+                time = shown  # the decoding time was made up from the pictures before
+            if self._has_jumped(track, time):
+                self._enter(track, self._known(track, time), shown, packet.stream_index in self._pictures)
+            else:
+                track.step = max(track.step, step)
+                self._settle(track)
         track.last = time
         offset = self._offsets[track.epoch]
         track.end = max(track.end, shown + offset + float((packet.duration or 0) * base))
         self._now = max(self._now, track.end)
         return offset
+
+    def _settle(self, track: _Track) -> None:
+        """A jump that is too small to be noticed in this track is its own, too."""
+        away = abs(self._offsets[track.epoch] - self._offsets[self._current])
+        if 0 < away < SMALL and self._now > self._since + SETTLED:
+            track.epoch = self._current
 
     def _recent(self) -> range:
         return range(max(0, len(self._offsets) - REMEMBERED), len(self._offsets))
@@ -182,7 +189,7 @@ def in_step(container: InputContainer, stream: Stream, clock: Clock | None = Non
 
     clock: to be asked whether it jumped. FFmpegError passes through.
     """
-    clock = clock or Clock(container)
+    clock = clock or Clock.of(container)
     wanted = {one.index: one for one in timed(container)} | {stream.index: stream}
     for packet in container.demux(list(wanted.values())):
         shift = clock.shift(packet) if packet.size else 0.0
@@ -217,7 +224,7 @@ def jumps(path: Path) -> bool:
             return False
         if container.size > WHOLE:
             return may_jump(container) and _samples_jump(container, streams[0])
-        clock = Clock(container)
+        clock = Clock.of(container)
         for packet in container.demux(streams):
             if packet.size:
                 clock.shift(packet)
@@ -236,69 +243,3 @@ def _samples_jump(container: InputContainer, stream: Stream) -> bool:
                 break
     gaps = sorted(after - before for before, after in pairwise(times))
     return bool(gaps) and (gaps[0] < -BACK or gaps[-1] > AHEAD + 3 * gaps[len(gaps) // 2])
-
-
-STEP = 0.04
-"""Seconds a frame, where a container knows no rate."""
-TOUCHING = 0.001
-"""Seconds between two frames, at least: the library's times are rounded to a millisecond."""
-
-
-_PACKED_WITHIN = 300
-"""Packets in which the first of two pictures is looked for."""
-_PICTURE = b"\0\0\1\xb6"
-"""How a picture begins in MPEG-4 Part 2."""
-
-
-class FrameTimes:
-    """When each frame of a stream is shown. Say every frame to `span`, in the order in which they are decoded.
-
-    AVI tells no times of display. What the demuxer makes up for them is wrong where pictures are reordered or packed
-    into one another, but each picture leaves the decoder with the time of the packet that completed it.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, origin: float = 0.0) -> None:
-        """origin: seconds of the file's clock at which the player's is 0."""
-        self._origin = origin
-        self._base = float(stream.time_base or 0)
-        rate = stream.average_rate or stream.guessed_rate
-        self._step = 1 / float(rate) if rate else STEP
-        self._last: float | None = None
-        self._avi = container.format.name == "avi"
-        packed = self._avi and stream.codec_context.name == "mpeg4"
-        self._packed_from, self._waited = _packed(container, stream) if packed else (0, 0)
-
-    def ticks(self, frame: VideoFrame) -> int | None:
-        """When a frame is shown, in ticks of its stream; for AVI later than that by the decoder's delay."""
-        if not self._avi or frame.dts is None:
-            return None if self._avi else frame.pts
-        return frame.dts - (self._waited if frame.dts >= self._packed_from else 0)
-
-    def span(self, frame: VideoFrame) -> tuple[float, float]:
-        """Seconds at which it appears, later than the frame before; seconds at which the file says that it goes."""
-        ticks, last = self.ticks(frame), self._last
-        if ticks is not None:
-            time = ticks * self._base - self._origin
-            time = max(0.0, time) if last is None else max(time, last + TOUCHING)
-        else:
-            time = 0.0 if last is None else last + self._step
-        self._last = time
-        return time, time + ((frame.duration or 0) * self._base or self._step)
-
-
-def _packed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:
-    """(Time of the first packet of an AVI that holds two pictures, packets left out before it), in ticks.
-
-    An encoder that packs a picture to the one that it is built on writes nothing while it waits for both.
-    """
-    import av
-
-    before: int | None = None
-    with suppress(av.error.FFmpegError), open_video(Path(container.name)) as again:
-        for packet in islice(again.demux(again.streams[stream.index]), _PACKED_WITHIN):
-            if packet.dts is None:
-                break
-            if bytes(packet).count(_PICTURE) > 1:
-                return packet.dts, 0 if before is None else packet.dts - before - 1
-            before = packet.dts
-    return 0, 0

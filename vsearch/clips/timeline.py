@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.clock import FrameTimes, in_step, jumps
+from vsearch.clock import in_step, jumps
 from vsearch.containers import open_video, pick_stream
 from vsearch.errors import MediaError
+from vsearch.frame_times import FrameTimes
 
 if TYPE_CHECKING:
     from av.container import InputContainer
