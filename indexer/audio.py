@@ -16,6 +16,7 @@ import numpy as np
 
 from indexer.probe import open_video, pick_stream, recorded_at
 from indexer.subtitles import dialogue_text, plain
+from vsearch.clock import in_step
 from vsearch.errors import MediaError
 from vsearch.languages import short_language
 from vsearch.media import TranscriptLine
@@ -129,7 +130,7 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
     parts: list[np.ndarray[Any, np.dtype[np.float32]]] = []
     held = 0
     start = now = 0.0  # of what is held, and of its end
-    for packet in container.demux(stream):
+    for packet in in_step(container, stream):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -173,7 +174,7 @@ def read_subtitle_track(path: Path, index: int) -> list[TranscriptLine]:
         with open_video(path) as container:
             stream = container.streams[index]
             origin = (container.start_time or 0) / 1_000_000
-            for packet in container.demux(stream):
+            for packet in in_step(container, stream):
                 if packet.pts is None or packet.duration is None or packet.time_base is None:
                     continue
                 try:

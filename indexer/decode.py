@@ -64,6 +64,11 @@ class DecodedFrame(Protocol):
         """Seconds: when the container says that it disappears."""
         ...
 
+    @property
+    def moved(self) -> bool:
+        """Whether the container's clock jumped before it: then its header says nothing of where the video ends."""
+        ...
+
     def small(self) -> Pixels:
         """uint8 BGR [128, 128, 3], the whole picture squashed to DETECT_SIZE."""
         ...

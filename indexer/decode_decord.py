@@ -36,6 +36,7 @@ class _Frame:
     size: FrameSize
     shown: tuple[int, int]
     """Width, height of the video's picture."""
+    moved: bool = False
 
     def small(self) -> Pixels:
         return np.ascontiguousarray(_resize(self.picture, *DETECT_SIZE)[..., ::-1])

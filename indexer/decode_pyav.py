@@ -10,8 +10,10 @@ import numpy as np
 
 from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from indexer.probe import Probed, explain, open_video, pick_stream
+from vsearch.clock import Clock, in_step
 from vsearch.colour import rgb_of
 from vsearch.errors import MediaError
+from vsearch.frame_times import FrameTimes
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
-
-LONGEST_GAP = 3600.0
-"""Seconds between two frames beyond which it is a broken clock (joined recordings), not a still picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,7 @@ class _Frame:
     end: float
     frame: VideoFrame
     scaler: _Scaler
+    moved: bool
 
     def small(self) -> Pixels:
         return self.scaler.small(self.frame)
@@ -140,27 +140,19 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         # Frames that no other frame is built on skip deblocking: 5 to 10 % of the decoding time, while the model's
         # vectors keep a cosine of 0.9998. (Skipped for all: 20 %, but errors add up, to 0.96 on some videos.)
         context.options = {"skip_loop_filter": "noref"}
-        base = float(stream.time_base or 0)
-        last, origin = -1.0, probed.origin
-        for frame in _frames(container, stream):
-            time = frame.pts * base - origin if frame.pts is not None else -1.0
-            if last < 0:
-                time = max(0.0, time)
-            elif time - last > LONGEST_GAP:
-                origin += time - last - probed.step
-                time = last + probed.step
-            elif time <= last:  # AVI has no display times, and its B-frames come with guessed ones
-                time = last + probed.step
-            yield _Frame(time, time + (frame.duration * base or probed.step), frame, scaler)
-            last = time
-        if last < 0:
+        clock, times = Clock.of(container), FrameTimes(container, stream, probed.origin)
+        found = False
+        for frame in _frames(container, stream, clock):
+            yield _Frame(*times.span(frame), frame, scaler, clock.moved)
+            found = True
+        if not found:
             raise MediaError("no frame can be decoded")
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _frames(container: InputContainer, stream: VideoStream, clock: Clock) -> Iterator[VideoFrame]:
     import av
 
-    packets = container.demux(stream)
+    packets = in_step(container, stream, clock)
     while True:
         try:
             packet = next(packets, None)

@@ -6,7 +6,9 @@ sniff(path) -> "video", "unknown" or "other"
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ nut ogm ogv qt rm rmvb tod ts vob webm wmv y4m
 VIDEO_ENDINGS = frozenset("." + ending for ending in _ENDINGS.split())
 """A file with one of these that is no video is reported; another is passed over."""
 
+SOURCE_ENDINGS = frozenset({".ts", ".mts", ".m2ts", ".nut"})
+"""Of these, the ones that programs are written in, too (TypeScript, Squirrel), and translations (Qt): where such a file
+is text, its name promises nothing."""
+
 AUDIO_ENDINGS = frozenset({".m4a", ".m4b", ".m4p", ".mka", ".oga", ".opus", ".spx", ".wma"})
 """Containers that also hold video, in the dress that says that this one does not."""
 
@@ -31,6 +37,9 @@ SOUND_ENDINGS = AUDIO_ENDINGS | frozenset(_SOUND.split())
 
 SNIFFED = 4096
 """Bytes that are looked at."""
+
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""Bytes that no text holds."""
 
 Kind = Literal["video", "unknown", "other"]
 
@@ -134,8 +143,22 @@ def sniff(path: Path) -> Kind:
     return "unknown"
 
 
-def has_video_ending(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_ENDINGS
+def promises_video(path: Path) -> bool:
+    """Whether a file is told of where it turns out to be no video."""
+    return path.suffix.lower() in VIDEO_ENDINGS and not is_source(path)
+
+
+def is_source(path: Path) -> bool:
+    """Whether it is a program's text, under an ending that videos have, too. A file that cannot be read is not."""
+    if path.suffix.lower() not in SOURCE_ENDINGS:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(SNIFFED)
+    except OSError:
+        return False
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return bool(head) and (wide or not _CONTROLS.search(head))
 
 
 def has_sound_ending(path: Path) -> bool:
@@ -152,8 +175,8 @@ def _is_video(head: bytes) -> bool:
         return head[8:12] in (b"AVI ", b"AVIX")
     if head[:4] == b"OggS":
         return any(mark in head for mark in (b"theora", b"OVP80", b"BBCD", b"Skeleton", b"fishead"))
-    if len(head) > 388 and (head[0] == head[188] == head[376] == 0x47 or head[4] == head[196] == head[388] == 0x47):
-        return True  # MPEG transport stream, bare or with the 4 bytes more of a camera or a disc
+    if _is_transport_stream(head):
+        return True
     starts = (
         b"\x1a\x45\xdf\xa3",  # Matroska, WebM
         b"GIF87a",
@@ -170,6 +193,18 @@ def _is_video(head: bytes) -> bool:
         b"\x1f\x07\x00",  # DV
     )
     return head.startswith(starts)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """MPEG: packets of 188 bytes, or with the 4 bytes more of a camera or a disc, or with 16 of parity. A recording may
+    begin inside of a packet."""
+    for size, first in ((188, 0), (192, 4), (204, 0)):
+        marks = head[first::size]
+        if len(marks) > 2 and marks.count(0x47) == len(marks):
+            return True
+        if len(head) == SNIFFED and any(set(head[start::size]) == {0x47} for start in range(size)):
+            return True
+    return False
 
 
 def _is_other(head: bytes) -> bool:

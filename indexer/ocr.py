@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.decode import DEFAULT_DECODERS
-from indexer.discover import Found, Unreadable, absolute, has_video_ending, walk
+from indexer.discover import Found, Unreadable, absolute, promises_video, walk
 from indexer.events import Event, Finished, Reading, Skipped, TextRead, Unchanged, Unread
 from indexer.keyframes import key_moments
 from indexer.passages import encode_missing, passages_for
@@ -128,7 +128,7 @@ class TextStage:
         stamp, only = found.stamp, self._options.only
         row = self._store.find_file(stamp.path)
         if row is None or (row.size, row.mtime_ns) != (stamp.size, stamp.mtime_ns):
-            if only and (found.named or has_video_ending(stamp.path)):
+            if only and (found.named or promises_video(stamp.path)):
                 yield Skipped(
                     stamp.path, "its pictures are not indexed as it is: run `vsearch index` without --only first"
                 )

@@ -352,7 +352,7 @@ class _Run:
             scenes=len(assembler.scenes),
             seconds=answer["end"] - start,
             replaced=job.replaces,
-            warning=_warning(job, answer["end"]),
+            warning=None if answer["moved"] else _warning(job, answer["end"]),
         )
 
     def _write(self, job: Job, assembler: SceneAssembler, end: float) -> bool:
@@ -379,8 +379,10 @@ def _length(job: Job) -> float:
 
 
 def _warning(job: Job, end: float) -> str | None:
-    """Containers and their streams disagree by fractions; a second and a fiftieth are damage."""
-    declared = job.probed.declared_end if job.probed else 0.0
-    if end >= declared - max(1.0, declared / 50):
+    """Containers and their streams disagree by fractions, and by pictures that wait to be reordered; a second, a
+    fiftieth and three pictures are damage."""
+    if job.probed is None or end >= job.probed.declared_end - max(
+        1.0, job.probed.declared_end / 50, 3 * job.probed.step
+    ):
         return None
-    return f"only the first {end:.0f} of {declared:.0f} s can be decoded: it is damaged or cut off"
+    return f"only the first {end:.0f} of {job.probed.declared_end:.0f} s can be decoded: it is damaged or cut off"

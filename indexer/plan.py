@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from indexer.content_key import content_key
-from indexer.discover import Found, has_sound_ending, has_video_ending, sniff
+from indexer.discover import Found, has_sound_ending, is_source, promises_video, sniff
 from indexer.events import Moved, Skipped, Unchanged
 from indexer.probe import Probed
 from vsearch.library.rows import Failure, FileRow, SceneRow, TranscriptRow, VideoRecord, VideoRow
@@ -100,15 +100,18 @@ class Planner:
             if video is not None and video.info.sound_only:
                 return SoundFile(stamp.path) if self._words else Unchanged(stamp.path)
             return Job(stamp, row.key, reported=True, replaces=False)
+        reported = found.named or promises_video(stamp.path)
         failure = self._store.find_failure(stamp.path)
-        if failure is not None and failure.stamp == stamp and not self._retry:
+        source = is_source(stamp.path)
+        if failure is not None and source and self._act:
+            self._store.forget_files([stamp.path], keep_videos=True)
+        elif failure is not None and failure.stamp == stamp and not self._retry:
             return Skipped(stamp.path, failure.cause, remembered=True)
-        reported = found.named or has_video_ending(stamp.path)
         try:
             kind = sniff(stamp.path)
             if kind != "video" and has_sound_ending(stamp.path) and (self._words or row is not None):
                 return SoundFile(stamp.path)
-            if kind == "other" or (kind == "unknown" and not reported):
+            if kind == "other" or (kind == "unknown" and (source or not reported)):
                 self.forget(stamp.path)
                 return Skipped(stamp.path, "not a video") if reported else None
             key = content_key(stamp.path, stamp.size)

@@ -12,6 +12,7 @@ from vsearch.colour import is_hdr
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
 from vsearch.containers import pick_stream as pick_stream
+from vsearch.frame_times import STEP, FrameTimes
 from vsearch.media import VideoInfo
 from vsearch.orientation import Orientation, orientation_of, pixel_aspect, square_size
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-FALLBACK_STEP = 0.04
-"""Seconds a frame, where a container knows no rate."""
+FROM_ZERO = ("matroska,webm", "flv", "asf", "nut")
+"""Formats that tell one length for all tracks, most of them where the last ends on the file's own clock."""
 
 NOT_VIDEO_FORMATS = ("image2", "hls", "dash", "concat", "lavfi", "tty", "ansi", "bin", "sbg", "subviewer")
 """Demuxers that open pictures, play lists that lead to other files, or text as if it were a film."""
@@ -96,22 +97,24 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     if name == "gif" and _is_still(container, stream):
         return Rejected("a still picture, not a video", is_video=False)
 
-    pts = first.pts
+    pts = FrameTimes(container, stream).ticks(first)
     orientation = orientation_of(first)
     size = square_size(first.width, first.height, pixel_aspect(stream.sample_aspect_ratio))
     width, height = orientation.size(*size)
     base = float(stream.time_base or 0)
     origin = (container.start_time or 0) / 1_000_000
     if name == "avi" and pts is not None:
-        origin = pts * base  # AVI stores no display times: the demuxer's guess begins late by the reordering delay
+        origin = pts * base  # later than 0 by the decoder's delay
     rate = stream.average_rate or stream.guessed_rate
     declared = 0.0
     if stream.duration is not None and base:
         declared = (stream.duration + (stream.start_time or 0)) * base - origin
     duration = container.duration / 1_000_000 if container.duration is not None else declared
-    if name.startswith("matroska"):
-        duration -= origin  # it counts from 0, not from its first packet
-    if not declared and not container.streams.audio:
+    if name in FROM_ZERO:
+        declared = 0.0
+        if duration > origin:
+            duration -= origin  # it counts from 0, not from the first packet
+    if not declared and len(container.streams) == 1:
         declared = duration
     info = VideoInfo(
         duration=max(0.0, duration),
@@ -127,7 +130,7 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         info=info,
         origin=origin,
         first=max(0.0, pts * base - origin) if pts is not None else 0.0,
-        step=1 / float(rate) if rate else FALLBACK_STEP,
+        step=1 / float(rate) if rate else STEP,
         declared_end=max(0.0, declared),
         orientation=orientation,
         only_stream=len(container.streams.video) == 1,

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.decode import DEFAULT_DECODERS, DecodeRequest, find_decoder
+from indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest, find_decoder
 from indexer.probe import Probed, open_video, pick_stream, probe_video
 from indexer.thumbnails import jpeg
+from vsearch.clock import jumps
 from vsearch.errors import MediaError
 from vsearch.media import Pixels, Scene
 from vsearch.models.base import FrameSize
@@ -39,7 +40,7 @@ def stills(path: Path, scenes: Sequence[Scene]) -> Iterator[tuple[int, bytes] | 
     missing = dict(enumerate(scenes))
     with open_video(path) as container:
         stream = pick_stream(container)
-        if stream is not None:
+        if stream is not None and not jumps(path):
             for index, scene in enumerate(scenes):
                 picture = _key_frame(container, stream, probed, scene)
                 if picture is not None:
@@ -79,12 +80,16 @@ def _one_pass(path: Path, probed: Probed, missing: dict[int, Scene]) -> Iterator
     if not waiting:
         return
     last: float | None = None
+    shown: DecodedFrame | None = None
     for frame in find_decoder(DEFAULT_DECODERS[0])(DecodeRequest(path, probed, _SMALLEST)):
-        while waiting and frame.end > (waiting[-1][1].start + waiting[-1][1].end) / 2:
-            index, _ = waiting.pop()
-            yield index, jpeg(frame.thumbnail())
+        while waiting and frame.time > (waiting[-1][1].start + waiting[-1][1].end) / 2:
+            yield waiting.pop()[0], jpeg((shown or frame).thumbnail())  # the picture that is held until this one
         if not waiting:
             return
+        shown = frame
         if last is None or frame.time - last >= 1.0:
             last = frame.time
             yield frame.time
+    for index, _ in waiting:
+        if shown is not None:
+            yield index, jpeg(shown.thumbnail())

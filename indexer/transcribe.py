@@ -15,7 +15,7 @@ from pathlib import Path
 
 from indexer.audio import Inspected, Track
 from indexer.content_key import content_key
-from indexer.discover import Found, Unreadable, absolute, has_sound_ending, has_video_ending, sniff, walk
+from indexer.discover import Found, Unreadable, absolute, has_sound_ending, promises_video, sniff, walk
 from indexer.events import Event, Finished, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
 from indexer.passages import encode_missing, passages_for
 from indexer.plan import Store, is_gone, stamp_now
@@ -143,7 +143,7 @@ class WordStage:
 
     def _may_be_sound(self, found: Found) -> bool:
         """Containers of videos may hold sound alone; where pictures are looked at, that is known already."""
-        promising = found.named or has_video_ending(found.stamp.path)
+        promising = found.named or promises_video(found.stamp.path)
         return self._options.only and promising and found.stamp.size > 0 and sniff(found.stamp.path) == "video"
 
     def _known(self, stamp: FileStamp, video: VideoRow) -> _Target | Event | None:

@@ -16,7 +16,8 @@ Answers    {"is": "started"}: all is imported, now the file is opened
            {"is": "shown", "lines": [[text, confidence, left, top, right, bottom], ...]}
            {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
            {"is": "sound", "start"} + float32 samples  {"is": "thumbnail", "scene"} + JPEG
-           {"is": "alive", "time"}  {"is": "done", "end", "decode_seconds", "scene_seconds"}  {"is": "failed", "cause"}
+           {"is": "alive", "time"}  {"is": "failed", "cause"}
+           {"is": "done", "end", "moved", "decode_seconds", "scene_seconds"}
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     keys = KeyPictures()
     send(answers, {"is": "started"})
     decoding = detecting = 0.0
-    end = 0.0
+    end, moved = 0.0, False
 
     def tell(items: Any) -> int:
         sent = 0
@@ -168,7 +169,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
         detected = time.perf_counter()
         decoding += decoded - begun
         detecting += detected - decoded
-        end = frame.end
+        end, moved = frame.end, frame.moved
         if tell(sampler.push(frame, cut)):
             spoke = time.perf_counter()
         begun = time.perf_counter()
@@ -179,7 +180,8 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
             faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
             armed = begun
     tell(sampler.finish())
-    send(answers, {"is": "done", "end": end, "decode_seconds": decoding, "scene_seconds": detecting})
+    seconds = {"decode_seconds": decoding, "scene_seconds": detecting}
+    send(answers, {"is": "done", "end": end, "moved": moved, **seconds})
 
 
 def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:

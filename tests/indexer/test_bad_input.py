@@ -16,6 +16,8 @@ from indexer.events import Indexed, Skipped
 from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary
 from tests.media import Made, Shot, make_audio, make_gif, make_video, truncate
+from vsearch.library.rows import Failure
+from vsearch.media import FileStamp
 
 HERE = Path(__file__).parents[2]
 
@@ -84,6 +86,49 @@ def test_ordinary_files_are_passed_over_unless_they_are_named(run: Run, folder: 
     for name in ("photo.jpg", "notes.txt", "still.gif", "empty"):
         _, summary = run(folder / name)
         assert [s.path.name for s in summary.skipped] == [name] and not summary.useful
+
+
+SOURCES = {
+    "plain.ts": b"export class A { constructor(private readonly z: number) {} }\n" * 20,
+    "types.d.ts": b"declare const a: number;",
+    "module.mts": b"Get()" + b";" * 5000,
+    "windows.ts": b"import x from 'y'\r\n\t\f",
+    "accents.ts": "// café, русский, 世界\n".encode() * 300,
+    "old.ts": "// сборка\n".encode("cp1251"),
+    "wide.ts": "const a = 1".encode("utf-16"),
+    "translation.ts": b"<?xml version='1.0'?><!DOCTYPE TS><TS version='2.1'></TS>",
+    "script.nut": b"local a = 1",
+}
+
+
+def test_programs_under_the_endings_of_videos_are_passed_over(run: Run, folder: Path, library: DictLibrary) -> None:
+    (folder / "project").mkdir()
+    for name, text in SOURCES.items():
+        (folder / "project" / name).write_bytes(text)
+    made = make_video(folder / "film.ts", [Shot("red", 1.0)])
+    _, summary = run(folder)
+    assert summary.indexed == 2 and summary.skipped == () and not library.failed
+    _, summary = run(folder)
+    assert summary.unchanged == 2 and summary.skipped == () and not library.failed
+    # one that is named is told of, and not remembered
+    _, summary = run(folder / "project" / "plain.ts")
+    assert [skip.cause for skip in summary.skipped] == ["not a video"] and not library.failed
+    assert made.path in library.stamps
+
+
+def test_what_was_remembered_of_a_program_is_forgotten(run: Run, folder: Path, library: DictLibrary) -> None:
+    path = folder / "a.ts"
+    path.write_bytes(SOURCES["plain.ts"])
+    status = path.stat()
+    stamp = FileStamp(path, status.st_size, status.st_mtime_ns)
+    library.failed[path] = Failure(stamp, "not a video")
+    assert run(folder)[1].skipped == () and not library.failed
+
+
+def test_a_recording_that_is_damaged_is_told_of(run: Run, folder: Path, library: DictLibrary) -> None:
+    (folder / "bad.ts").write_bytes(bytes(range(256)) * 40)
+    assert "not a video" in skipped(run, folder, library).cause
+    assert list(library.failed) == [folder / "bad.ts"]
 
 
 def test_videos_are_known_by_content(run: Run, library: DictLibrary, tmp_path: Path, clip: Made) -> None:

@@ -23,6 +23,7 @@ from vsearch.clips.timeline import (
     EPSILON,
     base_of,
     key_frame_before,
+    packets_of,
     pictures,
     sound_origin,
     video_origin,
@@ -108,7 +109,7 @@ class VideoCopy:
         base = base_of(stream)
         stop = (Fraction(self._stop - EPSILON) + self._origin) / base
         begun = False
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream, sought):
             if not packet.size:
                 continue
             if packet.pts is None:
@@ -241,7 +242,7 @@ class SoundCopy:
         zero = round((Fraction(self._begin) + self._origin) / base)
         stop = round((Fraction(self._stop) + self._origin) / base)
         first, last = True, None
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream, sought):
             if not packet.size:
                 continue
             if packet.pts is None:
@@ -337,7 +338,7 @@ class SoundEncode:
             stream = cast("AudioStream", container.streams[self._index])
             resampler, setup, first, now = None, None, True, 0
             late = False
-            for packet in container.demux(stream):
+            for packet in packets_of(container, stream, sought):
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from vsearch.clock import in_step, jumps
 from vsearch.containers import open_video, pick_stream
 from vsearch.errors import MediaError
+from vsearch.frame_times import FrameTimes
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -60,7 +64,8 @@ def video_origin(path: Path) -> Fraction:
             return sound_origin(container)
         stream = video_stream(container)
         first = next(_decoded(container, stream, sought=False), None)
-        return first.pts * base_of(stream) if first is not None and first.pts is not None else Fraction(0)
+        ticks = None if first is None else FrameTimes(container, stream).ticks(first)
+        return Fraction(0) if ticks is None else ticks * base_of(stream)
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -73,10 +78,11 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 def ways_to(path: Path, index: int, at: Fraction) -> Iterator[tuple[InputContainer, bool]]:
     """The file opened anew and sought to a time of the container's clock, further and further back; at last from its
-    beginning. The caller takes the first that does not begin too late. With each: whether it was sought."""
+    beginning. The caller takes the first that does not begin too late. With each: whether it was sought. A file whose
+    clock jumps is not sought: the same timestamp may come twice."""
     import av
 
-    for back in _BACK:
+    for back in () if _jumps(path, path.stat().st_mtime_ns) else _BACK:
         with open_video(path) as container:
             start = Fraction(container.start_time or 0, 1_000_000)
             if at - Fraction(back) <= start:
@@ -89,6 +95,16 @@ def ways_to(path: Path, index: int, at: Fraction) -> Iterator[tuple[InputContain
                 yield container, True
     with open_video(path) as container:
         yield container, False
+
+
+@lru_cache(maxsize=16)
+def _jumps(path: Path, mtime_ns: int) -> bool:
+    return jumps(path)
+
+
+def packets_of(container: InputContainer, stream: Stream, sought: bool) -> Iterator[Packet[Any]]:
+    """The packets of a track, on the clock that it shares with the others of its file."""
+    return container.demux(stream) if sought else in_step(container, stream)
 
 
 def key_frame_before(path: Path, start: float) -> tuple[int, int]:
@@ -104,7 +120,7 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
         stream = container.streams[index]
         limit = at / base_of(stream)
         found: int | None = None
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream, sought):
             if not packet.size:
                 continue
             if packet.pts is None:
@@ -155,21 +171,13 @@ def _within(picture: Picture, start: float, end: float) -> Picture:
 
 
 def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[Picture]:
-    """Frames with times that strictly increase, as indexer/decode_pyav.py gives them."""
-    base = base_of(stream)
-    rate = stream.average_rate or stream.guessed_rate
-    step = 1 / float(rate) if rate else 0.04
-    last: float | None = None
+    """Frames with the times that indexer/decode_pyav.py gives them."""
+    times, begun = FrameTimes(container, stream, float(origin)), False
     for frame in _decoded(container, stream, sought):
-        time = float(frame.pts * base - origin) if frame.pts is not None else -1.0
-        if last is None:
-            if frame.pts is None and sought:
-                continue
-            time = max(0.0, time)
-        elif time <= last:
-            time = last + step
-        yield Picture(time, time + (float((frame.duration or 0) * base) or step), frame)
-        last = time
+        if sought and not begun and times.ticks(frame) is None:
+            continue
+        begun = True
+        yield Picture(*times.span(frame), frame)
 
 
 def _decoded(container: InputContainer, stream: VideoStream, sought: bool) -> Iterator[VideoFrame]:
@@ -180,7 +188,7 @@ def _decoded(container: InputContainer, stream: VideoStream, sought: bool) -> It
     context.thread_count = 2
     context.options = {"max_pixels": str(MOST_PIXELS)}
     keyed = not sought
-    packets = container.demux(stream)
+    packets = packets_of(container, stream, sought)
     while True:
         try:
             packet = next(packets, None)
