@@ -142,7 +142,7 @@ def measure(library: Library, model: TextEncoder, how: Rerank, *, candidates: in
         text = QUERIES[number % len(QUERIES)]
         taken, vectors = _timed(partial(model.encode_texts, [text]))
         words = model.read_query(text)[1] if how == "itm" and isinstance(model, Reranker) else None
-        found = recall(library, model.space, vectors[0], candidates, k=10, per_video=None, allowed=None)
+        found = recall(library, model.space, vectors[0], candidates, allowed=None).candidates
         assert len(found) == candidates
         reading, _ = _timed(partial(library.frame_vectors, model.space, [one.row.id for one in found]))
         query = (vectors[0], words)

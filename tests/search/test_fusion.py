@@ -17,8 +17,9 @@ from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
 from vsearch.search.explain import Found
-from vsearch.search.fuse import HOWS, Fusion, fuse, limit_answers, words_alone
+from vsearch.search.fuse import HOWS, Fusion, fuse, words_alone
 from vsearch.search.recall import Candidate
+from vsearch.search.selection import Selection
 from vsearch.search.words import strength, told
 
 INFO = VideoInfo(duration=20.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
@@ -272,4 +273,6 @@ def test_passages_of_one_scene_are_one_answer_in_the_mix_and_several_alone() -> 
     assert len(fuse(PICTURES, said, ROWS, Fusion())) == 10
     alone = words_alone(said, ROWS)
     assert [answer.score for answer in alone] == [1.0, pytest.approx(strength(said[1]))]
-    assert len(limit_answers(alone, 1)) == 1
+    selection = Selection(10, 1, by_passage=True)
+    selection.extend(alone)
+    assert len(selection.answers) == 1

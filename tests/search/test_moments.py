@@ -141,7 +141,7 @@ def test_the_background_is_that_of_the_library_however_few_are_recalled(library:
         add(library, f"/v/filler{at}.mp4", ["gg", "ww"])
     model = FakeModel()
     vector = model.encode_texts(["red"])[0]
-    candidates = recall(library, model.space, vector, 2, k=2, per_video=None, allowed=None)
+    candidates = recall(library, model.space, vector, 2, allowed=None).candidates
     assert [candidate.score for candidate in candidates] == [1, 1]
     score = background_score(library, model, model.space, vector, candidates)
     assert score == pytest.approx(4 / (6 + 30 * 4), abs=1e-3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,17 @@ class LibraryLookups(LibraryFolder):
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""
         return self._reader.scenes_of(video_id)
+
+    def scenes_between(self, video_id: int, start: float, end: float) -> list[SceneRow]:
+        """A video's scenes that lie in [start, end), in seconds, at least in part, in time order."""
+        return self._reader.scenes_between(video_id, start, end)
+
+    def scenes_outside(self, videos: Collection[int], allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Ids, ascending, of the scenes that do not belong to these videos; of the allowed ones, where there are."""
+        with self._reader.transaction() as connection:
+            scenes = self._places.scenes(connection, self._reader.state().change)
+        ids = np.sort(scenes.ids[~np.isin(scenes.videos, np.fromiter(videos, dtype=np.int64))])
+        return ids if allowed is None else np.intersect1d(allowed, ids, assume_unique=True)
 
     def thumbnail(self, scene_id: int) -> bytes | None:
         """JPEG of a scene, its longer side at most 320 pixels. None where there is none."""

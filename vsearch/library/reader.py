@@ -184,6 +184,22 @@ class Reader(VectorReader):
             rows = self.scenes(scene_id for (scene_id,) in ids)
         return sorted(rows.values(), key=lambda row: row.start)
 
+    def scenes_between(self, video_id: int, start: float, end: float) -> list[SceneRow]:
+        """A video's scenes that lie in [start, end), in seconds, at least in part, in time order."""
+        with self.transaction() as connection:
+            path = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id LIMIT 1", (video_id,))
+            found = path.fetchone()
+            if found is None:
+                return []
+            # Scenes do not overlap: none before the one that is on at `start` reaches into the span.
+            rows = connection.execute(
+                "SELECT id, start_seconds, end_seconds FROM scenes WHERE video_id = ? AND start_seconds < ? "
+                "AND end_seconds > ? AND start_seconds >= COALESCE((SELECT MAX(start_seconds) FROM scenes "
+                "WHERE video_id = ? AND start_seconds <= ?), ?) ORDER BY start_seconds",
+                (video_id, end, start, video_id, start, start),
+            ).fetchall()
+        return [SceneRow(row[0], video_id, codec.path_from_bytes(found[0]), row[1], row[2]) for row in rows]
+
     def thumbnail(self, scene_id: int) -> bytes | None:
         """Of a scene whose video some file holds."""
         with self.transaction() as connection:

@@ -1,14 +1,18 @@
 """How a query is answered: words or an example -> vector -> recall by FAISS (ITC) -> re-ranking by frames -> scenes or
 moments, and beside it words -> passages that hold or mean them; both become one list.
 
-Each step is a function of its own: recall.py, rerank.py, moments.py, explain.py, words.py, fuse.py; the library finds
-passages.
+Each step is a function of its own: recall.py, rerank.py, fuse.py, words.py, selection.py, moments.py, explain.py; the
+library finds passages.
+
+The ranking does not depend on how many hits are asked for. Every channel is recalled to the same depth, POOL, and fused;
+`k` only says where the list is cut. Where the pool is used up, a pool GROWTH times as deep is recalled, and what it
+adds comes behind, so that the first hits stay the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,19 +26,40 @@ from vsearch.models.base import Measured, SentenceEncoder, TextEncoder, UsualSco
 from vsearch.models.registry import load_model
 from vsearch.models.sentences import load_sentences
 from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
-from vsearch.search.explain import Found, explain, whole_scenes
-from vsearch.search.fuse import Fusion, fuse, hits_of, limit_answers, words_alone
-from vsearch.search.fuse_spaces import FUSED, fuse_spaces, limit_found
-from vsearch.search.query import MAX_K, Query, Rerank
-from vsearch.search.recall import WIDEN, limit_per_video, recall
+from vsearch.search.explain import Found, whole_scene, with_best_frames
+from vsearch.search.fuse import Answer, Evidence, Fusion, fuse, hits_of, weigh_evidence, words_alone
+from vsearch.search.fuse_spaces import fuse_spaces
+from vsearch.search.query import Query, Rerank
+from vsearch.search.recall import recall
 from vsearch.search.rerank import chosen_rerank, read_query, rerank
+from vsearch.search.selection import Selection
 from vsearch.search.words import UNLIKE, join_words
 
 if TYPE_CHECKING:
     from vsearch.library import Library, SpaceRow, WordHit
 
-RECALL_WORDS = 50
-"""Passages that are looked at, at least."""
+POOL = 400
+"""Scenes, and passages of each channel of words, that are recalled and fused first."""
+GROWTH = 4
+"""How many times as deep the next pool is."""
+AT_ONCE = 32
+"""Moments that are worked out together."""
+
+Ids = NDArray[np.int64]
+MomentFinder = Callable[[Sequence[Answer]], list[Answer]]
+"""Gives answers the span of their file in which the query holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """A model with the query as it reads it."""
+
+    model: TextEncoder
+    how: Rerank
+    vector: Vectors
+    """[D]"""
+    words: Vectors | None
+    """Word tokens [L, W] for the matching head."""
 
 
 class SearchEngine:
@@ -60,9 +85,9 @@ class SearchEngine:
     def search(self, query: Query) -> list[Hit]:
         """The best scenes (with `moments`: spans), best first. Empty where nothing is indexed or passes the filters.
 
-        Words in quotes must be spoken or written exactly so: then pictures have no say, unless one is asked with.
-        Raises QueryError where the library holds vectors of other models only, where the model cannot re-rank so, or
-        where it knows nothing of the example.
+        The first n hits are the same for every k >= n. Words in quotes must be spoken or written exactly so: then
+        pictures do not count, unless one is asked with. Raises QueryError where the library holds vectors of other
+        models only, where the model cannot re-rank so, or where it knows nothing of the example.
         """
         library = self._library
         allowed = library.select_scenes(
@@ -79,96 +104,157 @@ class SearchEngine:
         hows = [
             chosen_rerank(query.rerank, model) if query.wording else query.rerank or "none" for model in self._models
         ]
-        words = self._words(query, allowed)
-        rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
         exact = query.channel == "all" and query.example is None and is_exact(query.text)
-        if query.channel in ("speech", "text") or exact:
-            answers = words_alone(words, rows)
-        else:
-            pictures = self._pictures(query, allowed, hows)
-            answers = fuse(pictures, words, rows, self._fusion, self._usual(hows))
-            if all(answer.words is None for answer in answers):
-                return explain(pictures)  # scores stay those of the model
-        return hits_of(limit_answers(answers, query.per_video)[: query.k])
+        seen = not exact and query.channel not in ("speech", "text")
+        selection = Selection(query.k, query.per_video, by_passage=not seen, moments=query.moments)
+        models = [at for at, model in enumerate(self._models) if self._has_vectors(model.space)] if seen else []
+        voices: list[_Voice] | None = None
+        sentence = self._sentence(query)
+        evidence: Evidence | None = None
+        silent = False  # no words count: scenes are ranked, and scored, as the model does it
+        moments = None
+        pool = max(POOL, query.recall)
+        while True:
+            if allowed is not None and len(allowed) == 0:
+                break
+            words, words_end = ([], True) if silent else self._words(query, sentence, pool, allowed)
+            rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
+            if not seen:
+                answers, end = words_alone(words, rows), words_end
+            else:
+                if voices is None:
+                    voices = [self._voice(query, self._models[at], hows[at]) for at in models]
+                pictures, pictures_end = self._pictures(query, voices, pool, allowed)
+                usual = self._usual(hows)
+                if evidence is None:
+                    evidence = weigh_evidence(pictures, words, rows, usual)
+                    answers = fuse(pictures, words, rows, self._fusion, usual)
+                    silent = all(answer.words is None for answer in answers)
+                else:
+                    answers = fuse(pictures, words, rows, self._fusion, usual, evidence)
+                if silent:
+                    answers = [Answer(one.candidate.row, one.candidate.score, one) for one in pictures]
+                if query.moments and moments is None:
+                    moments = self._moments(voices, pictures)
+                end = words_end and pictures_end
+            if moments is None:
+                selection.extend(answers)
+            else:
+                for at in range(0, len(answers), AT_ONCE):
+                    selection.extend(moments([one for one in answers[at : at + AT_ONCE] if selection.admits(one)]))
+                    if selection.full:
+                        break
+            if selection.full or end:
+                break
+            selection.next_pool()
+            pool *= GROWTH
+            if selection.full_videos:
+                allowed = library.scenes_outside(selection.full_videos, allowed)
+        return hits_of(selection.answers if moments else self._with_best_frames(selection.answers, voices or []))
 
     def _usual(self, hows: Sequence[Rerank]) -> UsualScore | None:
         """What the right picture scores, where one model ranks by its own inner product and knows."""
         (model, *more), how = self._models, hows[0]
         return model.usual_score if not more and how == "none" and isinstance(model, Measured) else None
 
-    def _words(self, query: Query, allowed: NDArray[np.int64] | None) -> list[WordHit]:
-        """Passages of each channel of words, by words and by meaning, best first; more than are shown, for a file may
-        only have so many hits."""
-        wanted = max(RECALL_WORDS, WIDEN * query.k)
-        found = [
-            hit
-            for channel in query.word_channels
-            for hit in self._library.search_words(query.text, wanted, allowed=allowed, channel=channel)
-        ]
-        meant = [] if is_exact(query.text) else self._meant(query, wanted, allowed)
-        return join_words(found, meant)  # of equals, what is said comes first
-
-    def _meant(self, query: Query, wanted: int, allowed: NDArray[np.int64] | None) -> list[WordHit]:
-        """Passages by their meaning, of each channel that is asked and has vectors."""
-        if self._sentences is None or not query.word_channels or (allowed is not None and len(allowed) == 0):
-            return []
+    def _sentence(self, query: Query) -> tuple[list[Space], Vectors] | None:
+        """The query as a vector that passages are compared with, and the spaces that hold such."""
+        if self._sentences is None or not query.word_channels or is_exact(query.text):
+            return None
         held = {row.space for row in self._library.spaces() if row.vectors}
         spaces = [space for channel in query.word_channels if (space := self._sentences.space(channel)) in held]
-        if not spaces:
-            return []
-        vector = self._sentences.encode_sentences([query.text])[0]
-        found = [self._library.search_passages(space, vector, wanted, allowed=allowed) for space in spaces]
-        return [hit for hits in found for hit in hits if hit.similarity > UNLIKE]
+        return (spaces, self._sentences.encode_sentences([query.text])[0]) if spaces else None
 
-    def _pictures(self, query: Query, allowed: NDArray[np.int64] | None, hows: Sequence[Rerank]) -> list[Found]:
-        """Scenes or moments by what is seen, best first: at most k, at most `per_video` of a file."""
-        if len(self._models) == 1:
-            return self._pictures_of(self._models[0], query, allowed, hows[0])
-        deep = replace(query, k=min(MAX_K, max(FUSED, WIDEN * query.k)))
-        lists = [self._pictures_of(model, deep, allowed, how) for model, how in zip(self._models, hows, strict=True)]
-        fused = fuse_spaces([model.space for model in self._models], lists, self._fusion.how)
-        return limit_found(fused, query.per_video)[: query.k]
+    def _words(
+        self, query: Query, sentence: tuple[list[Space], Vectors] | None, pool: int, allowed: Ids | None
+    ) -> tuple[list[WordHit], bool]:
+        """The `pool` best passages of each channel of words, by words and by meaning, best first; whether these are
+        all."""
+        library = self._library
+        said = [library.search_words(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
+        meant: list[list[WordHit]] = []
+        end = all(len(hits) < pool for hits in said)
+        if sentence is not None:
+            spaces, vector = sentence
+            for space in spaces:
+                near = library.search_passages(space, vector, pool, allowed=allowed)
+                meant.append([hit for hit in near if hit.similarity > UNLIKE])
+                end = end and len(meant[-1]) < pool
+        # Of equals, what is said comes first.
+        return join_words([hit for hits in said for hit in hits], [hit for hits in meant for hit in hits]), end
 
-    def _pictures_of(
-        self, model: TextEncoder, query: Query, allowed: NDArray[np.int64] | None, how: Rerank
-    ) -> list[Found]:
-        """The same by one model."""
-        library, space, like = self._library, model.space, query.example
-        if not self._has_vectors(space) or (allowed is not None and len(allowed) == 0):
-            return []
-        read = self._read(model, query, how)
-        # Neighbours become one moment, and a file may only have so many hits: there, more are needed than are shown.
-        wanted = query.k if query.per_video is None and not query.moments else WIDEN * query.k
-        reranked = max(query.recall, query.k)
-        candidates = recall(
-            library,
-            space,
-            read[0],
-            wanted if how == "none" else max(wanted, reranked),
-            k=query.k,
-            per_video=query.per_video,
-            allowed=allowed,
-            path_glob=query.path_glob,
-            under=query.folder,
-            left_out=partial(same_instant, library, space, like.scene_id) if isinstance(like, SceneExample) else None,
-        )
-        candidates = rerank(library, model, space, how, read, candidates, reranked)
-        if query.moments:
-            from vsearch.search.moments import find_moments
+    def _pictures(
+        self, query: Query, voices: Sequence[_Voice], pool: int, allowed: Ids | None
+    ) -> tuple[list[Found], bool]:
+        """The `pool` best scenes of each model by what is seen, best first; whether these are all."""
+        library, like = self._library, query.example
+        lists: list[list[Found]] = []
+        end = True
+        for at, voice in enumerate(voices):
+            space = voice.model.space
+            alike = partial(same_instant, library, space, like.scene_id) if isinstance(like, SceneExample) else None
+            recalled = recall(
+                library,
+                space,
+                voice.vector,
+                pool,
+                allowed=allowed,
+                path_glob=query.path_glob,
+                under=query.folder,
+                left_out=alike,
+            )
+            end = end and recalled.complete
+            candidates = rerank(
+                library,
+                voice.model,
+                space,
+                voice.how,
+                (voice.vector, voice.words),
+                recalled.candidates,
+                query.recall,
+            )
+            lists.append([whole_scene(candidate, at) for candidate in candidates])
+        if len(lists) < 2:
+            return (lists[0] if lists else []), end
+        return fuse_spaces([voice.model.space for voice in voices], lists, self._fusion.how), end
 
-            return find_moments(library, model, space, read[0], candidates, k=query.k, per_video=query.per_video)
-        best = limit_per_video(candidates, query.per_video)[: query.k]
-        return whole_scenes(library, model, space, read[0], best)
+    def _moments(self, voices: Sequence[_Voice], pictures: Sequence[Found]) -> MomentFinder:
+        """pictures: of the first pool."""
+        from vsearch.search.moments import background_score, find_moments
 
-    def _read(self, model: TextEncoder, query: Query, how: Rerank) -> tuple[Vectors, Vectors | None]:
-        """The query's vector [D], and its word tokens [L, W] where the matching head wants them."""
+        library = self._library
+        candidates = [one.candidate for one in pictures]
+        backgrounds = [
+            background_score(library, voice.model, voice.model.space, voice.vector, candidates) for voice in voices
+        ]
+
+        def localised(answers: Sequence[Answer]) -> list[Answer]:
+            found: dict[int, Found] = {}
+            for at, (voice, background) in enumerate(zip(voices, backgrounds, strict=True)):
+                own = [one.picture.candidate for one in answers if one.picture is not None and one.picture.voice == at]
+                moments = find_moments(library, voice.model, voice.model.space, voice.vector, own, background)
+                found.update({moment.candidate.row.id: moment for moment in moments})
+            return [replace(answer, picture=found.get(answer.row.id)) for answer in answers]
+
+        return localised
+
+    def _with_best_frames(self, answers: Sequence[Answer], voices: Sequence[_Voice]) -> list[Answer]:
+        """The answers, each with the time of the frame that fits best."""
+        found: dict[int, Found] = {}
+        for at, voice in enumerate(voices):
+            own = [one.picture for one in answers if one.picture is not None and one.picture.voice == at]
+            best = with_best_frames(self._library, voice.model, voice.model.space, voice.vector, own)
+            found.update({one.candidate.row.id: one for one in best})
+        return [replace(answer, picture=found.get(answer.row.id)) for answer in answers]
+
+    def _voice(self, query: Query, model: TextEncoder, how: Rerank) -> _Voice:
         if query.example is None:
-            return read_query(model, query.wording, how)
+            return _Voice(model, how, *read_query(model, query.wording, how))
         example = example_vector(self._library, model, query.example)
         if not query.has_words:
-            return example, None
+            return _Voice(model, how, example, None)
         vector, words = read_query(model, query.text, how)
-        return mix_query(vector, example, query.example_weight), words
+        return _Voice(model, how, mix_query(vector, example, query.example_weight), words)
 
     def missing_videos(self) -> int:
         """How many videos of the library a model has not encoded yet, and so cannot find; of several the most."""

@@ -1,14 +1,14 @@
-"""The last step: where in its scene a candidate fits best, and what a person is told of it."""
+"""The last step: which part of its file a candidate stands for, and which frame of it fits best."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vsearch.media import Hit, Space, Vectors
+from vsearch.media import Space, Vectors
 from vsearch.models.base import TextEncoder
 from vsearch.search.recall import Candidate
 
@@ -25,36 +25,28 @@ class Found:
     end: float
     best_time: float
     """Seconds: the frame that matched best."""
+    voice: int = 0
+    """Which of the models that are asked ranks it highest."""
 
 
-def whole_scenes(
-    library: Library, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
+def whole_scene(candidate: Candidate, voice: int = 0) -> Found:
+    """The candidate's scene from start to end. Its best frame is not looked for: that is the middle meanwhile."""
+    row = candidate.row
+    return Found(candidate, row.start, row.end, (row.start + row.end) / 2, voice)
+
+
+def with_best_frames(
+    library: Library, model: TextEncoder, space: Space, vector: Vectors, found: Sequence[Found]
 ) -> list[Found]:
-    """Every candidate's scene from start to end, with the frame that matches the query [D] best."""
-    frames = library.frame_vectors(space, [candidate.row.id for candidate in candidates])
-    found = []
-    for candidate in candidates:
-        row = candidate.row
-        best_time = (row.start + row.end) / 2
-        if row.id in frames:
-            frame_vectors, times = frames[row.id]
-            best_time = float(times[int(np.argmax(model.frame_scores(vector, frame_vectors)))])
-        found.append(Found(candidate, row.start, row.end, best_time))
-    return found
-
-
-def explain(found: Sequence[Found]) -> list[Hit]:
-    """Hits, ranked in the order given."""
-    return [
-        Hit(
-            rank=rank,
-            score=one.candidate.score,
-            video=one.candidate.row.path,
-            start=one.start,
-            end=one.end,
-            channels=one.candidate.channels,
-            best_time=one.best_time,
-            scene_id=one.candidate.row.id,
-        )
-        for rank, one in enumerate(found, start=1)
-    ]
+    """The same, each with the time of the frame that matches the query [D] best."""
+    frames = library.frame_vectors(space, [one.candidate.row.id for one in found])
+    best = []
+    for one in found:
+        scene = one.candidate.row.id
+        if scene in frames:
+            frame_vectors, times = frames[scene]
+            time = float(times[int(np.argmax(model.frame_scores(vector, frame_vectors)))])
+            best.append(replace(one, best_time=time))
+        else:
+            best.append(one)
+    return best

@@ -74,26 +74,47 @@ class Answer:
     """What other channels of words found there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What meaning is judged by."""
+
+    similarity: float
+    """The highest cosine of all passages."""
+    shown: float
+    """As in words.meant."""
+    counts: float
+    """How little it is sure that some passage holds the query to the letter: what others mean hardly matters then."""
+
+
+def weigh_evidence(
+    pictures: Sequence[Found], words: Sequence[WordHit], rows: Mapping[int, SceneRow], usual: UsualScore | None = None
+) -> Evidence:
+    """What meaning is judged by, from the lists of the first pool. See `fuse`."""
+    nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
+    certain = max((told(hit) for hit in words if hit.scene_id in rows and hit.score >= 1.0), default=0.0)
+    shown = UNKNOWN if usual is None or not pictures else (_top(pictures) - usual.mean) / usual.spread
+    return Evidence(nearest, shown, 1 - certain)
+
+
 def fuse(
     pictures: Sequence[Found],
     words: Sequence[WordHit],
     rows: Mapping[int, SceneRow],
     fusion: Fusion,
     usual: UsualScore | None = None,
+    evidence: Evidence | None = None,
 ) -> list[Answer]:
     """Both lists are best first. rows: of the scenes of the words; passages of scenes that are gone are left out.
 
     Of several passages of one scene the best counts; what may be a coincidence is left out. usual: what the right
-    picture scores, where the model knows.
+    picture scores, where the model knows. evidence: what meaning is judged by, where these lists continue others;
+    by default it is taken from these lists.
     """
+    near = evidence or weigh_evidence(pictures, words, rows, usual)
     seen = {found.candidate.row.id: found for found in pictures}
     calibrated = fusion.how == "calibrated"
     by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
     best = max(by_picture.values(), default=1.0)
-    nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
-    certain = max((told(hit) for hit in words if hit.scene_id in rows and hit.score >= 1.0), default=0.0)
-    shown = UNKNOWN if usual is None or not pictures else (_top(pictures) - usual.mean) / usual.spread
-    near = _Near(nearest, shown, 1 - certain)
     said: dict[int, list[_Said]] = {}
     for channel in dict.fromkeys(hit.channel for hit in words):
         of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
@@ -137,23 +158,11 @@ class _Said:
         return max(self.counts, self.whole)
 
 
-@dataclass(frozen=True, slots=True)
-class _Near:
-    """What meaning is judged by."""
-
-    similarity: float
-    """The highest cosine of all passages."""
-    shown: float
-    """As in words.meant."""
-    counts: float
-    """How little it is sure that some passage holds the query to the letter: what others mean hardly matters then."""
-
-
 def _top(pictures: Sequence[Found]) -> float:
     return max(found.candidate.score for found in pictures)
 
 
-def _weighed(words: Sequence[WordHit], weight: float, near: _Near, best: float, calibrated: bool) -> list[_Said]:
+def _weighed(words: Sequence[WordHit], weight: float, near: Evidence, best: float, calibrated: bool) -> list[_Said]:
     """The best passage a scene of one channel; without those that may be a coincidence. best: what the best picture
     has."""
     said: dict[int, WordHit] = {}
@@ -192,16 +201,6 @@ def words_alone(words: Sequence[WordHit], rows: Mapping[int, SceneRow]) -> list[
     return [
         Answer(rows[hit.scene_id], strength(hit), None, hit, by_words=True) for hit in words if hit.scene_id in rows
     ]
-
-
-def limit_answers(answers: Sequence[Answer], per_video: int | None) -> list[Answer]:
-    """In their order, without those that come after `per_video` others of their file."""
-    kept, of_video = [], dict[int, int]()
-    for answer in answers:
-        count = of_video[answer.row.video_id] = of_video.get(answer.row.video_id, 0) + 1
-        if per_video is None or count <= per_video:
-            kept.append(answer)
-    return kept
 
 
 def hits_of(answers: Sequence[Answer]) -> list[Hit]:

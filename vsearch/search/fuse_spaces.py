@@ -17,10 +17,6 @@ import numpy as np
 from vsearch.media import Space
 from vsearch.search.explain import Found
 from vsearch.search.fuse import RANK, How
-from vsearch.search.recall import limit_per_video
-
-FUSED = 50
-"""Scenes that each model is asked for, at least."""
 
 
 def fuse_spaces(spaces: Sequence[Space], lists: Sequence[Sequence[Found]], how: How) -> list[Found]:
@@ -45,18 +41,15 @@ def fuse_spaces(spaces: Sequence[Space], lists: Sequence[Sequence[Found]], how: 
             channels.setdefault(scene, {}).update({f"{channel}:{name}": score for channel, score in said})
     base = sum(absent for _, absent in weights)
     fused: list[Found] = []
+    of_video: dict[int, list[Found]] = {}
     for scene in sorted(scores, key=lambda scene: -scores[scene]):
         one = told[scene][1]
-        if not any(_overlap(one, other) for other in fused):
+        others = of_video.setdefault(one.candidate.row.video_id, [])
+        if not any(other.start <= one.best_time < other.end for other in others):
+            others.append(one)
             score = (base + scores[scene]) / len(lists)
             fused.append(replace(one, candidate=replace(one.candidate, score=score, channels=channels[scene])))
     return fused
-
-
-def limit_found(found: Sequence[Found], per_video: int | None) -> list[Found]:
-    """In their order, without those that come after `per_video` others of their file."""
-    kept = {one.row.id for one in limit_per_video([one.candidate for one in found], per_video)}
-    return [one for one in found if one.candidate.row.id in kept]
 
 
 Weights = tuple[Mapping[int, float], float]
@@ -83,8 +76,3 @@ def _names(spaces: Sequence[Space]) -> list[str]:
         name if names.count(name) == 1 else f"{name} {space.fingerprint[:8]}"
         for name, space in zip(names, spaces, strict=True)
     ]
-
-
-def _overlap(one: Found, other: Found) -> bool:
-    same = one.candidate.row.video_id == other.candidate.row.video_id
-    return same and other.start <= one.best_time < other.end

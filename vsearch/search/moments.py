@@ -8,7 +8,7 @@ score of that frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,29 +36,23 @@ def find_moments(
     space: Space,
     vector: Vectors,
     candidates: Sequence[Candidate],
-    *,
-    k: int,
-    per_video: int | None,
+    background: float,
 ) -> list[Found]:
-    """At most k moments, at most `per_video` of a file, in the order of the candidates (best first).
-
-    vector: the query [D]. A candidate whose best frame lies inside a moment that is already there adds none.
-    """
-    background = background_score(library, model, space, vector, candidates)
-    moments: dict[int, list[Found]] = {}  # by video
-    found: list[Found] = []
+    """The moment of each candidate. vector: the query [D]. background: see `background_score`."""
+    around: dict[int, list[SceneRow]] = {}
     for candidate in candidates:
-        of_video = moments.setdefault(candidate.row.video_id, [])
-        if per_video is not None and len(of_video) >= per_video:
-            continue
-        moment = _moment(library, model, space, vector, candidate, background)
-        if any(other.start <= moment.best_time < other.end for other in of_video):
-            continue
-        of_video.append(moment)
-        found.append(moment)
-        if len(found) == k:
-            break
-    return found
+        row = candidate.row
+        near = library.scenes_between(row.video_id, row.start - REACH_SECONDS, row.end + REACH_SECONDS)
+        around[row.id] = neighbours(near, row)
+    scenes = {scene.id: scene for near in around.values() for scene in near}
+    frames = library.frame_vectors(space, list(scenes))
+    scores: dict[int, NDArray[np.floating]] = {}
+    if frames:
+        every = model.frame_scores(vector, np.concatenate([vectors for vectors, _ in frames.values()]))
+        ends = np.cumsum([len(times) for _, times in frames.values()])
+        scores = dict(zip(frames, np.split(every, ends[:-1]), strict=True))
+    times = {scene: seconds for scene, (_, seconds) in frames.items()}
+    return [_moment(candidate, around[candidate.row.id], scores, times, background) for candidate in candidates]
 
 
 def background_score(
@@ -76,18 +70,21 @@ def background_score(
 
 
 def _moment(
-    library: Library, model: TextEncoder, space: Space, vector: Vectors, candidate: Candidate, background: float
+    candidate: Candidate,
+    near: Sequence[SceneRow],
+    scores_of: Mapping[int, NDArray[np.floating]],
+    times_of: Mapping[int, Seconds],
+    background: float,
 ) -> Found:
+    """near: the scenes around the candidate's, in time order. Of scenes that have frames: their scores, their times."""
     row = candidate.row
-    scenes = neighbours(library.scenes_of(row.video_id), row)
-    frames = library.frame_vectors(space, [scene.id for scene in scenes])
-    if row.id not in frames:
+    if row.id not in scores_of:
         return Found(candidate, row.start, row.end, (row.start + row.end) / 2)
-    scenes = _unbroken([scene for scene in scenes if scene.id in frames], row)
-    scores = model.frame_scores(vector, np.concatenate([frames[scene.id][0] for scene in scenes]))  # [sum T_s]
-    edges = frame_edges([((scene.start, scene.end), frames[scene.id][1]) for scene in scenes])
-    first = sum(len(frames[scene.id][1]) for scene in scenes if scene.start < row.start)
-    times = frames[row.id][1]
+    scenes = _unbroken([scene for scene in near if scene.id in scores_of], row)
+    scores = np.concatenate([scores_of[scene.id] for scene in scenes])  # [sum T_s]
+    edges = frame_edges([((scene.start, scene.end), times_of[scene.id]) for scene in scenes])
+    first = sum(len(times_of[scene.id]) for scene in scenes if scene.start < row.start)
+    times = times_of[row.id]
     best = int(np.argmax(scores[first : first + len(times)]))
     peak = float(scores[first + best])
     if peak <= background:  # nothing stands out: there is no moment, only the scene that was asked for

@@ -59,7 +59,7 @@ class Query:
     rerank: Rerank | None = None
     """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
     recall: int = RECALL
-    """How many scenes are re-ranked; at least k are."""
+    """How many scenes are re-ranked, however many hits are asked for."""
     channel: Channel = "all"
     """What is searched: what is seen, what is said, what is written in pictures, or all of it."""
     moments: bool = False

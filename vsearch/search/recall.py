@@ -1,4 +1,4 @@
-"""The first step of an answer: the nearest scenes by inner product (ITC), and how many of one file may stay."""
+"""The first step of an answer: the nearest scenes by inner product (ITC)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from vsearch.media import Space, Vectors
 if TYPE_CHECKING:
     from vsearch.library import Library, SceneRow
 
-WIDEN = 4
-"""Recall grows by this factor where the limit a file left too few."""
-
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A scene on its way to be a hit."""
@@ -34,52 +30,37 @@ LeftOut = Callable[[Sequence["SceneRow"]], set[int]]
 """Of scenes, the ids of those that are no answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    candidates: list[Candidate]
+    """Best first."""
+    complete: bool
+    """No more scenes pass the filters."""
+
+
 def recall(
     library: Library,
     space: Space,
     vector: Vectors,
-    wanted: int,
+    pool: int,
     *,
-    k: int,
-    per_video: int | None,
     allowed: NDArray[np.int64] | None,
     path_glob: str | None = None,
     under: Path | None = None,
     left_out: LeftOut | None = None,
-) -> list[Candidate]:
-    """The scenes nearest to one query [D], best first: about `wanted`, which is at least k.
+) -> Recalled:
+    """The `pool` scenes nearest to one query [D], without those that are no answer.
 
-    More where fewer than k would be left with at most `per_video` of a file, so that a single file with many scenes
-    cannot crowd out the rest; fewer where there are no more. path_glob, under: which file to name where several hold a
-    scene. left_out: which scenes are no answer.
+    path_glob, under: which file to name where several hold a scene. left_out: which scenes are no answer.
     """
-    while True:
-        scores, ids = library.search_vectors(space, vector[None], wanted, allowed=allowed)
-        found = [int(scene) for scene in ids[0] if scene >= 0]
-        # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
-        rows = library.scenes(found, path_glob=path_glob, under=under)
-        if left_out is not None:
-            gone = left_out(list(rows.values()))
-            rows = {scene: row for scene, row in rows.items() if scene not in gone}
-        candidates = [
-            Candidate(rows[scene], float(score), {space.channel: float(score)})
-            for scene, score in zip(found, scores[0], strict=False)
-            if scene in rows
-        ]
-        if len(found) < wanted or len(limit_per_video(candidates, per_video)) >= k:
-            return candidates
-        wanted *= WIDEN
-
-
-def limit_per_video(candidates: Sequence[Candidate], per_video: int | None) -> list[Candidate]:
-    """The candidates in their order, without those that come after `per_video` others of their file."""
-    if per_video is None:
-        return list(candidates)
-    kept: list[Candidate] = []
-    of_video: dict[int, int] = {}
-    for candidate in candidates:
-        video = candidate.row.video_id
-        of_video[video] = of_video.get(video, 0) + 1
-        if of_video[video] <= per_video:
-            kept.append(candidate)
-    return kept
+    scores, ids = library.search_vectors(space, vector[None], pool, allowed=allowed)
+    found = [int(scene) for scene in ids[0] if scene >= 0]
+    # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
+    rows = library.scenes(found, path_glob=path_glob, under=under)
+    gone = left_out(list(rows.values())) if left_out is not None else set()
+    candidates = [
+        Candidate(rows[scene], float(score), {space.channel: float(score)})
+        for scene, score in zip(found, scores[0], strict=False)
+        if scene in rows and scene not in gone
+    ]
+    return Recalled(candidates, len(found) < pool)

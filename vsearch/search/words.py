@@ -7,8 +7,10 @@ worth is a noisy or of two doubts: that the words stand there by coincidence, an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,21 +65,30 @@ def strength(hit: WordHit) -> float:
 
 def join_words(said: Sequence[WordHit], meant: Sequence[WordHit]) -> list[WordHit]:
     """Hits by words and hits by meaning, best first: those of one passage become one, with the words' own times."""
-    joined = []
-    left = list(meant)
-    for hit in said:
-        near = [other for other in left if _same_passage(hit, other)]
-        joined.append(replace(hit, similarity=max((other.similarity for other in near), default=0.0)))
-    covered = [(hit.video_id, hit.channel, hit.start, hit.end) for hit in said]
-    for other in left:
-        if not any(
-            (other.video_id, other.channel) == (video, channel) and other.start < end and start < other.end
-            for video, channel, start, end in covered
-        ):
-            joined.append(other)
+    by_words, by_meaning = _Overlaps(said), _Overlaps(meant)
+    joined = [
+        replace(hit, similarity=max((other.similarity for other in by_meaning.of(hit)), default=0.0)) for hit in said
+    ]
+    joined += [other for other in meant if next(by_words.of(other), None) is None]
     return sorted(joined, key=lambda hit: -strength(hit))  # stable: of equals, words first
 
 
-def _same_passage(one: WordHit, other: WordHit) -> bool:
-    same = (one.video_id, one.channel) == (other.video_id, other.channel)
-    return same and one.start < other.end and other.start < one.end
+class _Overlaps:
+    """Finds the passages that share time with another one, without a look at all of them."""
+
+    def __init__(self, hits: Sequence[WordHit]) -> None:
+        self._hits: dict[tuple[int, str], list[WordHit]] = {}
+        for hit in sorted(hits, key=lambda hit: hit.start):
+            self._hits.setdefault((hit.video_id, hit.channel), []).append(hit)
+        self._longest = {key: max(hit.end - hit.start for hit in group) for key, group in self._hits.items()}
+
+    def of(self, one: WordHit) -> Iterator[WordHit]:
+        """Passages of the same video and channel that share time with `one`, by start."""
+        key = (one.video_id, one.channel)
+        group = self._hits.get(key, [])
+        first = bisect_left(group, one.start - self._longest.get(key, 0.0), key=lambda hit: hit.start)
+        for hit in islice(group, first, None):
+            if hit.start >= one.end:
+                return
+            if hit.end > one.start:
+                yield hit
