@@ -6,6 +6,7 @@ would need hidden pictures is refused (NotCopyable), and packets of sound that a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -13,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.clips.packed import is_packed, unpacked
+from vsearch.clips.packed import is_packed, unpacked, without_mark
 from vsearch.clips.sound import sound_packets
 from vsearch.clips.timeline import EPSILON, base_of, key_frame_before, sound_origin, video_origin, ways_to
 from vsearch.containers import open_video
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _UNDATED = 64
 """Packets at the beginning that may lack a decoding time (Matroska stores none)."""
+_MOST_DELAY = 4096
+"""Samples at 48 kHz that a decoder of Opus leaves out at first; encoders need 312, and more is a way of trimming."""
 _QUICKTIME = ("mov", "mp4")
 """The containers whose tracks say by a tag how the codec is stored."""
 
@@ -66,6 +69,8 @@ class VideoCopy:
         tag = _tag(self._template, self._stream(), output)
         if tag:
             self._track.codec_context.codec_tag = tag
+        if self._packed and self._track.codec_context.extradata:
+            self._track.codec_context.extradata = without_mark(bytes(self._track.codec_context.extradata))
 
     def packets(self) -> Iterator[Packet[Any]]:
         step = self._step()
@@ -84,25 +89,27 @@ class VideoCopy:
         stop = (Fraction(self._stop - EPSILON) + self._origin) / base
         first = 0 if self._template.format.name == "avi" else (self._origin - Fraction(EPSILON)) / base
         after: list[Packet[Any]] = []
-        """Read, not shown, and not written until something that is shown comes after it."""
-        shown_to, hidden_from = self._zero, None
+        """Read, shown after the end, and not written until something comes that is shown before it."""
+        hidden, shown_to, ends_at = False, self._zero, sys.maxsize
         for packet in self._found():
             pts = cast(int, packet.pts)
+            if packet.is_discard or pts < first:
+                hidden = True  # and more that is shown may come, as an edit list has it
+                continue
             if packet.dts is not None and packet.dts >= stop:
                 break
             if pts < self._zero:
                 continue  # shown before the key frame, and built on pictures that are left out
-            if packet.is_discard or pts >= stop or pts < first:
+            if pts >= stop:
                 after.append(packet)
                 if len(after) > _UNDATED and packet.dts is None:
                     raise NotCopyable("its packets have no decoding times")
                 continue
+            if hidden:
+                raise NotCopyable("it is built on pictures that its edit list hides")
             shown_to = max(shown_to, pts + (packet.duration or 0))
-            for hidden in after:
-                if hidden.is_discard or cast(int, hidden.pts) < first:
-                    raise NotCopyable("it is built on pictures that its edit list hides")
-                hidden_from = min(hidden_from or cast(int, hidden.pts), cast(int, hidden.pts))
-            self.end = float(min(shown_to, hidden_from or shown_to) * base - self._origin)
+            ends_at = min([ends_at, *(cast(int, one.pts) for one in after)])
+            self.end = float(min(shown_to, ends_at) * base - self._origin)
             for one in (*after, packet):
                 last = (cast(int, one.pts) + (one.duration or 0)) * base - self._origin
                 self.end_with_hidden = max(self.end_with_hidden, float(last))
@@ -188,6 +195,9 @@ class SoundCopy:
         self._template = stack.enter_context(open_video(path))
         self._origin = sound_origin(self._template)
         self.begin = self.end = begin
+        head = bytes(self._template.streams[index].codec_context.extradata or b"")
+        if head.startswith(b"OpusHead") and int.from_bytes(head[10:12], "little") > _MOST_DELAY:
+            raise NotCopyable("players would hide the beginning of its sound in any clip")
 
     def attach(self, output: OutputContainer) -> None:
         self._track = output.add_stream_from_template(self._template.streams[self._index])

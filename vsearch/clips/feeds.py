@@ -1,4 +1,4 @@
-"""Where the packets of a clip's tracks come from: copied from the file, or decoded and encoded anew.
+"""Where the packets of a clip's tracks come from: copied from the file (copies.py), or decoded and encoded anew.
 
 A feed reads the file by itself, so that the tracks of a clip need not wait for each other: `attach` makes the track in
 the clip, `packets` then yields its packets in decoding order, on a clock that is 0 where the clip begins.
@@ -7,7 +7,6 @@ the clip, `packets` then yields its packets in decoding order, on a clock that i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,18 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.clips.picture import Shape, encoder_picture, shape_of
-from vsearch.clips.timeline import (
-    EPSILON,
-    base_of,
-    key_frame_before,
-    pictures,
-    sound_origin,
-    video_origin,
-    video_stream,
-    ways_to,
-)
+from vsearch.clips.sound import sound_end
+from vsearch.clips.timeline import HELD, base_of, pictures, sound_origin, video_stream, ways_to
 from vsearch.containers import open_video
-from vsearch.errors import MediaError
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -38,19 +28,11 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-_UNDATED = 64
-"""Packets at the beginning that may lack a decoding time (Matroska stores none)."""
-
-
-class NotCopyable(Exception):
-    """These packets cannot be taken over as they are."""
-
-
 class Feed(Protocol):
     """One track of a clip."""
 
     end: float
-    """Seconds on the player's timeline: where what was yielded so far ends."""
+    """Seconds on the player's timeline: where what was yielded so far ends, without silence that fills the span."""
 
     def attach(self, output: OutputContainer) -> None:
         """Make the track."""
@@ -64,9 +46,12 @@ class Feed(Protocol):
 class VideoEncode:
     """Exactly the pictures of [start, end), encoded anew."""
 
-    def __init__(self, path: Path, start: float, end: float, encoder: str, options: dict[str, str], most: int) -> None:
-        """most: pixels that the wider side may have; 0: as large as it is."""
-        self._pictures = pictures(path, start, end)
+    def __init__(
+        self, path: Path, start: float, end: float, encoder: str, options: dict[str, str], most: int, held: float
+    ) -> None:
+        """most: pixels that the wider side may have; 0: as large as it is. held: seconds until which the last picture
+        of the file stays."""
+        self._pictures = pictures(path, start, end, held)
         self._first = next(self._pictures)
         self._encoder, self._options = encoder, options
         self.begin = self._first.time
@@ -95,15 +80,20 @@ class VideoEncode:
 
     def packets(self) -> Iterator[Packet[Any]]:
         durations: dict[int, int] = {}
-        last = -1
+        last, length = -1, 0
         for picture in chain([self._first], self._pictures):
             tick = max(last + 1, round(Fraction(picture.time - self.begin) / self._base))
             durations[tick] = max(1, round(Fraction(picture.end - self.begin) / self._base) - tick)
             last, self.end = tick, picture.end
             frame = encoder_picture(picture.frame, self._shape)
             frame.pts, frame.time_base = tick, self._base
+            length = durations[tick]
             yield from self._lasting(self._track.encode(frame), durations)
-        yield from self._lasting(self._track.encode(None), durations)
+        rest = list(self._lasting(self._track.encode(None), durations))
+        if rest and rest[-1].pts != last and length * self._base > HELD:
+            # A track of MP4 ends with the packet that is decoded last.
+            rest[-1].duration = last + length - cast(int, rest[-1].dts)
+        yield from rest
 
     @staticmethod
     def _lasting(packets: list[Packet[Any]], durations: dict[int, int]) -> Iterator[Packet[Any]]:
@@ -153,7 +143,6 @@ class SoundEncode:
             frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
             frame.rate, frame.pts, frame.time_base = self._rate, position, Fraction(1, self._rate)
             position += samples.shape[1]
-            self.end = self._begin + position / self._rate
             yield from self._track.encode(frame)
         yield from self._track.encode(None)
 
@@ -175,6 +164,7 @@ class SoundEncode:
             if samples.shape[1]:
                 yield samples
                 position += samples.shape[1]
+                self.end = self._begin + position / self._rate
         if self._pad:
             yield from _silence(channels, total - position)
 
@@ -187,6 +177,8 @@ class SoundEncode:
         at = Fraction(self._begin) + origin
         for container, sought in ways_to(self._path, self._index, at - Fraction(1, 10)):
             stream = cast("AudioStream", container.streams[self._index])
+            last = sound_end(container, self._index)
+            limit = 0 if last is None else self._place(last * base_of(stream) - origin)
             resampler, setup, first, now = None, None, True, 0
             late = False
             for packet in container.demux(stream):
@@ -199,7 +191,7 @@ class SoundEncode:
                         continue
                     place = now
                     if frame.pts is not None and frame.time_base is not None:
-                        place = round((frame.pts * frame.time_base - origin - Fraction(self._begin)) * self._rate)
+                        place = self._place(frame.pts * frame.time_base - origin)
                     late = first and sought and place > 0.2 * self._rate
                     if late:
                         break
@@ -213,12 +205,18 @@ class SoundEncode:
                     frame.pts = None
                     for piece in resampler.resample(frame):
                         samples = np.nan_to_num(piece.to_ndarray(), nan=0.0, posinf=0.0, neginf=0.0)
-                        yield now, samples.astype(np.float32, copy=False)
+                        # What an edit list hides of the last frame is silent.
+                        heard = limit - now if now < limit < now + samples.shape[1] else samples.shape[1]
+                        yield now, samples[:, :heard].astype(np.float32, copy=False)
                         now += samples.shape[1]
                 if late:
                     break
             if not late:
                 return
+
+    def _place(self, seconds: Fraction) -> int:
+        """Samples from the clip's beginning."""
+        return round((seconds - Fraction(self._begin)) * self._rate)
 
 
 def _silence(channels: int, samples: int) -> Iterator[NDArray[np.float32]]:

@@ -24,6 +24,8 @@ _MARK = re.compile(rb"\x00\x00\x01\xb2DivX\d+(?:Build|b)\d+p", re.IGNORECASE)
 _PICTURE = b"\x00\x00\x01\xb6"
 _B = 2
 """Coding type, in the two bits after that."""
+_NOTHING_NEW = bytes.fromhex("000001b6501f")
+"""A picture that is not coded: the one before it stays."""
 _LOOKED_AT = 3
 """Packets at the beginning in which the mark may be."""
 
@@ -38,6 +40,11 @@ def is_packed(path: Path, container: InputContainer, stream: Stream) -> bool:
     with open_video(path) as beginning:
         first = islice(beginning.demux(beginning.streams[stream.index]), _LOOKED_AT)
         return any(_MARK.search(bytes(packet)) for packet in first)
+
+
+def without_mark(data: bytes) -> bytes:
+    """The same, saying that its pictures are not packed."""
+    return _MARK.sub(lambda found: found[0][:-1] + b"n", data)
 
 
 def unpacked(packets: Iterator[Packet[Any]], stream: Stream) -> Iterator[Packet[Any]]:
@@ -58,7 +65,13 @@ def unpacked(packets: Iterator[Packet[Any]], stream: Stream) -> Iterator[Packet[
 
 
 def _filtered(context: Any, packets: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
+    from av import Packet
+
     for packet in packets:
+        if packet.size < len(_NOTHING_NEW):  # VirtualDub writes one byte, which the filter does not know
+            empty = Packet(_NOTHING_NEW)
+            empty.pts, empty.dts, empty.time_base = packet.pts, packet.dts, packet.time_base
+            packet = empty
         yield from context.filter(packet)
     yield from context.filter(None)
 
@@ -68,6 +81,9 @@ def _timed(waiting: list[Packet[Any]], following: int) -> Iterator[Packet[Any]]:
         place = cast(int, packet.dts)
         packet.pts = place - 1 if _is_b(packet) else following - 1
         packet.dts = place - 1
+        data = bytes(packet)
+        if _MARK.search(data):
+            packet.update(without_mark(data))
         yield packet
 
 

@@ -118,10 +118,11 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
     raise MediaError("it has no key frame")
 
 
-def pictures(path: Path, start: float, end: float) -> Iterator[Picture]:
+def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterator[Picture]:
     """What a player shows in [start, end): the first is what is seen at `start`. Raises MediaError where it is nothing.
 
-    The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest.
+    The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest. held: seconds until which
+    the last picture of the file stays, because sound goes on.
     """
     origin = video_origin(path)
     with open_video(path) as container:
@@ -141,8 +142,8 @@ def pictures(path: Path, start: float, end: float) -> Iterator[Picture]:
             if picture.time >= end - EPSILON:
                 break
         else:
-            if waiting is not None and waiting.end > start + EPSILON:
-                yield _within(waiting, start, end)
+            if waiting is not None and max(waiting.end, held) > start + EPSILON:
+                yield _within(Picture(waiting.time, max(waiting.end, held), waiting.frame), start, end)
                 begun = True
         if begun:
             return
