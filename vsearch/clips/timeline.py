@@ -27,6 +27,8 @@ HELD = 0.25
 """Seconds a picture may have been shown before a span begins; one that was held longer begins with the span."""
 MOST_PIXELS = 8192 * 8192
 """Larger pictures are refused: each frame would take hundreds of megabytes."""
+_EMPTY = 1
+"""Bytes of a chunk of AVI that repeats a picture; after a key frame the demuxer calls it one, too."""
 _BACK = (0.0, 2.0, 10.0, 60.0)
 """Seconds by which a seek goes further back, where one before it came out too late (MPEG has no index)."""
 _SETTLING = 10.0
@@ -109,7 +111,8 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
                 continue
             if packet.pts is None:
                 raise MediaError("its packets have no timestamps")
-            if packet.is_keyframe and (packet.pts <= limit or (found is None and not sought)):
+            key = packet.is_keyframe and packet.size > _EMPTY
+            if key and (packet.pts <= limit or (found is None and not sought)):
                 found = packet.pts
             if (packet.dts if packet.dts is not None else packet.pts) > limit:
                 break
