@@ -1,5 +1,5 @@
-"""AVI with packed B-frames, as XviD wrote it: a chunk holds a picture and the one that is shown before it, and the chunk
-after it is empty."""
+"""AVI with packed B-frames, as XviD wrote it: a chunk holds a picture and the one that is shown before it, and the
+chunk after it is empty."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ EDITS = {
     "nothing at first": [(1.0, -1), (2.0, 1.48)],
     "the later part first": [(0.6, 2.08), (0.6, 0.48)],
 }
-"""(seconds, seconds of the media, whose first picture is at 0.08: two wait to be reordered); key frames at 0, 2 and 4."""
+"""(seconds, seconds of the media, whose first picture is at 0.08: two wait to be reordered); key frames at 0 and 2."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def hide_more(path: Path, samples: int) -> None:
     path.write_bytes(data)
 
 
-def ogg_checksum(page: bytes) -> int:
+def ogg_checksum(page: bytearray) -> int:
     value = 0
     for byte in page:
         value ^= byte << 24

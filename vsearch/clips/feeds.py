@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
+
 class Feed(Protocol):
     """One track of a clip."""
 

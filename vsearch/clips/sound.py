@@ -83,9 +83,7 @@ def _within(
         yield packet, bool(skipped[1]) or short or (last is not None and packet.pts < last < packet.pts + length)
 
 
-def _whole(
-    container: InputContainer, index: int, packets: Iterator[tuple[Packet[Any], bool]]
-) -> Iterator[Packet[Any]]:
+def _whole(container: InputContainer, index: int, packets: Iterator[tuple[Packet[Any], bool]]) -> Iterator[Packet[Any]]:
     """Leave out the track's last packet where a part of it is hidden."""
     held: tuple[Packet[Any], bool] | None = None
     for one in packets:
