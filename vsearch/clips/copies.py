@@ -65,7 +65,7 @@ class VideoCopy:
         """Seconds: the same for a player that also shows the pictures after the end that others are built on."""
 
     def attach(self, output: OutputContainer) -> None:
-        self._track = output.add_stream_from_template(self._stream(), opaque=True)
+        self._track = _add_track(output, self._stream())
         tag = _tag(self._template, self._stream(), output)
         if tag:
             self._track.codec_context.codec_tag = tag
@@ -102,8 +102,8 @@ class VideoCopy:
                 continue  # shown before the key frame, and built on pictures that are left out
             if pts >= stop:
                 after.append(packet)
-                if len(after) > _UNDATED and packet.dts is None:
-                    raise NotCopyable("its packets have no decoding times")
+                if len(after) > _UNDATED:
+                    break  # no codec reorders so many
                 continue
             if hidden:
                 raise NotCopyable("it is built on pictures that its edit list hides")
@@ -146,6 +146,15 @@ class VideoCopy:
                 begun = packet.is_keyframe and packet.pts == self._key
             if begun:
                 yield packet
+
+
+def _add_track(output: OutputContainer, source: Stream) -> Any:
+    # opaque: also of codecs that FFmpeg can only decode.
+    track = output.add_stream_from_template(source, opaque=True)
+    for name in ("language", "title"):
+        if source.metadata.get(name):
+            track.metadata[name] = source.metadata[name]
+    return track
 
 
 def _tag(source: InputContainer, stream: Stream, output: OutputContainer) -> str:
@@ -200,7 +209,7 @@ class SoundCopy:
             raise NotCopyable("players would hide the beginning of its sound in any clip")
 
     def attach(self, output: OutputContainer) -> None:
-        self._track = output.add_stream_from_template(self._template.streams[self._index])
+        self._track = _add_track(output, self._template.streams[self._index])
 
     def packets(self) -> Iterator[Packet[Any]]:
         base = base_of(self._template.streams[self._index])
