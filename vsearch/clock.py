@@ -63,9 +63,13 @@ class _Track:
 class Clock:
     """Say every packet of a file, in its order, to `shift`."""
 
-    def __init__(self, *, jumps: bool, pictures: Collection[int], sound: Collection[int] = ()) -> None:
-        """jumps: see may_jump. pictures, sound: indexes of the tracks."""
+    def __init__(
+        self, *, jumps: bool, pictures: Collection[int], sound: Collection[int] = (), returns: bool = True
+    ) -> None:
+        """jumps: see may_jump. pictures, sound: indexes of the tracks. returns: decoding times that go back are another
+        clock. Where an edit list orders the packets of a file, they are not."""
         self._jumps = jumps
+        self._returns = returns
         self._pictures = frozenset(pictures)
         self._tracks = {index: _Track() for index in (*pictures, *sound)}
         self._offsets: list[float] = [0.0]
@@ -82,7 +86,7 @@ class Clock:
         kinds = {stream.index: stream.type for stream in timed(container)}
         pictures = [index for index, kind in kinds.items() if kind == "video"]
         sound = [index for index, kind in kinds.items() if kind == "audio"]
-        return cls(jumps=may_jump(container), pictures=pictures, sound=sound)
+        return cls(jumps=may_jump(container), pictures=pictures, sound=sound, returns=not _is_indexed(container))
 
     @property
     def moved(self) -> bool:
@@ -133,7 +137,7 @@ class Clock:
     def _has_jumped(self, track: _Track, time: float) -> bool:
         assert track.last is not None
         if time < track.last - BACK:
-            return True
+            return self._returns
         others = time + self._offsets[self._current] - self._now
         if track.epoch < self._current and time > track.last + SMALL and -LAG < others < AHEAD:
             return True  # a jump that the others found long enough
@@ -220,7 +224,7 @@ def jumps(path: Path) -> bool:
     """
     with open_video(path) as container:
         streams = timed(container)
-        if not streams or _INDEXED & set(container.format.name.split(",")):
+        if not streams or _is_indexed(container):
             return False
         if container.size > WHOLE:
             return may_jump(container) and _samples_jump(container, streams[0])
@@ -231,6 +235,10 @@ def jumps(path: Path) -> bool:
                 if clock.moved:
                     return True
     return False
+
+
+def _is_indexed(container: InputContainer) -> bool:
+    return bool(_INDEXED & set(container.format.name.split(",")))
 
 
 def _samples_jump(container: InputContainer, stream: Stream) -> bool:

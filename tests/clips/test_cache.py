@@ -52,7 +52,7 @@ def test_the_least_recently_used_goes(tmp_path: Path, source: Numbered) -> None:
     for age, clip in ((300, old), (600, used), (200, new)):
         os.utime(clip, (time.time() - age, time.time() - age))
     assert first.playable(source.path, 0.4, 0.6) == used
-    room = sum(clip.stat().st_size for clip in (used, new)) + used.stat().st_size
+    room = sum(clip.stat().st_size for clip in (old, used, new))
     latest = ClipCache(tmp_path, room).playable(source.path, 1.2, 1.4)
     assert clips(tmp_path) == {used, new, latest}
 

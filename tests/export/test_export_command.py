@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from tests.clips.edits import set_edits
 from tests.clips.numbered import Numbered, make_numbered, read_numbers
 from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
-from vsearch.export.names import clip_name
+from vsearch.export.names import clip_name, name_key, unused_name
 from vsearch.media import Hit
 
 __all__ = ["vsearch"]  # the fixture
@@ -56,6 +58,53 @@ def test_copied_clips_begin_at_the_key_frame_before(vsearch: Vsearch, film: Numb
     assert clip["copied"] and clip["start"] == pytest.approx(1.0, abs=0.05)
     numbers, _ = read_numbers(Path(clip["path"]))
     assert numbers[0] == 25 and numbers[-1] == 52
+
+
+def test_lists_joined_from_several_queries_keep_all_their_clips(
+    vsearch: Vsearch, film: Numbered, tmp_path: Path
+) -> None:
+    """Ranks begin anew in each list, and names differ that are one to macOS and Windows."""
+    films = [film.path, tmp_path / "a" / "fi\u0301lm.mp4", tmp_path / "b" / "F\u00cdlm.mp4"]
+    for path in films[1:]:
+        path.parent.mkdir()
+        path.write_bytes(film.path.read_bytes())
+    spans = [(films[0], 1.0), (films[1], 1.0), (films[2], 1.04), (films[0], 1.04)]
+    hits = [{"rank": 1, "video": str(video), "start": start, "end": start + 0.12} for video, start in spans]
+    given = tmp_path / "joined.json"
+    given.write_text(json.dumps(hits))
+    ran = vsearch("export", "--from", given, "--clips", tmp_path / "clips", "--exact", "--overwrite", "--json")
+    assert ran.code == 0 and not ran.json["failed"], ran.err
+    clips = [Path(found["clip"]["path"]) for found in ran.json["hits"]]
+    assert len({unicodedata.normalize("NFC", path.name).casefold() for path in clips}) == len(hits)
+    assert [read_numbers(path)[0][0] for path in clips] == [25, 25, 26, 26], "each has its own pictures"
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "A", "a"], ["e\u0301", "\u00e9", "\u00c9"], ["stra\u00dfe", "STRASSE"], ["a", "a_2", "A"]]
+)
+def test_no_name_is_used_twice(names: list[str]) -> None:
+    used: set[str] = set()
+    for name in names:
+        made = unused_name(name, used)
+        assert name_key(made) not in used and made.startswith(name)
+        used.add(name_key(made))
+
+
+def test_two_names_that_are_one_file_elsewhere(vsearch: Vsearch, film: Numbered, tmp_path: Path) -> None:
+    given = hits_file(tmp_path, (film.path, 1.0, 2.0))
+    ran = vsearch("export", "--from", given, "--edl", tmp_path / "Cut.x", "--csv", tmp_path / "cut.X")
+    assert ran.code == 1 and "Two of the files" in one_line(ran.err)
+
+
+def test_it_says_where_a_clip_could_not_be_copied(vsearch: Vsearch, film: Numbered, tmp_path: Path) -> None:
+    given = hits_file(tmp_path, (film.path, 1.2, 2.0))
+    assert "encoded" not in vsearch("export", "--from", given, "--clips", tmp_path / "a").out
+    set_edits(film.path, [(2.8, 0.6)])
+    ran = vsearch("export", "--from", given, "--clips", tmp_path / "b")
+    assert "encoded" not in ran.out, "a key frame that is shown"
+    given = hits_file(tmp_path, (film.path, 0.1, 0.4))
+    assert "encoded anew" in vsearch("export", "--from", given, "--clips", tmp_path / "b").out
+    assert "encoded" not in vsearch("export", "--from", given, "--clips", tmp_path / "c", "--exact").out
 
 
 def test_nothing_is_overwritten_unasked_and_a_video_never(vsearch: Vsearch, film: Numbered, tmp_path: Path) -> None:

@@ -50,14 +50,16 @@ def export(
     """Write hits as clips, as timelines for editing programs, or as tables. The options of `vsearch query` hold."""
     if not 0 <= handles <= 3600:
         raise InputError(f"--handles takes from 0 to 3600 seconds, not {handles}.")
+    from vsearch.export.files import parse_rate
+    from vsearch.export.names import name_key
+
     given = {"edl": edl, "fcpxml": fcpxml, "otio": otio, "csv": csv}
     files = {kind: given_paths([path])[0].absolute() for kind, path in given.items() if path is not None}
     folder = None if clips is None else given_paths([clips])[0].absolute()
     if not files and folder is None and not as_json:
         raise QueryError("Say what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
-    if len(set(files.values())) < len(files):
+    if len({name_key(str(path)) for path in files.values()}) < len(files):
         raise PathError("Two of the files to write are the same: give each its own name.")
-    from vsearch.export.files import parse_rate
     from vsearch.export.job import Wanted
 
     frame_rate = None if rate is None else parse_rate(rate)
@@ -67,7 +69,7 @@ def export(
     if as_json:
         print_json(done.as_json())
     else:
-        _say(done)
+        _say(done, exact=exact)
     say_missing(missing)
     if done.trouble and not done.files and not done.clips:
         raise typer.Exit(1)
@@ -102,14 +104,15 @@ def _run(hits: list[Hit], wanted: Wanted) -> Done:
     return done
 
 
-def _say(done: Done) -> None:
+def _say(done: Done, *, exact: bool) -> None:
     from vsearch.report import short_path, trouble_table
 
     base, console = Path.cwd(), console_of()
     for path in done.files:
         console.print(short_path(path, base), markup=False)
     for clip in done.clips.values():
-        console.print(f"{short_path(clip.path, base)}  {clip.end - clip.start:.1f} s", markup=False)
+        encoded = "" if clip.copied or exact else ", encoded anew: it cannot be copied"
+        console.print(f"{short_path(clip.path, base)}  {clip.end - clip.start:.1f} s{encoded}", markup=False)
     if not done.hits:
         console_of(stderr=True).print("There are no hits to export.")
     if done.trouble:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vsearch.clips.cut import PART, cut
 from vsearch.errors import PathError
 
-_RECIPE = "1"
+_RECIPE = "2"
 """Changes with whatever shapes a clip: what was made by another recipe is not found again."""
 _SUFFIXES = (".mp4", ".webm", ".m4a")
 _LOCKS = 64

@@ -1,4 +1,4 @@
-"""Where the packets of a clip's tracks come from: copied from the file, or decoded and encoded anew.
+"""Where the packets of a clip's tracks come from: copied from the file (copies.py), or decoded and encoded anew.
 
 A feed reads the file by itself, so that the tracks of a clip need not wait for each other: `attach` makes the track in
 the clip, `packets` then yields its packets in decoding order, on a clock that is 0 where the clip begins.
@@ -7,7 +7,6 @@ the clip, `packets` then yields its packets in decoding order, on a clock that i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -19,20 +18,10 @@ from numpy.typing import NDArray
 
 from vsearch.clips.kinds import Encoders, can_encode
 from vsearch.clips.picture import Shape, encoder_picture, shape_of
-from vsearch.clips.timeline import (
-    EPSILON,
-    base_of,
-    key_frame_before,
-    packets_of,
-    pictures,
-    sound_origin,
-    video_origin,
-    video_stream,
-    ways_to,
-)
+from vsearch.clips.sound import sound_end
+from vsearch.clips.timeline import HELD, base_of, packets_of, pictures, sound_origin, video_stream, ways_to
 from vsearch.colour import is_hdr
 from vsearch.containers import open_video
-from vsearch.errors import MediaError
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -44,19 +33,13 @@ if TYPE_CHECKING:
 
 _LEAST = 16
 """Pixels of a side that libx265 needs."""
-_UNDATED = 64
-"""Packets at the beginning that may lack a decoding time (Matroska stores none)."""
-
-
-class NotCopyable(Exception):
-    """These packets cannot be taken over as they are."""
 
 
 class Feed(Protocol):
     """One track of a clip."""
 
     end: float
-    """Seconds on the player's timeline: where what was yielded so far ends."""
+    """Seconds on the player's timeline: where what was yielded so far ends, without silence that fills the span."""
 
     def attach(self, output: OutputContainer) -> None:
         """Make the track."""
@@ -67,103 +50,13 @@ class Feed(Protocol):
         ...
 
 
-class VideoCopy:
-    """Pictures as they are, from the last key frame at or before `start`."""
-
-    def __init__(self, path: Path, start: float, end: float, stack: ExitStack) -> None:
-        self._path, self._stop = path, end
-        try:
-            self._index, self._key = key_frame_before(path, start)
-        except MediaError as error:
-            raise NotCopyable(str(error)) from error
-        self._template = stack.enter_context(open_video(path))
-        stream = self._template.streams[self._index]
-        if self._template.format.name == "avi" and stream.codec_context.name in ("h264", "hevc"):
-            raise NotCopyable("AVI does not say when a picture is shown")
-        self._origin = video_origin(path)
-        self.begin = float(self._key * base_of(stream) - self._origin)
-        self.end = self.begin
-
-    def attach(self, output: OutputContainer) -> None:
-        self._track = output.add_stream_from_template(self._template.streams[self._index])
-
-    def packets(self) -> Iterator[Packet[Any]]:
-        for container, sought in ways_to(self._path, self._index, self._key * base_of(self._stream())):
-            found = self._from(container, sought)
-            first = next(found, None)
-            if first is not None:
-                yield from _dated(chain([first], found), self._step(container))
-                return
-        raise NotCopyable("its key frame is not found again")
-
-    def _stream(self) -> Any:
-        return self._template.streams[self._index]
-
-    def _step(self, container: Any) -> int:
-        rate = self._stream().average_rate
-        return max(1, round(1 / rate / base_of(self._stream()))) if rate else 1
-
-    def _from(self, container: Any, sought: bool) -> Iterator[Packet[Any]]:
-        """Packets from the key frame on, rebased, until all that is shown before the end has come."""
-        stream = container.streams[self._index]
-        base = base_of(stream)
-        stop = (Fraction(self._stop - EPSILON) + self._origin) / base
-        begun = False
-        for packet in packets_of(container, stream, sought):
-            if not packet.size:
-                continue
-            if packet.pts is None:
-                raise NotCopyable("a packet has no timestamp")
-            if not begun:
-                if sought and packet.is_keyframe and packet.pts > self._key:
-                    return
-                if not (packet.is_keyframe and packet.pts == self._key):
-                    continue
-                begun = True
-            if (packet.dts if packet.dts is not None else packet.pts) >= stop:
-                return
-            if packet.pts < self._key:
-                continue  # shown before the key frame, and built on pictures that are left out
-            self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * base - self._origin))
-            packet.pts -= self._key
-            if packet.dts is not None:
-                packet.dts -= self._key
-            packet.stream = self._track
-            yield packet
-
-
-def _dated(packets: Iterator[Packet[Any]], step: int) -> Iterator[Packet[Any]]:
-    """Give the first packets the decoding times that they lack. NotCopyable where times do not increase."""
-    waiting: list[Packet[Any]] = []
-    last: int | None = None
-    for packet in packets:
-        waiting.append(packet)
-        if packet.dts is None:
-            if len(waiting) > _UNDATED:
-                raise NotCopyable("its packets have no decoding times")
-            continue
-        for place, earlier in enumerate(waiting):
-            if earlier.dts is None:
-                earlier.dts = packet.dts - (len(waiting) - 1 - place) * step
-            if earlier.dts is None or earlier.pts is None or earlier.dts > earlier.pts:
-                raise NotCopyable("a picture would be shown before it is decoded")
-            if last is not None and earlier.dts <= last:
-                raise NotCopyable("its decoding times do not increase")
-            last = earlier.dts
-            yield earlier
-        waiting = []
-    for place, earlier in enumerate(waiting):  # a clip that is over before the first decoding time
-        lowest = min(cast(int, one.pts) for one in waiting)
-        earlier.dts = lowest - (len(waiting) - place) * step
-        yield earlier
-
-
 class VideoEncode:
     """Exactly the pictures of [start, end), encoded anew."""
 
-    def __init__(self, path: Path, start: float, end: float, encoders: Encoders, most: int) -> None:
-        """most: pixels that the longer side may have, quickly made; 0: as large as it is, without a loss to be seen."""
-        self._pictures = pictures(path, start, end)
+    def __init__(self, path: Path, start: float, end: float, encoders: Encoders, most: int, held: float) -> None:
+        """most: pixels that the longer side may have, quickly made; 0: as large as it is, without a loss to be seen.
+        held: seconds until which the last picture of the file stays."""
+        self._pictures = pictures(path, start, end, held)
         self._first = next(self._pictures)
         self._encoder, self._options = encoders.video, encoders.quick if most else encoders.exact
         self.begin = self._first.time
@@ -198,66 +91,25 @@ class VideoEncode:
 
     def packets(self) -> Iterator[Packet[Any]]:
         durations: dict[int, int] = {}
-        last = -1
+        last, length = -1, 0
         for picture in chain([self._first], self._pictures):
             tick = max(last + 1, round(Fraction(picture.time - self.begin) / self._base))
             durations[tick] = max(1, round(Fraction(picture.end - self.begin) / self._base) - tick)
             last, self.end = tick, picture.end
             frame = encoder_picture(picture.frame, self._shape)
             frame.pts, frame.time_base = tick, self._base
+            length = durations[tick]
             yield from self._lasting(self._track.encode(frame), durations)
-        yield from self._lasting(self._track.encode(None), durations)
+        rest = list(self._lasting(self._track.encode(None), durations))
+        if rest and rest[-1].pts != last and length * self._base > HELD:
+            # A track of MP4 ends with the packet that is decoded last.
+            rest[-1].duration = last + length - cast(int, rest[-1].dts)
+        yield from rest
 
     @staticmethod
     def _lasting(packets: list[Packet[Any]], durations: dict[int, int]) -> Iterator[Packet[Any]]:
         for packet in packets:
             packet.duration = durations.pop(cast(int, packet.pts), packet.duration)
-            yield packet
-
-
-class SoundCopy:
-    """Packets of one track of sound that begin in [begin, end)."""
-
-    def __init__(self, path: Path, index: int, begin: float, end: float, stack: ExitStack) -> None:
-        self._path, self._index, self._begin, self._stop = path, index, begin, end
-        self._template = stack.enter_context(open_video(path))
-        self._origin = sound_origin(self._template)
-        self.begin = self.end = begin
-
-    def attach(self, output: OutputContainer) -> None:
-        self._track = output.add_stream_from_template(self._template.streams[self._index])
-
-    def packets(self) -> Iterator[Packet[Any]]:
-        at = Fraction(self._begin) + self._origin
-        for container, sought in ways_to(self._path, self._index, at):
-            found = self._from(container, sought)
-            first = next(found, None)
-            if first is not None:
-                yield from chain([first], found)
-                return
-
-    def _from(self, container: Any, sought: bool) -> Iterator[Packet[Any]]:
-        stream = container.streams[self._index]
-        base = base_of(stream)
-        zero = round((Fraction(self._begin) + self._origin) / base)
-        stop = round((Fraction(self._stop) + self._origin) / base)
-        first, last = True, None
-        for packet in packets_of(container, stream, sought):
-            if not packet.size:
-                continue
-            if packet.pts is None:
-                raise NotCopyable("a packet of sound has no timestamp")
-            if first and sought and packet.pts - zero > (packet.duration or 0) + 0.2 / base:
-                return  # the seek came out too late
-            first = False
-            if packet.pts >= stop:
-                return
-            if packet.pts < zero or (last is not None and packet.pts <= last):
-                continue
-            last = packet.pts
-            self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * base - self._origin))
-            packet.pts = packet.dts = packet.pts - zero
-            packet.stream = self._track
             yield packet
 
 
@@ -302,7 +154,6 @@ class SoundEncode:
             frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
             frame.rate, frame.pts, frame.time_base = self._rate, position, Fraction(1, self._rate)
             position += samples.shape[1]
-            self.end = self._begin + position / self._rate
             yield from self._track.encode(frame)
         yield from self._track.encode(None)
 
@@ -324,6 +175,7 @@ class SoundEncode:
             if samples.shape[1]:
                 yield samples
                 position += samples.shape[1]
+                self.end = self._begin + position / self._rate
         if self._pad:
             yield from _silence(channels, total - position)
 
@@ -336,6 +188,8 @@ class SoundEncode:
         at = Fraction(self._begin) + origin
         for container, sought in ways_to(self._path, self._index, at - Fraction(1, 10)):
             stream = cast("AudioStream", container.streams[self._index])
+            last = sound_end(container, self._index)
+            limit = 0 if last is None else self._place(last * base_of(stream) - origin)
             resampler, setup, first, now = None, None, True, 0
             late = False
             for packet in packets_of(container, stream, sought):
@@ -348,7 +202,7 @@ class SoundEncode:
                         continue
                     place = now
                     if frame.pts is not None and frame.time_base is not None:
-                        place = round((frame.pts * frame.time_base - origin - Fraction(self._begin)) * self._rate)
+                        place = self._place(frame.pts * frame.time_base - origin)
                     late = first and sought and place > 0.2 * self._rate
                     if late:
                         break
@@ -362,12 +216,18 @@ class SoundEncode:
                     frame.pts = None
                     for piece in resampler.resample(frame):
                         samples = np.nan_to_num(piece.to_ndarray(), nan=0.0, posinf=0.0, neginf=0.0)
-                        yield now, samples.astype(np.float32, copy=False)
+                        # What an edit list hides of the last frame is silent.
+                        heard = limit - now if now < limit < now + samples.shape[1] else samples.shape[1]
+                        yield now, samples[:, :heard].astype(np.float32, copy=False)
                         now += samples.shape[1]
                 if late:
                     break
             if not late:
                 return
+
+    def _place(self, seconds: Fraction) -> int:
+        """Samples from the clip's beginning."""
+        return round((seconds - Fraction(self._begin)) * self._rate)
 
 
 def _silence(channels: int, samples: int) -> Iterator[NDArray[np.float32]]:

@@ -6,6 +6,7 @@ VP8 or VP9 with Vorbis or Opus in WebM. AV1 and HEVC depend on the computer.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from vsearch.orientation import orientation_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 FORMATS = {
@@ -94,12 +96,30 @@ def can_encode(name: str) -> bool:
         return False
 
 
-def suffix_of_copy(video: str | None, audio: list[str]) -> str:
-    """The ending of a container that holds these codecs as they are; Matroska holds everything."""
+def suffix_of_copy(video: str | None, audio: list[str], source: str) -> str:
+    """The ending of a container that holds these codecs as they are. source: FFmpeg's name of the file's own.
+
+    What came from QuickTime or MXF and fits into no MP4 goes into QuickTime, which editors read; Matroska holds
+    nearly everything.
+    """
     for suffix, sound_suffix, (pictures, sounds) in ((".mp4", ".m4a", _MP4), (".webm", ".webm", _WEBM)):
         if sounds.issuperset(audio) and (video is None or video in pictures):
             return sound_suffix if video is None else suffix
+    if not {"mov", "mxf"}.isdisjoint(source.split(",")) and _quicktime_holds([*audio, *([video] if video else [])]):
+        return ".mov"
     return ".mka" if video is None else ".mkv"
+
+
+def _quicktime_holds(codecs: list[str]) -> bool:
+    import av
+
+    with av.open(io.BytesIO(), "w", format="mov") as output:
+        return output.supported_codecs.issuperset(codecs)
+
+
+def codec_of(stream: Stream) -> str:
+    """The codec's own name: a decoder of MP3 is called mp3float."""
+    return str(stream.codec_context.codec.canonical_name)
 
 
 def plays_in_browser(container: InputContainer, path: Path) -> bool:
@@ -108,26 +128,25 @@ def plays_in_browser(container: InputContainer, path: Path) -> bool:
 
     names = container.format.name.split(",")
     stream = pick_stream(container)
-    audio = [one.codec_context.name for one in container.streams.audio if one.codec_context is not None][:1]
+    audio = [codec_of(one) for one in container.streams.audio if one.codec_context is not None][:1]
     if len(container.streams.audio) > len(audio) and not audio:
         return False  # a codec that FFmpeg itself does not know
     if stream is None:
         if "mp4" in names:
             return audio == ["aac"]
         return bool(audio) and any(audio[0] in _BROWSER_SOUND_FILES.get(name, ()) for name in names)
-    context = stream.codec_context
-    plain = context.pix_fmt in PLAIN_PIXELS
+    codec, plain = codec_of(stream), stream.codec_context.pix_fmt in PLAIN_PIXELS
     if "mp4" in names:
         # Firefox refuses QuickTime's own brand.
         return (
             container.metadata.get("major_brand", "").strip() != "qt"
-            and context.name == "h264"
+            and codec == "h264"
             and plain
             and BROWSER_AUDIO_IN_MP4.issuperset(audio)
             and not is_mirrored(container, stream)
         )
     if "webm" in names:
-        return is_webm(path) and context.name in ("vp8", "vp9") and plain and _WEBM[1].issuperset(audio)
+        return is_webm(path) and codec in ("vp8", "vp9") and plain and _WEBM[1].issuperset(audio)
     return False
 
 

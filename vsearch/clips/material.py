@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch.clips.boxes import time_code_rate
 from vsearch.clips.timeline import base_of, sound_origin
 from vsearch.containers import open_video, pick_stream
 
@@ -46,21 +47,30 @@ class Material:
     sample_rate: int
     time_code: str
     """Of the first frame, as the camera wrote it; empty where it did not."""
+    time_code_rate: Fraction | None = None
+    """Frames a second that the time code counts, where the file says it; else those of the pictures."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel over its height, before a player turns the pictures."""
 
     @property
     def has_pictures(self) -> bool:
         return self.width > 0 and self.height > 0
 
     def as_json(self) -> dict[str, Any]:
-        rate = None if self.rate is None else [self.rate.numerator, self.rate.denominator]
-        return {name: getattr(self, name) for name in self.__slots__} | {"rate": rate}
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: [value.numerator, value.denominator] if isinstance(value, Fraction) else value
+            for name, value in fields.items()
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Material:
         """Raises KeyError, TypeError, ValueError: the process that answered may have been taken over."""
-        rate = None if value["rate"] is None else Fraction(int(value["rate"][0]), int(value["rate"][1]))
-        if rate is not None and not 0 < rate <= 1000:
-            raise ValueError(f"no frame rate: {rate}")
+        rate, code_rate = _fraction(value["rate"]), _fraction(value["time_code_rate"])
+        pixel = _fraction(value["pixel_aspect"]) or Fraction(1)
+        for one in (rate, code_rate, pixel):
+            if one is not None and not 0 < one <= 1000:
+                raise ValueError(f"no frame rate and no shape of a pixel: {one}")
         return cls(
             rate=rate,
             steady=bool(value["steady"]),
@@ -71,6 +81,8 @@ class Material:
             channels=int(value["channels"]),
             sample_rate=int(value["sample_rate"]),
             time_code=str(value["time_code"])[:16],
+            time_code_rate=code_rate,
+            pixel_aspect=pixel,
         )
 
 
@@ -94,7 +106,13 @@ def read_material(path: Path) -> Material:
             channels=0 if sound is None else sound.codec_context.channels,
             sample_rate=0 if sound is None else sound.codec_context.sample_rate,
             time_code=_time_code(container),
+            time_code_rate=_time_code_rate(path, container),
+            pixel_aspect=Fraction((None if stream is None else stream.sample_aspect_ratio) or 1),
         )
+
+
+def _fraction(value: Any) -> Fraction | None:
+    return None if value is None else Fraction(int(value[0]), int(value[1]))
 
 
 def usual_rate(rate: Fraction) -> Fraction:
@@ -131,3 +149,10 @@ def _time_code(container: InputContainer) -> str:
             if tags.get(name):
                 return str(tags[name])[:16]
     return ""
+
+
+def _time_code_rate(path: Path, container: InputContainer) -> Fraction | None:
+    if "mov" not in container.format.name.split(","):
+        return None
+    rate = time_code_rate(path)
+    return usual_rate(rate) if rate is not None and 1 <= rate <= 1000 else None

@@ -31,6 +31,8 @@ HELD = 0.25
 """Seconds a picture may have been shown before a span begins; one that was held longer begins with the span."""
 MOST_PIXELS = 8192 * 8192
 """Larger pictures are refused: each frame would take hundreds of megabytes."""
+_EMPTY = 1
+"""Bytes of a chunk of AVI that repeats a picture; after a key frame the demuxer calls it one, too."""
 _BACK = (0.0, 2.0, 10.0, 60.0)
 """Seconds by which a seek goes further back, where one before it came out too late (MPEG has no index)."""
 _SETTLING = 10.0
@@ -125,7 +127,8 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
                 continue
             if packet.pts is None:
                 raise MediaError("its packets have no timestamps")
-            if packet.is_keyframe and (packet.pts <= limit or (found is None and not sought)):
+            key = packet.is_keyframe and packet.size > _EMPTY
+            if key and (packet.pts <= limit or (found is None and not sought)):
                 found = packet.pts
             if (packet.dts if packet.dts is not None else packet.pts) > limit:
                 break
@@ -134,10 +137,11 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
     raise MediaError("it has no key frame")
 
 
-def pictures(path: Path, start: float, end: float) -> Iterator[Picture]:
+def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterator[Picture]:
     """What a player shows in [start, end): the first is what is seen at `start`. Raises MediaError where it is nothing.
 
-    The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest.
+    The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest. held: seconds until which
+    the last picture of the file stays, because sound goes on.
     """
     origin = video_origin(path)
     with open_video(path) as container:
@@ -157,8 +161,8 @@ def pictures(path: Path, start: float, end: float) -> Iterator[Picture]:
             if picture.time >= end - EPSILON:
                 break
         else:
-            if waiting is not None and waiting.end > start + EPSILON:
-                yield _within(waiting, start, end)
+            if waiting is not None and max(waiting.end, held) > start + EPSILON:
+                yield _within(Picture(waiting.time, max(waiting.end, held), waiting.frame), start, end)
                 begun = True
         if begun:
             return

@@ -5,21 +5,25 @@ from __future__ import annotations
 import errno
 import heapq
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsearch.clips.feeds import Feed, NotCopyable, SoundCopy, SoundEncode, VideoCopy, VideoEncode
+from vsearch.clips.boxes import end_pictures_at
+from vsearch.clips.copies import NotCopyable, SoundCopy, VideoCopy
+from vsearch.clips.feeds import Feed, SoundEncode, VideoEncode
 from vsearch.clips.kinds import (
     BROWSER_AUDIO_IN_MP4,
     FORMATS,
     PLAIN_PIXELS,
     Encoders,
     available_encoders,
+    codec_of,
     is_mirrored,
     suffix_of_copy,
 )
+from vsearch.clips.sound import heard_until
 from vsearch.clips.timeline import EPSILON
 from vsearch.containers import explain, open_video, pick_stream
 from vsearch.errors import MediaError
@@ -31,6 +35,14 @@ BROWSER_SIDE = 1280
 """Pixels of the longer side of a clip that is encoded for a browser."""
 BROWSER_SLACK = 0.5
 """Seconds before its start at which a copied clip may begin for a browser: beyond that it is encoded."""
+
+
+_EDITED = ("mp4", "mov")
+"""The containers whose edit lists hide the end of a track."""
+
+
+class _NothingThere(MediaError):
+    """The pictures (of a sound file: the sound) are over, or have not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
+    container: str
+    """FFmpeg's name."""
     video: str | None
     plain: bool
     """8 bit 4:2:0, as every browser shows it."""
@@ -67,10 +81,8 @@ def write_clip(
     try:
         found = _inspect(source)
         if how != "exact":
-            try:
+            with suppress(NotCopyable):
                 return _copy(source, target, start, end, found, suffix, encoders, for_browser=how == "browser")
-            except (NotCopyable, av.error.FFmpegError, ValueError):
-                pass  # timestamps or codecs that the container refuses: encode them
         return _encode(source, target, start, end, found, suffix, encoders, for_browser=how == "browser")
     except av.error.FFmpegError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -89,11 +101,12 @@ def _inspect(path: Path) -> _Source:
         if stream is None and not audio:
             raise MediaError("it holds neither pictures nor sound")
         return _Source(
-            video=None if stream is None else stream.codec_context.name,
+            container=container.format.name,
+            video=None if stream is None else codec_of(stream),
             plain=stream is not None
             and stream.codec_context.pix_fmt in PLAIN_PIXELS
             and not is_mirrored(container, stream),
-            audio=tuple((one.index, one.codec_context.name) for one in audio),
+            audio=tuple((one.index, codec_of(one)) for one in audio),
         )
 
 
@@ -108,18 +121,52 @@ def _copy(
     *,
     for_browser: bool,
 ) -> Written:
-    """NotCopyable where this is not possible."""
+    """NotCopyable where this is not possible. Where the pictures are over, the sound alone."""
+    import av
+
+    for container in _containers(found, suffix, for_browser=for_browser):
+        try:
+            return _copy_into(container, source, target, start, end, found, encoders, for_browser=for_browser)
+        except _NothingThere:
+            if found.video is None or not found.audio or for_browser:
+                break
+            alone = replace(found, video=None)
+            return _copy(source, target, start, end, alone, suffix, encoders, for_browser=False)
+        except (av.error.FFmpegError, ValueError):
+            continue  # timestamps or codecs that the container refuses
+    raise NotCopyable("no container takes it")
+
+
+def _containers(found: _Source, suffix: str, *, for_browser: bool) -> list[str]:
+    """The endings of those to try."""
+    if for_browser:
+        return [".m4a" if found.video is None else ".mp4"]
+    if suffix:
+        return [suffix]
+    fitting = suffix_of_copy(found.video, [codec for _, codec in found.audio], found.container)
+    return list(dict.fromkeys([fitting, ".mka" if found.video is None else ".mkv", ".mov"]))
+
+
+def _copy_into(
+    suffix: str,
+    source: Path,
+    target: Path,
+    start: float,
+    end: float,
+    found: _Source,
+    encoders: Encoders | None,
+    *,
+    for_browser: bool,
+) -> Written:
     audio = found.audio[:1] if for_browser else found.audio
     if for_browser:
         if found.video not in (None, "h264") or (found.video is not None and not found.plain):
             raise NotCopyable("no browser plays these pictures everywhere")
         if found.video is None and audio[0][1] != "aac":
             raise NotCopyable("no browser plays this sound everywhere")
-        suffix = ".m4a" if found.video is None else ".mp4"
-    suffix = suffix or suffix_of_copy(found.video, [codec for _, codec in audio])
     feeds: list[Feed] = []
     with ExitStack() as stack:
-        begin = start
+        begin, video = start, None
         if found.video is not None:
             video = VideoCopy(source, start, end, stack)
             begin = video.begin
@@ -134,7 +181,13 @@ def _copy(
             else:
                 feeds.append(SoundCopy(source, index, begin, end, stack))
         _write(target, suffix, feeds, start)
-    return Written(suffix, max(0.0, begin), feeds[0].end, copied=True)
+    last = _end(feeds, end)
+    if video is not None and video.end_with_hidden > video.end:
+        if FORMATS[suffix] in _EDITED:
+            end_pictures_at(target, video.end - begin)
+        else:
+            last = max(last, video.end_with_hidden)
+    return Written(suffix, max(0.0, begin), last, copied=True)
 
 
 def _encode(
@@ -150,25 +203,36 @@ def _encode(
 ) -> Written:
     if encoders is None:
         raise MediaError("this FFmpeg has no encoder for H.264 and none for VP9")
-    suffix = suffix or (encoders.sound_suffix if found.video is None else encoders.suffix)
+    heard = heard_until(source, found.audio[0][0], start, end) if found.audio else None
     feeds: list[Feed] = []
     begin = start
     if found.video is not None:
-        video = VideoEncode(source, start, end, encoders, BROWSER_SIDE if for_browser else 0)
-        begin = video.begin
-        feeds.append(video)
+        try:
+            video = VideoEncode(source, start, end, encoders, BROWSER_SIDE if for_browser else 0, heard or 0.0)
+        except MediaError:
+            if heard is None:
+                raise
+        else:
+            begin = video.begin
+            feeds.append(video)
+    suffix = suffix or (encoders.suffix if feeds else encoders.sound_suffix)
     for index, _ in found.audio[:1]:
-        alone = found.video is None
-        feeds.append(SoundEncode(source, index, begin, end, encoders.audio, stereo=for_browser, pad=not alone))
+        pad = bool(feeds)
+        feeds.append(SoundEncode(source, index, begin, end, encoders.audio, stereo=for_browser, pad=pad))
     _write(target, suffix, feeds, start)
-    return Written(suffix, begin, feeds[0].end, copied=False)
+    return Written(suffix, begin, _end(feeds, end), copied=False)
+
+
+def _end(feeds: list[Feed], end: float) -> float:
+    """Seconds: the pictures end where they do; sound that goes on after them ends with the span."""
+    return max(feeds[0].end, *(min(end, feed.end) for feed in feeds))
 
 
 def _write(target: Path, suffix: str, feeds: list[Feed], start: float) -> None:
     import av
 
     # faststart puts the table of contents in front, so that a browser plays before it has the whole file.
-    options = {"movflags": "+faststart"} if FORMATS[suffix] in ("mp4", "mov") else {}
+    options = {"movflags": "+faststart"} if FORMATS[suffix] in _EDITED else {}
     with av.open(str(target), "w", format=FORMATS[suffix], options=options) as output:
         for feed in feeds:
             feed.attach(output)
@@ -179,7 +243,7 @@ def _write(target: Path, suffix: str, feeds: list[Feed], start: float) -> None:
             output.mux(packet)
             written[place] += 1
         if not written[0] or feeds[0].end <= start + EPSILON:
-            raise MediaError("nothing of it lies in that span")
+            raise _NothingThere("nothing of it lies in that span")
 
 
 def _placed(place: int, packets: Iterator[Packet[Any]]) -> Iterator[tuple[int, Packet[Any]]]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from vsearch.errors import InputError
 from vsearch.export.plan import Event, Timeline
-from vsearch.export.timecode import can_drop, is_drop, nominal, to_frame, to_label
+from vsearch.export.timecode import can_drop, nominal, to_frame, to_label
 from vsearch.report import readable
 
 MOST_EVENTS = 999
@@ -22,18 +22,27 @@ def edl(timeline: Timeline) -> str:
         raise InputError(f"An EDL holds {MOST_EVENTS} events at most, not {len(timeline.events)}: ask for fewer (-k).")
     lines = [
         f"TITLE: {_line(timeline.name)[:70]}",
-        f"FCM: {'DROP FRAME' if timeline.drop else 'NON-DROP FRAME'}",
+        _mode(drop=timeline.drop),
         "",
     ]
     begin = to_frame(_RECORD_START, timeline.rate) if not timeline.drop else to_frame("01:00:00;00", timeline.rate)
+    drop = timeline.drop
     for number, event in enumerate(timeline.events, start=1):
-        lines += _event(number, event, timeline, begin)
+        source, drops = _source_start(event, timeline)
+        if drops != drop:
+            # The first mode is that of the record times and of all sources until another one comes.
+            lines.append(_mode(drop=drops))
+            drop = drops
+        lines += _event(number, event, timeline, begin, source, drop=drop)
     return "\n".join(lines) + "\n"
 
 
-def _event(number: int, event: Event, timeline: Timeline, begin: int) -> list[str]:
+def _mode(*, drop: bool) -> str:
+    return f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}"
+
+
+def _event(number: int, event: Event, timeline: Timeline, begin: int, source: int, *, drop: bool) -> list[str]:
     rate = timeline.rate
-    source, drop = _source_start(event, timeline)
     record = begin + event.offset
     times = [
         to_label(source, rate, drop=drop),
@@ -55,14 +64,14 @@ def _event(number: int, event: Event, timeline: Timeline, begin: int) -> list[st
 
 def _source_start(event: Event, timeline: Timeline) -> tuple[int, bool]:
     """The event's first frame in the file's own time code, counted at the timeline's rate, and whether it drops."""
-    rate, code = timeline.rate, event.material.time_code
+    rate, code, own = timeline.rate, event.material.time_code, event.code_rate
     first, drop = 0, timeline.drop
     with suppress(ValueError):  # what cameras write is not always a time code
-        if event.material.rate == rate:
-            first, drop = to_frame(code, rate), is_drop(code) and can_drop(rate)
-        elif event.material.rate is not None:
+        if own is not None and 1 in ((rate / own).numerator, (rate / own).denominator):
+            first, drop = math.floor(to_frame(code, own) * rate / own), event.code_drops and can_drop(rate)
+        elif own is not None:
             # The label stays: programs fit files of other rates to the timeline by their clock.
-            rest = Fraction(int(code[-2:])) * nominal(rate) / nominal(event.material.rate)
+            rest = Fraction(int(code[-2:])) * nominal(rate) / nominal(own)
             first, drop = to_frame(f"{code[:-3]}:00", rate) + math.floor(rest), False
     return first + math.floor(event.start * rate + Fraction(1, 2)), drop
 

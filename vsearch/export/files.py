@@ -8,8 +8,8 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
-from vsearch.clips.material import USUAL_RATES, usual_rate
 from vsearch.errors import InputError, PathError
+from vsearch.export.timecode import EDITING_RATES
 
 
 def check_target(target: Path, sources: Iterable[Path], *, overwrite: bool) -> None:
@@ -38,13 +38,12 @@ def write_file(target: Path, data: bytes) -> None:
 
 
 def parse_rate(text: str) -> Fraction:
-    """25, 23.976 or 30000/1001 frames a second; what is near a usual rate is that. Raises InputError."""
-    try:
+    """25, 23.976 or 30000/1001 frames a second, which editing programs have. Raises InputError."""
+    with suppress(ValueError, ZeroDivisionError):
         rate = Fraction(text.strip())
-        if not 1 <= rate <= 60:
-            raise ValueError("out of range")
-    except (ValueError, ZeroDivisionError) as error:
-        raise InputError(f"--rate takes frames a second from 1 to 60, such as 25 or 23.976, not {text!r}.") from error
-    # Rounded to three places or two: 29.97 and 23.98 are meant as their exact neighbours.
-    near = [usual for usual in USUAL_RATES if abs(usual - rate) < Fraction(1, 200)]
-    return near[0] if near else usual_rate(rate)
+        # Rounded to three places or two: 29.97 and 23.98 are meant as their exact neighbours.
+        nearest = min(EDITING_RATES, key=lambda one: abs(one - rate))
+        if abs(nearest - rate) < Fraction(1, 200):
+            return nearest
+    rates = ", ".join(f"{float(rate):.5g}" for rate in EDITING_RATES)
+    raise InputError(f"--rate takes frames a second that editing programs have ({rates}), not {text!r}.")

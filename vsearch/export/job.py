@@ -14,7 +14,7 @@ from vsearch.errors import InputError, PathError
 from vsearch.export.edl import edl
 from vsearch.export.fcpxml import fcpxml
 from vsearch.export.files import check_target, write_file
-from vsearch.export.names import clip_name
+from vsearch.export.names import clip_name, name_key, unused_name
 from vsearch.export.otio import otio
 from vsearch.export.plan import Timeline, plan, with_handles
 from vsearch.export.table import csv_table
@@ -114,11 +114,13 @@ def _cut_all(
     except OSError as error:
         raise PathError(f"No clips can be written to {folder}: {error.strerror}.") from error
     bad = {video for video, _ in done.trouble}
+    used: set[str] = set()
     for place, (hit, (start, end)) in enumerate(zip(done.hits, spans, strict=True)):
         if hit.video in bad:
             continue
         try:
-            name = clip_name(hit, start)
+            name = unused_name(clip_name(hit, start), used)
+            used.add(name_key(name))
             # Which ending it gets is known when it is cut; with --overwrite a video of that name must not go.
             for there in folder.glob(f"{glob.escape(name)}.*"):
                 check_target(there, sources, overwrite=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import unicodedata
+from collections.abc import Collection
 
 from vsearch.media import Hit
 
@@ -19,3 +21,18 @@ def clip_name(hit: Hit, start: float) -> str:
     stem = kept.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore").strip(" .")
     minutes, tenths = divmod(math.floor(start * 10 + 0.01), 600)
     return f"{hit.rank:02d}_{stem or 'video'}_{minutes}m{tenths // 10:02d}.{tenths % 10}s"
+
+
+def unused_name(name: str, used: Collection[str]) -> str:
+    """The name, with a number behind it where its `name_key` is among those that are used."""
+    number, made = 1, name
+    while name_key(made) in used:
+        number += 1
+        made = f"{name}_{number}"
+    return made
+
+
+def name_key(name: str) -> str:
+    """Names with the same key are one file on some file system: macOS and Windows ignore case, macOS how an accent is
+    written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())

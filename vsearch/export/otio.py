@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError
 from vsearch.export.plan import Event, Timeline
-from vsearch.export.timecode import to_frame
+from vsearch.export.timecode import EDITING_RATES, editing_rate
 from vsearch.report import readable
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def otio(timeline: Timeline) -> str:
 
 
 def _clip(library: ModuleType, event: Event) -> Any:
-    first = _first(event)
+    first = event.first
     length = max(Fraction(max(0.0, event.material.duration - event.material.first)), event.end)
     media = library.schema.ExternalReference(
         target_url=event.hit.video.as_uri(), available_range=_range(library, event, first, first + length)
@@ -70,15 +69,12 @@ def _facts(event: Event) -> dict[str, Any]:
 
 
 def _unit(event: Event) -> Fraction:
-    return event.source_rate or _MILLISECONDS
-
-
-def _first(event: Event) -> Fraction:
-    """Seconds that the file's own time code gives its first frame."""
-    if event.source_rate is not None and event.material.time_code:
-        with suppress(ValueError):
-            return to_frame(event.material.time_code, event.source_rate) / event.source_rate
-    return Fraction(0)
+    """Ticks a second: the file's own frames, where programs have such a rate."""
+    rate = event.source_rate
+    if rate is None or rate >= min(EDITING_RATES):
+        return rate or _MILLISECONDS
+    made = editing_rate(rate)
+    return made if (made / rate).denominator == 1 else _MILLISECONDS
 
 
 def _range(library: ModuleType, event: Event, start: Fraction, end: Fraction) -> Any:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from vsearch.clips.material import Material
-from vsearch.export.timecode import can_drop, is_drop, label_rate
+from vsearch.export.timecode import can_drop, editing_rate, is_drop, label_rate, nearest_rate, to_frame
 from vsearch.media import Hit
 
 FALLBACK_RATE = Fraction(25)
@@ -43,6 +44,26 @@ class Event:
         """Frames a second of the file, where they can be counted: `start` and `end` are whole ones of these."""
         return self.material.rate if self.material.steady else None
 
+    @property
+    def code_rate(self) -> Fraction | None:
+        """Frames a second that the file's own time code counts: 25 for many files of 50 pictures a second."""
+        if self.material.time_code_rate is not None:
+            return self.material.time_code_rate
+        return None if self.material.rate is None else label_rate(self.material.rate)
+
+    @property
+    def code_drops(self) -> bool:
+        """Whether the file's own time code counts with drop frame."""
+        return self.code_rate is not None and can_drop(self.code_rate) and is_drop(self.material.time_code)
+
+    @property
+    def first(self) -> Fraction:
+        """Seconds that the file's own time code gives its first frame."""
+        if self.source_rate is not None and self.code_rate is not None:
+            with suppress(ValueError):  # what cameras write is not always a time code
+                return to_frame(self.material.time_code, self.code_rate) / self.code_rate
+        return Fraction(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -50,7 +71,7 @@ class Timeline:
 
     name: str
     rate: Fraction
-    """Frames a second, at most 60."""
+    """Frames a second, one of EDITING_RATES."""
     drop: bool
     """Labels count with drop frame."""
     events: tuple[Event, ...]
@@ -73,7 +94,7 @@ def plan(name: str, hits: Sequence[Hit], materials: Mapping[Path, Material], rat
         frames = max(1, math.floor((end - start) * rate))  # never beyond the end of the file
         events.append(Event(hit, material, start, end, offset, frames))
         offset += frames
-    return Timeline(name, rate, _drops(rate, [material for _, material in known]), tuple(events))
+    return Timeline(name, rate, _drops(rate, events), tuple(events))
 
 
 def with_handles(hit: Hit, material: Material | None, seconds: float) -> tuple[float, float]:
@@ -85,13 +106,11 @@ def with_handles(hit: Hit, material: Material | None, seconds: float) -> tuple[f
 
 
 def common_rate(materials: Sequence[Material]) -> Fraction:
-    """The rate of most files, steady ones before others; at most 60."""
-    for chosen in ([one for one in materials if one.steady], materials):
-        rates = Counter(label_rate(one.rate) for one in chosen if one.rate)
-        if rates:
-            best = rates.most_common(1)[0][0]
-            return best if chosen and any(one.steady for one in chosen) else _whole(best)
-    return FALLBACK_RATE
+    """A rate that editing programs have and that suits most files, steady ones before others."""
+    rates = Counter(editing_rate(one.rate) for one in materials if one.rate and one.steady)
+    # Telephones mean 30 where the mean of their variable rate is 29.8.
+    rates = rates or Counter(nearest_rate(label_rate(one.rate)) for one in materials if one.rate)
+    return rates.most_common(1)[0][0] if rates else FALLBACK_RATE
 
 
 def source_span(start: float, end: float, material: Material) -> tuple[Fraction, Fraction]:
@@ -109,15 +128,9 @@ def source_span(start: float, end: float, material: Material) -> tuple[Fraction,
     return first / rate, last / rate
 
 
-def _whole(rate: Fraction) -> Fraction:
-    """A rate for pictures of a variable one: telephones mean 30 where their mean is 29.8."""
-    usual = [Fraction(24), Fraction(25), Fraction(30), Fraction(50), Fraction(60)]
-    return min(usual, key=lambda one: abs(one - rate))
-
-
-def _drops(rate: Fraction, materials: Sequence[Material]) -> bool:
+def _drops(rate: Fraction, events: Sequence[Event]) -> bool:
     """As the first file's own time code has it; without any, drop frame, which keeps up with the clock."""
     if not can_drop(rate):
         return False
-    own = [one.time_code for one in materials if one.time_code and one.rate == rate]
-    return is_drop(own[0]) if own else True
+    own = [one.code_drops for one in events if one.material.time_code and one.code_rate and can_drop(one.code_rate)]
+    return own[0] if own else True

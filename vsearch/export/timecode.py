@@ -9,6 +9,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+EDITING_RATES = tuple(
+    sorted(
+        [Fraction(1000 * rate, 1001) for rate in (24, 30, 48, 60)]
+        + [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60)]
+    )
+)
+"""Frames a second of timelines that editing programs have."""
 _LABEL = re.compile(r"(\d{1,2}):([0-5]\d):([0-5]\d)([:;.,])(\d{1,2})")
 
 
@@ -27,6 +34,21 @@ def label_rate(rate: Fraction) -> Fraction:
     while rate > 60:
         rate /= 2
     return rate
+
+
+def editing_rate(rate: Fraction) -> Fraction:
+    """The rate of a timeline for pictures of this rate: the same where editing programs have it, else the lowest in
+    which each picture lasts for whole frames, else the nearest whole one."""
+    rate = label_rate(rate)
+    if rate in EDITING_RATES:
+        return rate
+    whole = [one for one in EDITING_RATES if (one / rate).denominator == 1]
+    return whole[0] if whole else nearest_rate(rate)
+
+
+def nearest_rate(rate: Fraction) -> Fraction:
+    """The nearest whole one that editing programs have."""
+    return min((one for one in EDITING_RATES if one.denominator == 1), key=lambda one: abs(one - rate))
 
 
 def to_label(frame: int, rate: Fraction, *, drop: bool = False) -> str:

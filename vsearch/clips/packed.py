@@ -1,0 +1,93 @@
+"""Packed B-frames: MPEG-4 in AVI as DivX and XviD wrote it, two pictures in one chunk and an empty one after it.
+
+Other containers have no such chunks, and players of these stop or show a wrong picture. FFmpeg's bitstream filter takes
+the pictures apart; what is shown when follows from their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from vsearch.containers import open_video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_MARK = re.compile(rb"\x00\x00\x01\xb2DivX\d+(?:Build|b)\d+p", re.IGNORECASE)
+"""The user data by which an encoder says that it packs."""
+_PICTURE = b"\x00\x00\x01\xb6"
+_B = 2
+"""Coding type, in the two bits after that."""
+_NOTHING_NEW = bytes.fromhex("000001b6501f")
+"""A picture that is not coded: the one before it stays."""
+_LOOKED_AT = 3
+"""Packets at the beginning in which the mark may be."""
+
+
+def is_packed(path: Path, container: InputContainer, stream: Stream) -> bool:
+    """Whether the pictures of an AVI are packed."""
+    context = stream.codec_context
+    if container.format.name != "avi" or context.name != "mpeg4":
+        return False
+    if _MARK.search(bytes(context.extradata or b"")):
+        return True
+    with open_video(path) as beginning:
+        first = islice(beginning.demux(beginning.streams[stream.index]), _LOOKED_AT)
+        return any(_MARK.search(bytes(packet)) for packet in first)
+
+
+def without_mark(data: bytes) -> bytes:
+    """The same, saying that its pictures are not packed."""
+    return _MARK.sub(lambda found: found[0][:-1] + b"n", data)
+
+
+def unpacked(packets: Iterator[Packet[Any]], stream: Stream) -> Iterator[Packet[Any]]:
+    """One picture a packet, with times that begin at 0 with the file's first chunk: a chunk is shown when it is read,
+    and a picture that others are built on when the next such picture is read."""
+    from av.bitstream import BitStreamFilterContext
+
+    taking_apart = BitStreamFilterContext("mpeg4_unpack_bframes", stream)
+    waiting: list[Packet[Any]] = []  # from a picture that others are built on up to the next one
+    for packet in _filtered(taking_apart, packets):
+        place = cast(int, packet.dts)
+        if not _is_b(packet) and waiting:
+            yield from _timed(waiting, place)
+            waiting = []
+        waiting.append(packet)
+    if waiting:
+        yield from _timed(waiting, cast(int, waiting[-1].dts) + 1)
+
+
+def _filtered(context: Any, packets: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
+    from av import Packet
+
+    for packet in packets:
+        if packet.size < len(_NOTHING_NEW):  # VirtualDub writes one byte, which the filter does not know
+            empty = Packet(_NOTHING_NEW)
+            empty.pts, empty.dts, empty.time_base = packet.pts, packet.dts, packet.time_base
+            packet = empty
+        yield from context.filter(packet)
+    yield from context.filter(None)
+
+
+def _timed(waiting: list[Packet[Any]], following: int) -> Iterator[Packet[Any]]:
+    for packet in waiting:
+        place = cast(int, packet.dts)
+        packet.pts = place - 1 if _is_b(packet) else following - 1
+        packet.dts = place - 1
+        data = bytes(packet)
+        if _MARK.search(data):
+            packet.update(without_mark(data))
+        yield packet
+
+
+def _is_b(packet: Packet[Any]) -> bool:
+    data = bytes(packet)
+    at = data.find(_PICTURE)
+    return at >= 0 and data[at + 4 : at + 5] != b"" and data[at + 4] >> 6 == _B
