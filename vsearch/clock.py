@@ -161,6 +161,9 @@ class Clock:
             begin = track.end if pictures and self._now - track.end < SMALL else self._now
             self._offsets.append(begin - shown)
             epoch = len(self._offsets) - 1
+        elif pictures and epoch > track.epoch:
+            # Sound came first, and begins later than the pictures that belong to it: these must not overlap.
+            self._offsets[epoch] += max(0.0, track.end - shown - self._offsets[epoch])
         track.epoch = epoch
         if epoch != self._current:
             self._current, self._since = epoch, self._now
