@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vsearch.containers import open_video
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+
+StreamT = TypeVar("StreamT", bound="Stream")
 
 BACK = 0.1
 """Seconds by which the decoding times of a track may go back; beyond that it is another clock."""
@@ -173,7 +175,7 @@ def may_jump(container: InputContainer) -> bool:
     """Whether the format is one whose clock may jump, as that of a broadcast does."""
     from av.format import Flags
 
-    return bool(container.format.flags & Flags.ts_discont.value)
+    return bool(int(container.format.flags) & int(Flags.ts_discont.value))
 
 
 def timed(container: InputContainer) -> list[Stream]:
@@ -187,7 +189,7 @@ def timed(container: InputContainer) -> list[Stream]:
     ]
 
 
-def in_step(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[Packet[Any]]:
+def in_step(container: InputContainer, stream: StreamT, clock: Clock | None = None) -> Iterator[Packet[StreamT]]:
     """Packets of a track, from the beginning of the file, with timestamps that are moved onto one clock.
 
     clock: to be asked whether it jumped. FFmpegError passes through.
@@ -204,7 +206,7 @@ def in_step(container: InputContainer, stream: Stream, clock: Clock | None = Non
                 packet.pts += ticks
             if packet.dts is not None:
                 packet.dts += ticks
-        yield packet
+        yield cast("Packet[StreamT]", packet)
 
 
 WHOLE = 64 * 1024 * 1024
