@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vsearch.containers import open_video
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+
+StreamT = TypeVar("StreamT", bound="Stream")
 
 BACK = 0.1
 """Seconds by which the decoding times of a track may go back; beyond that it is another clock."""
@@ -165,6 +167,9 @@ class Clock:
             begin = track.end if pictures and self._now - track.end < SMALL else self._now
             self._offsets.append(begin - shown)
             epoch = len(self._offsets) - 1
+        elif pictures and epoch > track.epoch:
+            # Sound came first, and begins later than the pictures that belong to it: these must not overlap.
+            self._offsets[epoch] += max(0.0, track.end - shown - self._offsets[epoch])
         track.epoch = epoch
         if epoch != self._current:
             self._current, self._since = epoch, self._now
@@ -174,7 +179,7 @@ def may_jump(container: InputContainer) -> bool:
     """Whether the format is one whose clock may jump, as that of a broadcast does."""
     from av.format import Flags
 
-    return bool(container.format.flags & Flags.ts_discont.value)
+    return bool(int(container.format.flags) & int(Flags.ts_discont.value))
 
 
 def timed(container: InputContainer) -> list[Stream]:
@@ -188,7 +193,7 @@ def timed(container: InputContainer) -> list[Stream]:
     ]
 
 
-def in_step(container: InputContainer, stream: Stream, clock: Clock | None = None) -> Iterator[Packet[Any]]:
+def in_step(container: InputContainer, stream: StreamT, clock: Clock | None = None) -> Iterator[Packet[StreamT]]:
     """Packets of a track, from the beginning of the file, with timestamps that are moved onto one clock.
 
     clock: to be asked whether it jumped. FFmpegError passes through.
@@ -205,7 +210,7 @@ def in_step(container: InputContainer, stream: Stream, clock: Clock | None = Non
                 packet.pts += ticks
             if packet.dts is not None:
                 packet.dts += ticks
-        yield packet
+        yield cast("Packet[StreamT]", packet)
 
 
 WHOLE = 64 * 1024 * 1024

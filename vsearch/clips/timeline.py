@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from vsearch.clock import in_step, jumps
+from vsearch.clock import StreamT, in_step, jumps
 from vsearch.containers import open_video, pick_stream
 from vsearch.errors import MediaError
 from vsearch.frame_times import FrameTimes
@@ -104,9 +104,9 @@ def _jumps(path: Path, mtime_ns: int) -> bool:
     return jumps(path)
 
 
-def packets_of(container: InputContainer, stream: Stream, sought: bool) -> Iterator[Packet[Any]]:
+def packets_of(container: InputContainer, stream: StreamT, sought: bool) -> Iterator[Packet[StreamT]]:
     """The packets of a track, on the clock that it shares with the others of its file."""
-    return container.demux(stream) if sought else in_step(container, stream)
+    return cast("Iterator[Packet[StreamT]]", container.demux(stream)) if sought else in_step(container, stream)
 
 
 def key_frame_before(path: Path, start: float) -> tuple[int, int]:
