@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vsearch.errors import InputError, PathError
+from vsearch.library.rows import label_key
 
 MOST_PHRASES = 10_000
 LONGEST_PHRASE = 1_000
@@ -13,7 +14,8 @@ _LARGEST_FILE = 4 * MOST_PHRASES * LONGEST_PHRASE
 
 
 def read_phrases(path: Path) -> list[str]:
-    """The lines that are not empty, in their order; of several that differ in case or blanks alone, the first.
+    """The lines that are not empty, in their order; of several that differ in case, blanks or Unicode normal form alone,
+    the first.
 
     PathError where the file cannot be read, InputError where it is no such list.
     """
@@ -32,7 +34,7 @@ def read_phrases(path: Path) -> list[str]:
         if len(phrase) > LONGEST_PHRASE:
             raise InputError(f"{path}:{number}: {len(phrase)} characters; a phrase has at most {LONGEST_PHRASE}.")
         if phrase:
-            found.setdefault(phrase.casefold(), phrase)
+            found.setdefault(label_key(phrase), phrase)
     if len(data) > _LARGEST_FILE or len(found) > MOST_PHRASES:
         raise InputError(f"{path} has more than {MOST_PHRASES} phrases: split it.")
     if not found:

@@ -79,3 +79,10 @@ def test_labels_that_belong_to_nothing_are_found_and_dropped(library: Library) -
     assert not library.verify().clean
     assert library.verify(repair=True).clean
     assert [row.label for row in library.labels()] == ["dog"]
+
+
+def test_a_label_is_the_same_in_either_normal_form(library: Library) -> None:
+    ids = fill(library)
+    library.set_labels(SPACE, ["caf\u00e9"], [Tag(ids[0], "Cafe\u0301", 5.0)])
+    assert having(library, "cafe\u0301") == having(library, "CAF\u00c9") == [ids[0]]
+    assert library.labels() == [LabelRow("caf\u00e9", "fake", 1, 1)]

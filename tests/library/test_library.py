@@ -263,6 +263,48 @@ def test_files_under_a_folder_are_those_below_it_and_not_its_namesakes(library: 
     assert [str(row.path) for row in library.files(Path("/v2/c.mp4"))] == ["/v2/c.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("film [2020].mp4", {"film [2020].mp4"}),
+        ("v/film [2020].mp4", {"film [2020].mp4"}),
+        ("/v/film [2020].mp4", {"film [2020].mp4"}),
+        ("film [0-9].mp4", {"film 2.mp4"}),
+        ("film*", {"film [2020].mp4", "film 2.mp4"}),
+        ("cafe\u0301.mp4", {"caf\u00e9.mp4"}),
+        ("o\u0308*.mp4", {"\u00f6l.mp4", "o\u0308de.mp4"}),
+        ("*/\u00f6de.mp4", {"o\u0308de.mp4"}),
+    ],
+)
+def test_exact_names_and_normal_forms_of_paths(library: Library, pattern: str, found: set[str]) -> None:
+    names = ["film [2020].mp4", "film 2.mp4", "caf\u00e9.mp4", "\u00f6l.mp4", "o\u0308de.mp4"]
+    for number, name in enumerate(names):
+        library.add_video(record(f"/v/{name}", f"K{number}", number, 1))
+    scenes = library.select_scenes(path_glob=pattern)
+    assert scenes is not None
+    assert {row.path.name for row in library.scenes(scenes.tolist(), path_glob=pattern).values()} == found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scenes_in_which_something_is_said(library: Library, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    starts = np.sort(draw.uniform(0, 60, 12))
+    lines = [TranscriptLine(at, at + draw.uniform(0.1, 20), "words") for at in starts.tolist()][: seed * 3]
+    video = library.add_video(record("/v/a.mp4", "A", count=30, lines=lines[:2]))
+    library.set_transcript("A", Transcript((TranscriptLine(1.0, 50.0, "shown", "ocr"),), "ocr", "r", channel="ocr"))
+    if seed % 2:
+        library.set_transcript("A", Transcript(tuple(lines), "whisper", "r"))
+    else:
+        lines = lines[:2]
+    rows = library.scenes_of(video)
+    for said in (True, False):
+        found = library.select_scenes(has_speech=said)
+        assert found is not None
+        assert found.tolist() == [
+            row.id for row in rows if said == any(line.start < row.end and line.end > row.start for line in lines)
+        ]
+
+
 def test_filters(library: Library) -> None:
     dated = VideoInfo(duration=4, width=1, height=1, codec="c", container="c", recorded_at=500.0)
     library.add_video(record("/v/holidays/a.mp4", "A", info=dated))

@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,8 @@ def conditions(
     """One a filter that is given: see Library.select_scenes."""
     found: list[Condition] = []
     if path_glob is not None or under is not None:
-        videos = reader.videos_at(admits(path_glob, under))
+        videos = reader.videos_at(admits(path_glob, under, exactly=True)) if _is_pattern(path_glob) else set()
+        videos = videos or reader.videos_at(admits(path_glob, under))
         found.append(("scenes.video_id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(videos)),)))
     for limit, condition in (
         (since, f"{_RECORDED} >= ?"),
@@ -69,13 +71,15 @@ def _spoken_in(language: str) -> Condition:
     )
 
 
-def admits(path_glob: str | None, under: Path | None) -> Callable[[str], bool]:
-    """Whether a path, as text, fits the pattern and lies at or below the folder."""
-    matches = None if path_glob is None else _matcher(path_glob)
-    folder = None if under is None else os.fsdecode(codec.path_to_bytes(under))
+def admits(path_glob: str | None, under: Path | None, *, exactly: bool = False) -> Callable[[str], bool]:
+    """Whether a path, as text, fits the pattern, or is named by it character by character, and lies at or below the
+    folder. Unicode normal forms mean nothing. exactly: a pattern is a name."""
+    matches = None if path_glob is None else _matcher(path_glob, exactly=exactly)
+    folder = None if under is None else _composed(os.fsdecode(codec.path_to_bytes(under)))
     below = None if folder is None else folder.rstrip(os.sep) + os.sep
 
     def admitted(path: str) -> bool:
+        path = _composed(path)
         if below is not None and path != folder and not path.startswith(below):
             return False
         return matches is None or matches(path)
@@ -83,17 +87,29 @@ def admits(path_glob: str | None, under: Path | None) -> Callable[[str], bool]:
     return admitted
 
 
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a path, as text, is one that a shell pattern names: see `Library.select_scenes`."""
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _is_pattern(pattern: str | None) -> bool:
+    return pattern is not None and any(character in pattern for character in "*?[")
+
+
+def _matcher(pattern: str, *, exactly: bool) -> Callable[[str], bool]:
+    """Whether a path, as composed text, is one that a shell pattern names: see `Library.select_scenes`."""
     # Windows paths may be written with either slash.
-    pattern = os.path.normcase(pattern).replace(os.sep, "/")
+    pattern = _composed(os.path.normcase(pattern).replace(os.sep, "/"))
     expression = re.compile(fnmatch.translate(pattern))
     end = re.compile(fnmatch.translate(f"*/{pattern}"))
 
     def matches(path: str) -> bool:
         text = os.path.normcase(path).replace(os.sep, "/")
         if "/" not in pattern:
-            return expression.match(text.rpartition("/")[2]) is not None
-        return (expression.match(text) or end.match(text)) is not None
+            text = text.rpartition("/")[2]
+        if text == pattern or ("/" in pattern and text.endswith(f"/{pattern}")):
+            return True
+        if exactly:
+            return False
+        return expression.match(text) is not None or ("/" in pattern and end.match(text) is not None)
 
     return matches

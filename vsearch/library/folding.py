@@ -77,7 +77,10 @@ def units(text: str) -> list[Unit]:
     start = end = 0
     follows = False  # whether nothing separates the last unit from the next character
     for at, original in enumerate(text):
-        for character in _fold(original):
+        parts = _fold(original)
+        if word and not parts and end == at and _is_mark(original):
+            end = at + 1  # an accent is marked with its letter
+        for character in parts:
             if character == _BREAK:
                 if word:
                     found.append(Unit(unicodedata.normalize("NFC", "".join(word)), start, end))
@@ -155,6 +158,11 @@ def _is_accent(character: str) -> bool:
     rank = unicodedata.combining(character)
     code = ord(character)
     return rank == 1 or 10 <= rank <= 36 or rank >= 200 or any(first <= code <= last for first, last in _VARIANTS)
+
+
+def caseless(text: str) -> str:
+    """A name as it is compared with others: case and Unicode normal form mean nothing, accents do."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def folded(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vsearch.library.folding import caseless
 from vsearch.media import EncodedScene, FileStamp, Space, TranscriptLine, VideoInfo
 
 
@@ -109,8 +110,9 @@ class WordHit:
 
 
 def label_key(label: str) -> str:
-    """What all spellings of a label share, and how it is stored: case and the number of blanks mean nothing."""
-    return " ".join(label.casefold().encode("utf-8", "backslashreplace").decode("utf-8").split())
+    """What all spellings of a label share, and how it is stored: case, Unicode normal form and the number of blanks mean
+    nothing."""
+    return " ".join(caseless(label).encode("utf-8", "backslashreplace").decode("utf-8").split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError, PathError
 from vsearch.library import Library
+from vsearch.library.folding import caseless
 from vsearch.report import readable
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Tools:
         """Files whose path contains a text, by path, and how many there are in all."""
         _check_range("limit", limit, 1, MOST_VIDEOS)
         _check_range("offset", offset, 0, 2**31)
-        rows = [row for row in self.library.files() if contains.casefold() in readable(row.path).casefold()]
+        rows = [row for row in self.library.files() if caseless(contains) in caseless(readable(row.path))]
         videos = []
         for row in rows[offset : offset + limit]:
             found = self.library.find_key(row.key)
@@ -132,7 +133,7 @@ class Tools:
     def list_labels(self, contains: str = "") -> dict[str, Any]:
         """The first MOST_LISTED labels that contain a text, by name, as the objects of `vsearch label --list --json`,
         and how many there are in all."""
-        rows = [row for row in self.library.labels() if contains.casefold() in row.label]
+        rows = [row for row in self.library.labels() if caseless(contains) in row.label]
         return {"total": len(rows), "labels": [_printable(row.as_json()) for row in rows[:MOST_LISTED]]}
 
     def _searcher(self) -> SearchEngine:
