@@ -7,6 +7,7 @@ read_subtitle_track(path, index) -> list[TranscriptLine]
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.downmix import mono
 from indexer.probe import open_video, pick_stream, recorded_at
+from indexer.sidecars import PARTIAL_WORDS
 from indexer.subtitles import dialogue_text, plain
 from vsearch.clock import in_step
 from vsearch.errors import MediaError
@@ -23,6 +26,7 @@ from vsearch.media import TranscriptLine
 from vsearch.models.base import SAMPLE_RATE, AudioBlock
 
 if TYPE_CHECKING:
+    from av.audio.layout import AudioLayout
     from av.container import InputContainer
     from av.stream import Stream
 
@@ -30,6 +34,8 @@ BLOCK = 4 * SAMPLE_RATE
 """Samples of a block, at the least."""
 GAP = 0.1
 """Seconds by which a timestamp may differ from the end of what came before; beyond that a new block begins there."""
+_SECONDARY = PARTIAL_WORDS | {"descriptive", "description", "audiodescription"}
+"""Words of a track's title."""
 TEXT_CODECS = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
 
 
@@ -43,6 +49,8 @@ class Track:
     """ISO 639-1 where the container's code has one, else as it is written there."""
     default: bool
     codec: str
+    secondary: bool = False
+    """It is a commentary, a description for the blind, or forced: it does not hold all that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Inspected:
     pictures: bool
     """There is a video track, other than cover art."""
     duration: float
-    """Seconds; 0.0: unknown."""
+    """Seconds: where the sound ends, else where the container says that it ends; 0.0: unknown."""
     container: str
     recorded_at: float | None
 
@@ -84,7 +92,7 @@ def inspect(path: Path) -> Inspected:
                     track for track in map(_track, container.streams.subtitles) if track.codec in TEXT_CODECS
                 ),
                 pictures=pick_stream(container) is not None,
-                duration=max(0.0, (container.duration or 0) / 1_000_000),
+                duration=_duration(container),
                 container=container.format.name,
                 recorded_at=recorded_at(container.metadata.get("creation_time")),
             )
@@ -92,15 +100,39 @@ def inspect(path: Path) -> Inspected:
         raise MediaError("it cannot be opened: it is damaged, or holds no sound") from error
 
 
+def _duration(container: InputContainer) -> float:
+    """A container counts its subtitles, too, and one of them may never end."""
+    origin = (container.start_time or 0) / 1_000_000
+    ends = [end - origin for stream in container.streams.audio if (end := _end(stream)) is not None]
+    if ends:
+        return max(0.0, *ends)
+    return 0.0 if container.streams.subtitles else max(0.0, (container.duration or 0) / 1_000_000)
+
+
+def _end(stream: Stream) -> float | None:
+    """Seconds of the stream's clock, where it is told."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    told = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", stream.metadata.get("DURATION", ""))  # Matroska
+    return int(told[1]) * 3600 + int(told[2]) * 60 + float(told[3]) if told else None
+
+
 def _track(stream: Stream) -> Track:
     from av.stream import Disposition
 
     context = stream.codec_context
+    kinds = Disposition.comment
+    if stream.type == "audio":
+        kinds |= Disposition.visual_impaired | Disposition.descriptions | Disposition.clean_effects
+    else:
+        kinds |= Disposition.forced
+    titles = " ".join(stream.metadata.get(key, "") for key in ("title", "handler_name", "name"))
     return Track(
         index=stream.index,
         language=short_language(stream.metadata.get("language")),
         default=bool(stream.disposition & Disposition.default),
         codec=context.name if context is not None else "",
+        secondary=bool(stream.disposition & kinds) or bool(_SECONDARY & set(re.findall(r"[^\W_]+", titles.lower()))),
     )
 
 
@@ -127,9 +159,25 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
     origin = (container.start_time or 0) / 1_000_000
     resampler: av.AudioResampler | None = None
     setup: tuple[Any, ...] = ()
-    parts: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+    parts: list[np.ndarray[Any, np.dtype[np.float32]]] = []  # [N] each
+    channels: list[np.ndarray[Any, np.dtype[np.float32]]] = []  # [N, C] each, which come after them
     held = 0
     start = now = 0.0  # of what is held, and of its end
+
+    def hold(pieces: list[av.AudioFrame]) -> int:
+        """Samples that they are."""
+        count = 0
+        for piece in pieces:
+            samples = piece.to_ndarray().reshape(-1, piece.layout.nb_channels)
+            channels.append(np.nan_to_num(samples, copy=True, nan=0.0, posinf=0.0, neginf=0.0))
+            count += len(samples)
+        return count
+
+    def mix() -> None:
+        if channels:
+            parts.append(mono(np.concatenate(channels)))
+            channels.clear()
+
     for packet in in_step(container, stream):
         try:
             frames = packet.decode()
@@ -141,28 +189,35 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
             fresh = (frame.format.name, frame.layout.name, frame.sample_rate)
             if resampler is None or fresh != setup:
                 # Broadcasts change from stereo to surround between programmes.
-                resampler, setup = av.AudioResampler("flt", "mono", SAMPLE_RATE), fresh
+                mix()
+                resampler, setup = av.AudioResampler("flt", _mixable(frame.layout), SAMPLE_RATE), fresh
             begins = (
                 now if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base) - origin
             )
             if abs(begins - now) > GAP:
                 if held:
+                    mix()
                     yield AudioBlock(start, np.concatenate(parts))
                 parts, held, start, now = [], 0, max(0.0, begins), max(0.0, begins)
             frame.pts = None
-            for piece in resampler.resample(frame):
-                samples = np.nan_to_num(piece.to_ndarray()[0], copy=True, nan=0.0, posinf=0.0, neginf=0.0)
-                parts.append(samples)
-                held += len(samples)
+            held += hold(resampler.resample(frame))
             now += frame.samples / frame.sample_rate
             if held >= BLOCK:
+                mix()
                 yield AudioBlock(start, np.concatenate(parts))
                 # counted in samples, so that blocks join without a seam
                 parts, held, start = [], 0, start + held / SAMPLE_RATE
     if resampler is not None:
-        parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+        hold(resampler.resample(None))
+    mix()
     if parts:
         yield AudioBlock(start, np.concatenate(parts))
+
+
+def _mixable(layout: AudioLayout) -> AudioLayout | str:
+    """The layout in which channels come to be mixed: FFmpeg knows how loud those of surround sound are."""
+    named = "channels" not in layout.name and not layout.name.startswith("ambisonic")
+    return "stereo" if named and 2 < layout.nb_channels <= 8 else layout
 
 
 def read_subtitle_track(path: Path, index: int) -> list[TranscriptLine]:

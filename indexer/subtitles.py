@@ -1,36 +1,43 @@
-"""Subtitles that lie beside a video: what a person wrote beats what a model guesses.
+"""What a subtitle file says: SubRip, WebVTT, (Advanced) SubStation Alpha, read by what they hold, not by their ending.
 
-find_sidecar(path, names, language) -> Path | None      name.srt, name.en.srt, name.mp4.srt; .vtt, .ass and .ssa too
-read_subtitles(path) -> Subtitles                       MediaError where nothing in it can be read
+read_subtitles(path, language) -> Subtitles       MediaError where nothing in it can be read
+within(lines, duration) -> lines                  none of which ends after its video
 
-Formats are read by what they hold, not by their ending. Times are seconds on the player's timeline. A cue that makes no
-sense is left out and counted.
+Times are seconds on the player's timeline. A cue that makes no sense is left out and counted. Files are hostile input:
+their size, the number of cues and the length of each are limited, and no pattern takes more than linear time.
 """
 
 from __future__ import annotations
 
-import codecs
 import html
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from indexer.charsets import decode_text
 from vsearch.errors import MediaError
-from vsearch.media import FileStamp, TranscriptLine
-
-ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
-"""Where two lie beside a video, in the order in which they are preferred."""
+from vsearch.media import TranscriptLine
 
 LARGEST = 16 * 1024 * 1024
 """Bytes: subtitles of a whole day are smaller."""
+MOST_CUES = 200_000
+"""Two a second for a whole day."""
 LONGEST_TEXT = 2_000
 """Characters of one cue; what comes after them is left out."""
+LONGEST_CUE = 60.0
+"""Seconds: a longer cue that others follow before its end is taken to end when they begin."""
+SHORTEST_READ = 5.0
+"""Seconds that such a cue keeps at least."""
 
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*")
-_FLAGS = frozenset({"sdh", "cc", "hi", "forced", "default", "foreign"})
-_TIMING = re.compile(r"\s*((?:\d+:)?\d{1,3}:\d{1,2}[.,]\d{1,3})\s*-->\s*((?:\d+:)?\d{1,3}:\d{1,2}[.,]\d{1,3})")
-_TAG = re.compile(r"</?[a-zA-Z0-9:.][^>\n]*>|</?[bius]>|\{[^}\n]*\}")
+_CLOCK = r"((?:\d{1,4}:)?\d{1,3}:\d{1,2}(?:[.,]\d{1,9})?)"
+_TIMING = re.compile(rf"\s*(-?){_CLOCK}\s*-->\s*(-?){_CLOCK}")
+_TIME = re.compile(rf"\s*{_CLOCK}\s*")
+_TAG = re.compile(r"</?[a-zA-Z0-9:.][^<>\n]*>|\{[^{}\n]*\}")
+_DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")
+_JOINERS = "\u200c\u200d"
+"""Unseen, but they belong to the spelling of Persian, of Indic scripts and of emoji."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,96 +50,69 @@ class Subtitles:
     """Cues that were left out."""
 
 
-def sidecar_recipe(stamp: FileStamp) -> str:
-    """See Transcript.recipe: other bytes in the subtitle file have another recipe."""
-    return f"sidecar 1 {stamp.path.name} {stamp.size} {stamp.mtime_ns}"
+def read_subtitles(path: Path, language: str | None = None) -> Subtitles:
+    """Read a subtitle file of any of the kinds. language: ISO 639, where the file's name tells it; it tells how to
+    decode a file that is not in Unicode.
 
-
-def find_sidecar(video: Path, names: Iterable[str], language: str | None = None) -> Path | None:
-    """The best of the files in the video's folder (`names`) that carry its subtitles; None where none does.
-
-    language: preferred where there are several; else the one without a language, else English, else the first by name.
+    Raises MediaError with one line, OSError where it cannot be opened.
     """
-    ranked = []
-    for name in names:
-        tag = _language_of(name, video)
-        if tag is not None:
-            spoken, forced, ending = tag
-            if language is not None and spoken.split("-")[0] == language.split("-")[0].lower():
-                taste = 0
-            else:
-                taste = {"": 1, "en": 2}.get(spoken.split("-")[0], 3)
-            ranked.append((forced, taste, ENDINGS.index(ending), name))
-    return video.with_name(min(ranked)[3]) if ranked else None
-
-
-def sidecar_language(sidecar: Path, video: Path) -> str | None:
-    """The language that its name tells."""
-    tag = _language_of(sidecar.name, video)
-    return tag[0] or None if tag else None
-
-
-def _language_of(name: str, video: Path) -> tuple[str, bool, str] | None:
-    """(language or "", whether it is only for foreign parts, ending) of a name that belongs to the video."""
-    base, dot, ending = name.rpartition(".")
-    ending = (dot + ending).lower()
-    if ending not in ENDINGS:
-        return None
-    for stem in (video.name, video.stem):
-        if base == stem:
-            return "", False, ending
-        if base.startswith(stem + "."):
-            parts = base[len(stem) + 1 :].lower().split(".")
-            tags = [part for part in parts if part not in _FLAGS]
-            if len(tags) <= 1 and all(_LANGUAGE.fullmatch(tag) for tag in tags):
-                spoken = tags[0].replace("_", "-") if tags else ""
-                return spoken, bool({"forced", "foreign"} & set(parts)), ending
-    return None
-
-
-def read_subtitles(path: Path) -> Subtitles:
-    """Read a subtitle file of any of the kinds. Raises MediaError with one line, OSError where it cannot be opened."""
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise MediaError(f"{path.name} is too large for subtitles ({LARGEST // 2**20} MiB at most)")
-    text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
-        raise MediaError(f"{path.name} is not text")
+    try:
+        text = decode_text(data, language).replace("\r\n", "\n").replace("\r", "\n")
+    except MediaError as error:
+        raise MediaError(f"{path.name} cannot be read: {error}") from error
     cues = _ass_cues(text) if re.search(r"^\[(?:script info|events)\]", text, re.I | re.M) else _timed_cues(text)
     lines, unreadable = [], 0
-    for cue in cues:
-        if cue is None or not 0 <= cue[0] < cue[1]:
+    for count, cue in enumerate(cues):
+        if count >= MOST_CUES:
+            raise MediaError(f"{path.name} holds more than {MOST_CUES} cues")
+        if cue is None or not max(0.0, cue[0]) < cue[1]:
             unreadable += 1
             continue
         start, end, raw = cue
         said = plain(raw)
         if said:
-            lines.append(TranscriptLine(start, end, said))
+            lines.append(TranscriptLine(max(0.0, start), end, said))
     if not lines and (unreadable or text.strip()):
         raise MediaError(f"no subtitle can be read in {path.name}")
     lines.sort(key=lambda line: (line.start, line.end))
-    return Subtitles(tuple(_unrolled(lines)), unreadable)
+    return Subtitles(tuple(_shortened(list(_unrolled(lines)))), unreadable)
+
+
+def within(lines: Sequence[TranscriptLine], duration: float) -> tuple[TranscriptLine, ...]:
+    """What lies inside [0, duration): ends are moved there, and what begins later is left out.
+
+    Where the duration is 0.0, it is not known, and no line is longer than LONGEST_CUE.
+    """
+    if duration <= 0:
+        return tuple(replace(line, end=min(line.end, line.start + LONGEST_CUE)) for line in lines)
+    return tuple(
+        line
+        if line.end <= duration
+        else replace(
+            line,
+            end=duration,
+            words=tuple(replace(word, end=min(word.end, duration)) for word in line.words if word.start < duration),
+        )
+        for line in lines
+        if line.start < duration
+    )
 
 
 def plain(raw: str) -> str:
-    """The words of a cue on one line: no tags, no styles, no entities."""
+    """The words of a cue on one line: no tags, no styles, no entities, no characters that are not seen."""
     text = html.unescape(_TAG.sub("", raw))
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_TEXT]
+    return " ".join("".join(map(_seen, text)).split())[:LONGEST_TEXT].rstrip()
 
 
-def _decode(data: bytes) -> str:
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if data.startswith(mark):
-            return data.decode(name, "replace")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # what old editors wrote
+def _seen(c: str) -> str:
+    if c.isprintable() or c in _JOINERS:
+        return c
+    # Directions and soft hyphens stand inside words; line breaks and control characters part them.
+    return "" if unicodedata.category(c) == "Cf" else " "
 
 
 _Cue = tuple[float, float, str]
@@ -155,7 +135,13 @@ def _timed_cues(text: str) -> Iterator[_Cue | None]:
         if at < len(lines) and "-->" in lines[at] and words and words[-1].strip().isdigit():
             words.pop()
         times = _TIMING.match(line)
-        yield (_seconds(times[1]), _seconds(times[2]), "\n".join(words)) if times else None
+        if times is None:
+            yield None
+            continue
+        start, end = (
+            -_seconds(clock) if sign else _seconds(clock) for sign, clock in (times.group(1, 2), times.group(3, 4))
+        )
+        yield start, end, "\n".join(words)
 
 
 def _ass_cues(text: str) -> Iterator[_Cue | None]:
@@ -182,17 +168,27 @@ def _ass_cues(text: str) -> Iterator[_Cue | None]:
 
 def dialogue_text(raw: str) -> str:
     """The words of an ASS text field; drawings say nothing."""
-    if re.search(r"\{[^}]*\\p[1-9]", raw):
+    if _DRAWING.search(raw):
         return ""
     return raw.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")
 
 
 def _seconds(clock: str) -> float:
     """1:02:03.45, 02:03,456. Raises ValueError."""
+    if _TIME.fullmatch(clock) is None:
+        raise ValueError(f"no time: {clock[:20]!r}")
     seconds = 0.0
     for part in clock.strip().replace(",", ".").split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
+
+
+def _shortened(lines: Sequence[TranscriptLine]) -> Iterator[TranscriptLine]:
+    """Cues that nobody ended, or titles that stay on screen, end where others follow."""
+    for at, line in enumerate(lines):
+        if line.end - line.start > LONGEST_CUE and at + 1 < len(lines) and lines[at + 1].start < line.end:
+            line = replace(line, end=min(line.end, max(lines[at + 1].start, line.start + SHORTEST_READ)))
+        yield line
 
 
 def _unrolled(lines: Iterable[TranscriptLine]) -> Iterator[TranscriptLine]:
@@ -207,10 +203,14 @@ def _unrolled(lines: Iterable[TranscriptLine]) -> Iterator[TranscriptLine]:
         shown, until = words, line.end
 
 
+MOST_ROLLED = 100
+"""Words that may be shown again."""
+
+
 def _overlap(before: Sequence[str], after: Sequence[str]) -> int:
     """How many words at the end of one cue are shown again at the beginning of the next; fewer than three by chance,
     unless they are all there was."""
-    for size in range(min(len(before), len(after)), 0, -1):
+    for size in range(min(len(before), len(after), MOST_ROLLED), 0, -1):
         if before[-size:] == after[:size] and (size >= 3 or size == len(before)):
             return size
     return 0

@@ -13,13 +13,15 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.audio import Inspected, Track
+from indexer.audio import Inspected
 from indexer.content_key import content_key
 from indexer.discover import Found, Unreadable, absolute, has_sound_ending, promises_video, sniff, walk
-from indexer.events import Event, Finished, Indexed, Listening, Moved, Skipped, Transcribed, Unchanged, Untranscribed
+from indexer.events import Event, Finished, Indexed, Moved, Skipped, Transcribed, Unchanged, Untranscribed
+from indexer.listen import SOUND, listen, numbered, preferred
 from indexer.passages import encode_missing, passages_for
 from indexer.plan import Store, is_gone, stamp_now
-from indexer.subtitles import ENDINGS, find_sidecar, read_subtitles, sidecar_language, sidecar_recipe
+from indexer.sidecars import Sidecar, Sidecars, sidecar_recipe
+from indexer.subtitles import read_subtitles, within
 from indexer.tally import Tally
 from indexer.word_process import WordProcess
 from vsearch.errors import MediaError, ModelError
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 SOUND_SCENE = 30.0
 """Seconds of a scene of sound that has no pictures."""
 _NOTHING = "none 1"
+_PARTIAL = "it is marked as forced, for signs or for a commentary, so it is not taken for what is said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class WordStage:
         self._store, self._options, self._roots, self._sound = store, options, roots, frozenset(sound)
         self._process = WordProcess(options.hang_seconds)
         self._seen: set[int] = set()  # videos that this run has dealt with, whatever paths they have
-        self._names: tuple[Path, list[str]] = (Path(), [])  # subtitle files of the folder looked at last
+        self._sidecars = Sidecars()
         self._unheard = 0
         self._broken: str | None = None  # why the transcriber is of no more use
         self.seconds = 0.0
@@ -151,8 +154,8 @@ class WordStage:
         if video.id in self._seen:
             return told
         row = self._store.find_transcript(video.id)
-        sidecar = self._sidecar(video.paths)
-        if row is not None and self._holds(video, row, sidecar):
+        written = self._written(video.paths)
+        if row is not None and self._holds(video, row, written[0][0] if written else None):
             self._seen.add(video.id)
             return told
         return _Target(stamp, video.key, video)
@@ -170,35 +173,35 @@ class WordStage:
             return stamp is None or row.recipe == self._embedded_recipe(stamp)
         return row.recipe == _NOTHING
 
+    def _came_from(self, video: VideoRow, stamp: FileStamp) -> bool:
+        row = self._store.find_transcript(video.id)
+        return row is not None and row.source == "sidecar" and row.recipe == sidecar_recipe(stamp)
+
     def _holds_without_sidecar(self, video: VideoRow) -> bool:
         row = self._store.find_transcript(video.id)
         return row is not None and self._holds(video, row, None)
 
     def _embedded_recipe(self, stamp: FileStamp) -> str:
         """Subtitles inside a file may change without a change of what its content key samples."""
-        return f"embedded 2 {stamp.size} {stamp.mtime_ns} {self._options.language or 'any'}"
+        return f"embedded 3 {stamp.size} {stamp.mtime_ns} {self._options.language or 'any'}"
 
     def _recipe(self) -> str:
         assert self._options.transcriber is not None
         track = self._options.audio_track
-        return self._options.transcriber.recipe + (f" track {track}" if track else "")
+        return f"{self._options.transcriber.recipe} {SOUND}" + (f" track {track}" if track else "")
 
-    def _sidecar(self, paths: Sequence[Path]) -> FileStamp | None:
-        """The subtitle file of the first path that has one."""
-        for path in paths:
-            if self._names[0] != path.parent:
-                try:
-                    names = sorted(
-                        entry.name for entry in path.parent.iterdir() if entry.name.lower().endswith(ENDINGS)
-                    )
-                except OSError:
-                    names = []
-                self._names = (path.parent, names)
-            found = find_sidecar(path, self._names[1], self._options.language)
-            stamp = stamp_now(found) if found is not None else None
+    def _written(self, paths: Sequence[Path]) -> list[tuple[FileStamp, Sidecar]]:
+        """The subtitle files of the first path that has any, best first. Those that are partial are left out."""
+        return next((found for path in paths if (found := self._beside(path, partial=False))), [])
+
+    def _beside(self, path: Path, *, partial: bool) -> list[tuple[FileStamp, Sidecar]]:
+        """Subtitle files of one path, best first."""
+        found = []
+        for sidecar in self._sidecars.of(path, self._options.language):
+            stamp = stamp_now(path.parent / sidecar.name) if sidecar.partial == partial else None
             if stamp is not None and stamp.path.is_file():
-                return stamp
-        return None
+                found.append((stamp, sidecar))
+        return found
 
     # -- doing it
 
@@ -206,17 +209,22 @@ class WordStage:
         path = target.stamp.path
         begun = time.perf_counter()
         warning: str | None = None
-        sidecar = self._sidecar(target.video.paths if target.video is not None else [path])
+        paths = target.video.paths if target.video is not None else (path,)
+        written = self._written(paths)
         inspected: Inspected | None = None
         transcript: Transcript | None = None
         try:
-            if sidecar is not None:
+            for stamp, sidecar in written:
+                if target.video is not None and self._came_from(target.video, stamp):
+                    return
                 try:
-                    transcript, warning = _read_sidecar(sidecar, path)
+                    transcript, warning = self._read(target, stamp, sidecar)
+                    break
                 except (MediaError, OSError) as error:
-                    yield Untranscribed(sidecar.path, str(error))
-                    if target.video is not None and self._holds_without_sidecar(target.video):
-                        return
+                    yield Untranscribed(stamp.path, str(error))
+            refused = bool(written) and transcript is None
+            if refused and target.video is not None and self._holds_without_sidecar(target.video):
+                return
             if transcript is None or target.video is None:
                 inspected = self._process.inspect(path)
                 if target.video is None and inspected.pictures:
@@ -225,6 +233,10 @@ class WordStage:
                             path, "its pictures are not indexed yet: run `vsearch index` without --only first"
                         )
                     return
+            if transcript is None:
+                for each in paths:
+                    for stamp, _ in self._beside(each, partial=True):
+                        yield Untranscribed(stamp.path, _PARTIAL)
             if transcript is None and inspected is not None:
                 transcript = self._embedded(target, inspected)
             if transcript is None and inspected is not None:
@@ -297,48 +309,56 @@ class WordStage:
         """Then these stay: another sound track or model that fails takes nothing away."""
         return any(line.channel == "speech" for line in self._store.transcript(video.id))
 
+    def _read(self, target: _Target, stamp: FileStamp, sidecar: Sidecar) -> tuple[Transcript, str | None]:
+        """The words of a subtitle file, and a warning. MediaError where there are none."""
+        found = read_subtitles(stamp.path, sidecar.language)
+        lines = within(found.lines, self._end(target, found.lines))
+        late = len(found.lines) - len(lines)
+        if late and not lines:
+            raise MediaError(f"every subtitle of {stamp.path.name} begins after the end of the video")
+        warnings = [f"{found.unreadable} subtitles of {stamp.path.name} cannot be read"] if found.unreadable else []
+        warnings += [f"{late} subtitles of {stamp.path.name} begin after its end"] if late else []
+        return Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language), "; ".join(warnings) or None
+
+    def _end(self, target: _Target, lines: Sequence[TranscriptLine], inspected: Inspected | None = None) -> float:
+        """Seconds: where pictures and sound of a file have ended; 0.0: it is not known."""
+        pictures = target.video.info.duration if target.video is not None else 0.0
+        if pictures and all(line.end <= pictures for line in lines):
+            return pictures
+        try:
+            inspected = inspected or self._process.inspect(target.stamp.path)
+        except MediaError as error:
+            log.info("%s: %s", target.stamp.path, error)
+        return max(pictures, inspected.duration if inspected is not None else 0.0)
+
     def _embedded(self, target: _Target, inspected: Inspected) -> Transcript | None:
         """Its own subtitles; without sound and without subtitles an empty transcript; None: it must be listened to."""
         path, stamp = target.stamp.path, target.stamp
         if target.video is not None:
             stamp = _oldest(target.video) or stamp
-        for track in _preferred(inspected.subtitles, self._options.language):
+        full = [track for track in inspected.subtitles if not track.secondary]
+        for track in preferred(full, self._options.language):
             try:
                 lines = self._process.subtitles(path, track.index)
             except MediaError as error:
                 log.info("%s: subtitles of track %d: %s", path, track.index, error)
                 continue
+            lines = within(lines, self._end(target, lines, inspected))
             if lines:
                 return Transcript(lines, "embedded", self._embedded_recipe(stamp), track.language)
         return None if inspected.audio else Transcript((), "none", _NOTHING)
 
     def _listen(self, path: Path, inspected: Inspected) -> Generator[Event, None, tuple[Transcript | None, str | None]]:
         """Progress; returns the words and a warning. None: there is nobody to listen."""
-        transcriber = self._options.transcriber
+        transcriber, number = self._options.transcriber, self._options.audio_track
         if transcriber is None or self._broken is not None:
             return None, None
-        track = self._track(inspected.audio)
-        blocks = self._process.listen(path, track.index)
-        lines: list[TranscriptLine] = []
-        languages: dict[str, int] = {}
-        yield Listening(path, 0.0, inspected.duration)
-        for heard in transcriber.transcribe(blocks):
-            lines += heard.lines
-            if heard.language is not None:
-                languages[heard.language] = languages.get(heard.language, 0) + len(heard.lines)
-            yield Listening(path, heard.until, inspected.duration)
-        language = max(languages, key=lambda code: languages[code]) if languages else None
-        words = Transcript(tuple(lines), "whisper", self._recipe(), language, cause=blocks.warning)
-        return words, blocks.warning
-
-    def _track(self, tracks: Sequence[Track]) -> Track:
-        wanted = self._options.audio_track
-        if wanted is not None:
-            if wanted > len(tracks):
-                count = "1 sound track" if len(tracks) == 1 else f"{len(tracks)} sound tracks"
-                raise MediaError(f"it has {count}: there is no track {wanted}")
-            return tracks[wanted - 1]
-        return _preferred(tracks, self._options.language)[0]
+        tracks = preferred(inspected.audio, self._options.language)
+        if number is not None:
+            tracks = [numbered(inspected.audio, number)]
+        heard = yield from listen(self._process, transcriber, path, inspected, tracks)
+        words = Transcript(heard.lines, "whisper", self._recipe(), heard.language, cause=heard.warning)
+        return words, heard.warning
 
 
 def index_words(library: Store, words: WordOptions, paths: Sequence[Path]) -> Iterator[Event]:
@@ -366,17 +386,3 @@ def sound_scenes(duration: float) -> list[Scene]:
     """Sound without pictures has no cuts: equal parts of at most SOUND_SCENE seconds."""
     count = max(1, -int(-duration // SOUND_SCENE))
     return [Scene(duration * i / count, duration * (i + 1) / count) for i in range(count)]
-
-
-def _preferred(tracks: Sequence[Track], language: str | None) -> list[Track]:
-    """Best first: of that language, else the container's default, else in the container's order."""
-    return sorted(tracks, key=lambda track: (language is None or track.language != language, not track.default))
-
-
-def _read_sidecar(sidecar: FileStamp, video: Path) -> tuple[Transcript, str | None]:
-    found = read_subtitles(sidecar.path)
-    language = sidecar_language(sidecar.path, video)
-    transcript = Transcript(found.lines, "sidecar", sidecar_recipe(sidecar), language)
-    if not found.unreadable:
-        return transcript, None
-    return transcript, f"{found.unreadable} subtitles of {sidecar.path.name} cannot be read"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.subtitles import find_sidecar, read_subtitles, sidecar_language
+from indexer.sidecars import Sidecar, match, ranked
+from indexer.subtitles import read_subtitles
 from vsearch.errors import MediaError
 
 SRT = """1
