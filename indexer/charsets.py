@@ -154,16 +154,36 @@ def decode_text(data: bytes, language: str | None = None) -> str:
         raise MediaError(
             "its character encoding cannot be told: save it as UTF-8, or write its language into its name (NAME.ru.srt)"
         )
-    return unicodedata.normalize("NFC", data.decode(encoding, "replace"))  # cp1258 has accents of their own
+    return unicodedata.normalize("NFC", data.decode(encoding, _errors(encoding)))  # cp1258 has accents of their own
+
+
+def _errors(encoding: str) -> str:
+    return _IN_STEP if encoding in ("gb18030", "big5hkscs", "cp949", "johab", "euc_jp") else "replace"
+
+
+def _keep_in_step(error: UnicodeError) -> tuple[str, int]:
+    """Replace a bad character of an encoding whose characters are pairs of bytes above ASCII.
+
+    Those that follow it up to the next ASCII character are read as pairs again, not each with half of the next.
+    """
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    run = _HIGH_BYTES.match(error.object, error.start)
+    pairs = run is not None and len(run[0]) > 1 and len(run[0]) % 2 == 0
+    return "\ufffd", min(error.start + 1 + pairs, len(error.object))
+
+
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]{0,200}")
+_IN_STEP = "vsearch.in-step"
+codecs.register_error(_IN_STEP, _keep_in_step)
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of digits and Latin letters is zero."""
-    head = data[:8192]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if even + odd < len(head) // 10:
-        return None
-    return "utf-16-le" if odd > 8 * even else "utf-16-be" if even > 8 * odd else None
+    """UTF-16 without a mark, told by what every subtitle file holds."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        if any(data.find(word.encode(encoding)) % 2 == 0 for word in ("-->", "Dialogue:")):
+            return encoding
+    return None
 
 
 def _encoding(data: bytes, language: str | None) -> str | None:
@@ -192,7 +212,7 @@ def _best(sample: bytes, languages: Iterable[str], least: float) -> str | None:
     for language in languages:
         for rank, encoding in enumerate(_ALPHABETS[language].encodings):
             if encoding not in texts:
-                text = sample.decode(encoding, "replace")
+                text = sample.decode(encoding, _errors(encoding))
                 odd = len(_TURNED.findall(text)) + len(_INSIDE.findall(text))
                 texts[encoding] = Counter(text), odd, len(_MIXED.findall(text)), len(_WEDGED.findall(text))
             fit = _fit(*texts[encoding], language)
@@ -211,6 +231,7 @@ def _fit(counts: Counter[str], odd: int, mixed: int, wedged: int, language: str)
     for c, count in counts.items():
         if c <= "\x7f":
             plain += count * c.isalpha()
+            other += count * (c < " " and not c.isspace())
         elif letters.fullmatch(c):
             known += count
             common += count * (c.lower() in alphabet.common)
@@ -233,7 +254,7 @@ def _fit(counts: Counter[str], odd: int, mixed: int, wedged: int, language: str)
         if share < LEAST_FOREIGN:
             return 0.0
     fit = (known - upper / 20) / (known + other + odd + neutral / 100)
-    return fit * (0.8 + 0.2 * min(1.0, common / known / alphabet.share))
+    return fit * (0.7 + 0.3 * min(1.0, common / known / alphabet.share))
 
 
 @cache

@@ -145,7 +145,11 @@ def sniff(path: Path) -> Kind:
 
 def promises_video(path: Path) -> bool:
     """Whether a file is told of where it turns out to be no video."""
-    return path.suffix.lower() in VIDEO_ENDINGS and not is_source(path)
+    return has_video_ending(path) and not is_source(path)
+
+
+def has_video_ending(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_ENDINGS
 
 
 def is_source(path: Path) -> bool:

@@ -316,8 +316,11 @@ class WordStage:
         late = len(found.lines) - len(lines)
         if late and not lines:
             raise MediaError(f"every subtitle of {stamp.path.name} begins after the end of the video")
-        warnings = [f"{found.unreadable} subtitles of {stamp.path.name} cannot be read"] if found.unreadable else []
-        warnings += [f"{late} subtitles of {stamp.path.name} begin after its end"] if late else []
+        warnings = [f"{_subtitles(found.unreadable)} of {stamp.path.name} cannot be read"] if found.unreadable else []
+        if late:
+            warnings.append(
+                f"{_subtitles(late)} of {stamp.path.name} {'begins' if late == 1 else 'begin'} after its end"
+            )
         return Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language), "; ".join(warnings) or None
 
     def _end(self, target: _Target, lines: Sequence[TranscriptLine], inspected: Inspected | None = None) -> float:
@@ -386,3 +389,7 @@ def sound_scenes(duration: float) -> list[Scene]:
     """Sound without pictures has no cuts: equal parts of at most SOUND_SCENE seconds."""
     count = max(1, -int(-duration // SOUND_SCENE))
     return [Scene(duration * i / count, duration * (i + 1) / count) for i in range(count)]
+
+
+def _subtitles(count: int) -> str:
+    return f"{count} subtitle{'' if count == 1 else 's'}"

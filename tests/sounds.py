@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from vsearch.media import TranscriptLine, Word
@@ -35,41 +36,58 @@ def write_sound(
     languages: Sequence[str] = (),
     offset: float = 0.0,
     layout: str = "mono",
+    dispositions: Sequence[Disposition] = (),
 ) -> Path:
-    """A file of sound tracks. offset: seconds at which the second and later tracks begin."""
+    """A file of sound tracks, int16 [N], or [N, C] of that layout. offset: seconds at which the second and later
+    tracks begin."""
     with av.open(str(path), "w") as container:
         streams = [container.add_stream(codec, rate=rate, layout=layout) for _ in tracks]
         for stream, language in zip(streams, languages, strict=False):
             stream.metadata["language"] = language
+        for stream, disposition in zip(streams, dispositions, strict=False):
+            stream.disposition = disposition
         for number, (stream, samples) in enumerate(zip(streams, tracks, strict=True)):
             shift = round(offset * rate) if number else 0
             planar = stream.codec_context.format.name
             resampler = av.AudioResampler(planar, layout, rate)
             for at in range(0, len(samples), 1024):
-                frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1024], format="s16", layout="mono")
+                piece = samples[at : at + 1024]
+                given = "mono" if piece.ndim == 1 else layout
+                frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="s16", layout=given)
                 frame.rate, frame.pts, frame.time_base = rate, at + shift, Fraction(1, rate)
-                for piece in resampler.resample(frame):
-                    container.mux(stream.encode(piece))
+                for encodable in resampler.resample(frame):
+                    container.mux(stream.encode(encodable))
             container.mux(stream.encode(None))
     return path
 
 
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 3600):02d}:{int(seconds // 60 % 60):02d}:{seconds % 60:06.3f}".replace(".", ",")
+
+
 def with_subtitles(
-    source: Path, target: Path, lines: Sequence[tuple[float, float, str]], language: str = "eng"
+    source: Path,
+    target: Path,
+    lines: Sequence[tuple[float, float, str]],
+    language: str = "eng",
+    *,
+    forced: bool = False,
+    title: str = "",
 ) -> Path:
-    """A copy of a file with an embedded SubRip track (Matroska)."""
+    """A copy of a file with one more embedded SubRip track (Matroska)."""
     sidecar = target.with_suffix(".made.srt")
     sidecar.write_text(
-        "".join(
-            f"{n}\n00:00:{start:06.3f} --> 00:00:{end:06.3f}\n{text}\n\n".replace(".", ",")
-            for n, (start, end, text) in enumerate(lines, 1)
-        )
+        "".join(f"{n}\n{_clock(start)} --> {_clock(end)}\n{text}\n\n" for n, (start, end, text) in enumerate(lines, 1))
     )
     with av.open(str(source)) as first, av.open(str(sidecar)) as second, av.open(str(target), "w") as container:
-        kept = [*first.streams.video, *first.streams.audio]
+        kept = list(first.streams)
         copies = {stream.index: container.add_stream_from_template(stream) for stream in kept}
         words = container.add_stream_from_template(second.streams.subtitles[0])
         words.metadata["language"] = language
+        if title:
+            words.metadata["title"] = title
+        if forced:
+            words.disposition = Disposition.forced | Disposition.default
         for demuxed, choose in ((first.demux(kept), copies.get), (second.demux(), lambda _: words)):
             for packet in demuxed:
                 if packet.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -106,6 +107,32 @@ def test_embedded_subtitles(tmp_path: Path) -> None:
         (0.5, 1.5, "Good morning"),
         (2.0, 3.0, "and good night"),
     ]
+
+
+@pytest.mark.parametrize("layout", ["stereo", "5.1", "4 channels", "16 channels"])
+def test_one_voice_is_heard_whatever_the_other_channels_hold(tmp_path: Path, layout: str) -> None:
+    count = av.AudioLayout(layout).nb_channels
+    tone = beeps(3.0, (1.0, 2.0), rate=48000)
+    for number in range(min(count, 3)):
+        channels = np.zeros((len(tone), count), np.int16)
+        channels[:, number] = tone
+        path = write_sound(tmp_path / f"{number}.mov", [channels], codec="pcm_s16le", rate=48000, layout=layout)
+        _, sound = samples(path)
+        assert np.abs(sound[SAMPLE_RATE : 2 * SAMPLE_RATE]).max() > 0.15
+        assert onset(sound) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("other", [-1.0, -0.8, 0.0, 0.5, 1.0])
+def test_loudness_whatever_the_phase(tmp_path: Path, other: float) -> None:
+    """Half of it in one way, half in another: each stretch is mixed for itself, without a seam."""
+    tone = beeps(8.0, (0.0, 8.0), rate=SAMPLE_RATE).astype(np.float64)
+    second = tone * np.where(np.arange(len(tone)) < len(tone) // 2, other, 1.0)
+    path = write_sound(
+        tmp_path / "a.wav", [np.stack([tone, second], axis=1).astype(np.int16)], codec="pcm_s16le", layout="stereo"
+    )
+    _, sound = samples(path)
+    loud = np.sqrt(np.square(sound[: len(sound) // 16 * 16].reshape(16, -1)).mean(axis=1))
+    assert loud.min() > 0.5 * np.sqrt(np.square(tone / 32768).mean())
 
 
 @pytest.mark.parametrize(("code", "short"), [("eng", "en"), ("ger", "de"), ("und", None), (None, None), ("tlh", "tlh")])

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.sidecars import Sidecar, match, ranked
-from indexer.subtitles import read_subtitles
+from indexer.sidecars import match, ranked
+from indexer.subtitles import LONGEST_TEXT, read_subtitles, within
 from vsearch.errors import MediaError
+from vsearch.media import TranscriptLine, Word
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -117,6 +118,79 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, b"") == []
 
 
+def srt(*cues: str) -> str:
+    return "".join(f"{n}\n{times}\nword {n}\n\n" for n, times in enumerate(cues, 1))
+
+
+def test_cues_that_nobody_ended_end_where_others_follow(tmp_path: Path) -> None:
+    text = srt(
+        "00:00:01,000 --> 99:00:00,000",
+        "00:00:02,000 --> 00:00:04,000",
+        "00:00:10,000 --> 00:20:00,000",
+        "00:00:40,000 --> 00:00:41,000",
+        "00:01:00,000 --> 00:01:59,000",
+        "00:01:30,000 --> 00:01:31,000",
+        "00:02:00,000 --> 00:09:00,000",
+    )
+    assert [line[:2] for line in read(tmp_path, text)] == [
+        (1.0, 6.0), (2.0, 4.0), (10.0, 40.0), (40.0, 41.0), (60.0, 119.0), (90.0, 91.0), (120.0, 540.0)
+    ]  # fmt: skip
+
+
+def test_times_that_are_negative_or_lack_a_fraction(tmp_path: Path) -> None:
+    text = srt("-00:00:01,000 --> 00:00:00,500", "-00:00:09,000 --> -00:00:08,000", "00:00:03 --> 0:0:4,5")
+    path = tmp_path / "a.srt"
+    path.write_text(text)
+    found = read_subtitles(path)
+    assert [(line.start, line.end) for line in found.lines] == [(0.0, 0.5), (3.0, 4.5)]
+    assert found.unreadable == 1
+
+
+@pytest.mark.parametrize("clock", ["inf", "nan", "1e5", "1_0", "-1", "9" * 400 + ":00:00", "0:" * 500 + "1"])
+def test_clocks_that_are_none(tmp_path: Path, clock: str) -> None:
+    for text in (ASS + f"Dialogue: 0,0:00:05.00,{clock},,,0,0,0,,x\n", SRT + f"\n3\n00:00:05,000 --> {clock}\nx\n"):
+        path = tmp_path / "a.srt"
+        path.write_text(text)
+        found = read_subtitles(path)
+        assert (len(found.lines), found.unreadable) == (2, 1)
+
+
+def test_no_line_ends_after_its_video() -> None:
+    words = (Word(7.0, 7.5, "a"), Word(7.5, 9.0, "b"), Word(9.0, 9.5, "c"))
+    lines = [
+        TranscriptLine(1.0, 2.0, "in"),
+        TranscriptLine(7.0, 9.5, "a b c", words=words),
+        TranscriptLine(8.0, 9.0, "x"),
+    ]
+    inside = within(lines, 8.0)
+    assert inside[0] is lines[0]
+    assert [(line.start, line.end) for line in inside] == [(1.0, 2.0), (7.0, 8.0)]
+    assert inside[1].words == (Word(7.0, 7.5, "a"), Word(7.5, 8.0, "b"))
+    assert within([TranscriptLine(1.0, 4e5, "x")], 0.0)[0].end == 61.0  # of a video whose length nobody knows
+
+
+def test_characters_that_are_not_seen(tmp_path: Path) -> None:
+    said = "\u202eright\u202c \u200fto\u200e left, Donau\u00addampf, می\u200cروم, \x1b[31mred\x07 \u2066iso\u2069\ufeff &#x202e;x&#0;"
+    ((_, _, text),) = read(tmp_path, f"1\n00:00:01,000 --> 00:00:02,000\n{said}\n")
+    assert text == "right to left, Donaudampf, می\u200cروم, [31mred iso x\ufffd"
+
+
+@pytest.mark.parametrize("piece", ["<a", "{", "{x", "</b", "&", "<", "0:", " ", "9"])
+def test_endless_lines_take_linear_time(tmp_path: Path, piece: str) -> None:
+    """What is quadratic here takes minutes."""
+    endless = piece * (600_000 // len(piece))
+    ((_, _, text),) = read(tmp_path, f"1\n00:00:01,000 --> 00:00:02,000\nx {endless}\n{endless}-->\n")
+    assert text.startswith("x") and len(text) <= LONGEST_TEXT
+    found = read(tmp_path, f"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,,,0,0,0,,x {endless}\n{endless}\n")
+    assert len(found) == 1
+
+
+def test_more_cues_than_anybody_writes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.subtitles.MOST_CUES", 3)
+    with pytest.raises(MediaError, match="more than 3"):
+        read(tmp_path, srt(*["00:00:01,000 --> 00:00:02,000"] * 4))
+
+
 PIECES = ["1\n", "00:00:01,0", " --> ", "{\\p1}", "[Events]\n", "Dialogue:", ",", "<", "\n\n", "9:"]
 
 
@@ -130,7 +204,7 @@ def test_nothing_else_is_ever_raised(tmp_path_factory: pytest.TempPathFactory, t
     assert all(0 <= start < end and said for start, end, said in lines)
 
 
-VIDEO = Path("/v/talk.mp4")
+VIDEO = "talk.mp4"
 
 
 @pytest.mark.parametrize(
@@ -149,10 +223,11 @@ VIDEO = Path("/v/talk.mp4")
     ],
 )
 def test_which_file_belongs_to_a_video(names: list[str], language: str | None, expected: str | None) -> None:
-    found = find_sidecar(VIDEO, names, language)
-    assert found == (None if expected is None else VIDEO.with_name(expected))
+    found = ranked(match({VIDEO}, dict.fromkeys(names, 100))[VIDEO], language)
+    assert next((one.name for one in found if not one.partial), None) == expected
 
 
-def test_language_by_name() -> None:
-    assert sidecar_language(Path("/v/talk.pt_BR.srt"), VIDEO) == "pt-br"
-    assert sidecar_language(Path("/v/talk.srt"), VIDEO) is None
+@pytest.mark.parametrize(("name", "language"), [("talk.pt_BR.srt", "pt-br"), ("talk.srt", None)])
+def test_language_by_name(name: str, language: str | None) -> None:
+    (found,) = match({VIDEO}, {name: 100})[VIDEO]
+    assert found.language == language

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pytest
+from av.stream import Disposition
 
 from indexer import Indexer, IndexOptions
 from indexer.events import Event, Finished, Indexed, Moved, Skipped, Summary, Transcribed, Unchanged, Untranscribed
@@ -174,6 +176,126 @@ def test_a_malformed_subtitle_file_is_reported_and_passed_over(index: Index, lib
     assert of(Transcribed, events) == [] and len(of(Untranscribed, events)) == 1
 
 
+def test_the_next_subtitle_file_is_read_where_the_first_is_malformed(
+    index: Index, library: Library, reader: BeepReader, talk: Path
+) -> None:
+    bad, good = talk.with_suffix(".srt"), talk.with_suffix(".en.srt")
+    bad.write_bytes(b"\x00\x01")
+    good.write_text(SRT)
+    for _ in range(2):
+        _, summary = index(talk.parent)
+        assert [event.path for event in summary.untranscribed] == [bad]
+        assert (said(library, talk), reader.heard) == (["the written word"], 0)
+    assert summary.transcribed == 0, "what was read once is not read again"
+    bad.write_text(SRT.replace("written", "repaired"))
+    assert index(talk.parent)[1].untranscribed == ()
+    assert said(library, talk) == ["the repaired word"]
+
+
+@pytest.mark.parametrize("name", ["talk.en.forced.srt", "Subs/talk/2_English (Forced).srt", "talk.Signs.en.srt"])
+def test_a_forced_subtitle_file_is_not_what_is_said(
+    index: Index, library: Library, reader: BeepReader, talk: Path, name: str
+) -> None:
+    forced, full = talk.parent / name, talk.with_suffix(".fr.srt")
+    forced.parent.mkdir(exist_ok=True, parents=True)
+    forced.write_text(SRT.replace("the written word", "[alien sign]"))
+    _, summary = index(talk.parent)
+    assert [event.path for event in summary.untranscribed] == [forced]
+    assert summary.as_json()["untranscribed"][0]["cause"].startswith("it is marked as forced")
+    assert (source(library, talk), set(said(library, talk))) == ("whisper", {"beep"})
+    heard = reader.heard
+    _, summary = index(talk.parent)
+    assert (summary.untranscribed, reader.heard) == ((), heard), "told once"
+    full.write_text(SRT)
+    assert index(talk.parent)[1].untranscribed == ()
+    assert said(library, talk) == ["the written word"]
+
+
+@pytest.mark.parametrize("mark", [{"forced": True}, {"title": "Signs & Songs"}, {"title": "English (Forced)"}])
+def test_a_forced_track_is_not_what_is_said(
+    index: Index, library: Library, talk: Path, mark: dict[str, object]
+) -> None:
+    forced = with_subtitles(talk, talk.with_name("forced.mkv"), [(0.5, 1.0, "[alien sign]")], **mark)  # type: ignore[arg-type]
+    both = with_subtitles(forced, talk.with_name("both.mkv"), [(0.5, 1.5, "all that is said")])
+    index(forced, both)
+    assert (source(library, forced), set(said(library, forced))) == ("whisper", {"beep"})
+    assert (source(library, both), said(library, both)) == ("embedded", ["all that is said"])
+
+
+def test_subtitles_in_another_encoding_are_read_or_refused(index: Index, library: Library, talk: Path) -> None:
+    sidecar = talk.with_suffix(".ru.srt")
+    sidecar.write_bytes(SRT.replace("the written word", "Поезд в Москву").encode("cp1251"))
+    index(talk)
+    assert said(library, talk) == ["Поезд в Москву"]
+    sidecar.write_bytes(SRT.encode() + bytes(random.Random(1).choices(range(128, 256), k=900)))
+    _, summary = index(talk)
+    assert [event.path for event in summary.untranscribed] == [sidecar]
+    assert "save it as UTF-8" in summary.untranscribed[0].cause
+    assert source(library, talk) == "whisper"
+
+
+def test_no_word_is_said_after_the_end(index: Index, library: Library, talk: Path) -> None:
+    cues = ["01,000 --> 00:00:01,500", "01,600 --> 99:00:00,000", "50,000 --> 00:00:51,000"]
+    text = "".join(f"{n}\n00:00:{times}\nword {n}\n\n" for n, times in enumerate(cues, 1))
+    talk.with_suffix(".srt").write_text(text)
+    events, _ = index(talk)
+    assert [event.warning for event in of(Transcribed, events)] == ["1 subtitle of talk.srt begins after its end"]
+    row = library.find_file(talk)
+    assert row is not None
+    lines = library.transcript(row.video_id)
+    assert [(line.start, line.text) for line in lines] == [(1.0, "word 1"), (1.6, "word 2")]
+    assert 2.0 <= lines[1].end <= 2.1, "its sound is a little longer than its pictures"
+    talk.with_suffix(".srt").write_text("1\n00:01:00,000 --> 00:01:01,000\nof another film\n")
+    _, summary = index(talk)
+    assert "after the end" in summary.untranscribed[0].cause and source(library, talk) == "whisper"
+
+
+def test_no_embedded_subtitle_ends_after_its_video(index: Index, library: Library, talk: Path) -> None:
+    path = with_subtitles(talk, talk.with_name("endless.mkv"), [(0.5, 1.0, "one"), (1.5, 90_000.0, "two")])
+    index(path)
+    row = library.find_file(path)
+    assert row is not None
+    lines = library.transcript(row.video_id)
+    assert [line.text for line in lines] == ["one", "two"] and lines[-1].end <= 2.1
+
+
+def test_an_endless_subtitle_does_not_make_sound_longer(index: Index, library: Library, tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", [beeps(3.0)], codec="pcm_s16le")
+    path.with_suffix(".srt").write_text("1\n00:00:01,000 --> 99:00:00,000\nendless\n")
+    _, summary = index(path)
+    assert (summary.scenes, library.status().seconds) == (1, pytest.approx(3.0, abs=0.01))
+
+
+def test_a_silent_track_beside_one_with_speech(index: Index, library: Library, tmp_path: Path) -> None:
+    silence, speech = beeps(2.0), beeps(2.0, (0.5, 1.0))
+    for count, at in ((2, 1), (4, 2)):
+        tracks = [speech if number == at else silence for number in range(count)]
+        path = write_sound(tmp_path / f"{count}.mka", tracks, codec="flac")
+        index(path)
+        assert said(library, path) == ["beep"]
+
+
+def test_commentaries_and_descriptions_come_last(index: Index, library: Library, tmp_path: Path) -> None:
+    twice, once = beeps(3.0, (0.5, 1.0), (1.5, 2.0)), beeps(3.0, (0.5, 1.0))
+    for number, kind in enumerate((Disposition.comment, Disposition.visual_impaired)):
+        path = write_sound(
+            tmp_path / f"{number}.mka", [twice, once], codec="flac", dispositions=[kind | Disposition.default]
+        )
+        index(path)
+        assert said(library, path) == ["beep"]
+        index(path, audio_track=1)
+        assert said(library, path) == ["beep", "beep"]
+
+
+def test_channels_in_antiphase_are_heard(index: Index, library: Library, tmp_path: Path) -> None:
+    tone = beeps(3.0, (0.5, 1.0), rate=48000)
+    path = write_sound(
+        tmp_path / "a.wav", [np.stack([tone, -tone], axis=1)], codec="pcm_s16le", rate=48000, layout="stereo"
+    )
+    index(path)
+    assert said(library, path) == ["beep"]
+
+
 def test_embedded_subtitles_are_read(index: Index, library: Library, reader: BeepReader, talk: Path) -> None:
     path = with_subtitles(talk, talk.with_name("sub.mkv"), [(0.5, 1.5, "burnt in")], "ger")
     events, _ = index(path)
@@ -261,7 +383,7 @@ def test_which_track_is_listened_to(index: Index, library: Library, tmp_path: Pa
     path = write_sound(
         tmp_path / "two.mka", [beeps(2.0), beeps(2.0, (0.5, 1.0))], codec="flac", languages=["eng", "ger"]
     )
-    index(path)
+    index(path, audio_track=1)
     assert said(library, path) == []
     index(path, audio_track=2)
     assert said(library, path) == ["beep"]

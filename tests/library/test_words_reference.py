@@ -15,7 +15,7 @@ from vsearch.library import Library, WordHit
 from vsearch.media import Transcript, TranscriptLine
 
 # Words by how often they are said; some mean nothing by themselves, some share their stem.
-SPOKEN = "run run run run runs running the the of and no no red blue green zeppelin horse lamp brick".split()
+SPOKEN = ["run", "run", "run", "run", "runs", "running", "the", "the", "of", "and", "no", "no", "red", "blue", "green", "zeppelin", "horse", "lamp", "brick"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,8 @@ def test_words_are_found_as_by_looking_at_every_line(talks: tuple[Library, list[
         for hit in hits:  # a hit shows those lines of its passage that tell the most
             shown = set(seen(hit, told))
             assert any(
-                (one.video, one.channel) == (hit.video_id, hit.channel) and shown <= set(one.numbers) for one in expected
+                (one.video, one.channel) == (hit.video_id, hit.channel) and shown <= set(one.numbers)
+                for one in expected
             )
 
 

@@ -106,9 +106,7 @@ def by_phrase(
     for talk in talks(lines, channel):
         for group in _holding(talk, phrase, allowed):
             near = [
-                told
-                for told in talk
-                if group[0].line.start - WINDOW < told.line.start < group[-1].line.start + WINDOW
+                told for told in talk if group[0].line.start - WINDOW < told.line.start < group[-1].line.start + WINDOW
             ]
             found.append(_expected(group, _beside([phrase], beside, group, near, weight)))
     return sorted(found, key=lambda one: -one.score)

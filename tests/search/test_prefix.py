@@ -24,8 +24,17 @@ VIDEOS, SCENES = 10, 15
 POOL = 10
 """Small, so that lists of a hundred hits need several pools."""
 DEPTHS = (1, 2, 9, 10, 11, 19, 39, 40, 41, 100)
-WORDS = "red green blue car automobile dog rain a the of money cash walks runs sleeps".split()
-QUERIES = ("red", "blue and green", "a red car", "the dog runs", "automobile", '"red"', '"the" dog', "money of the rain")
+WORDS = "red green blue car automobile dog rain a the of money cash walks runs sleeps".split()  # noqa: SIM905
+QUERIES = (
+    "red",
+    "blue and green",
+    "a red car",
+    "the dog runs",
+    "automobile",
+    '"red"',
+    '"the" dog',
+    "money of the rain",
+)
 
 
 class OtherModel(FakeModel):

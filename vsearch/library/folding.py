@@ -133,9 +133,7 @@ def _fold(character: str) -> str:
     apart = apart.replace("ı", "i")
     if _FRACTION_SLASH in apart:
         apart = f"{_BREAK}{apart}{_BREAK}"  # 5½ is 5 and 1 and 2
-    kept = "".join(
-        c if c.isalnum() or _is_mark(c) else _BREAK for c in apart if c.isalnum() or not _is_accent(c)
-    )
+    kept = "".join(c if c.isalnum() or _is_mark(c) else _BREAK for c in apart if c.isalnum() or not _is_accent(c))
     if character.isalnum() and not kept.strip(_BREAK):
         return apart.strip(_BREAK)  # an accent that is a letter of its own
     return kept

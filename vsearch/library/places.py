@@ -84,7 +84,9 @@ class Places:
             known = self._lines
             if known is None or known[0] != change:
                 if len(ids) <= _FEW:
-                    return _lines(connection, "WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),))
+                    return _lines(
+                        connection, "WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
+                    )
                 known = self._lines = (change, _lines(connection, "", ()))
         table = known[1]
         place = np.minimum(np.searchsorted(table.ids, ids), max(0, len(table.ids) - 1))

@@ -279,4 +279,3 @@ def _covers(places: Sequence[_Place], count: int) -> Iterator[list[_Place]]:
             at = after + 1
         else:
             at += 1
-

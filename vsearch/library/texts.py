@@ -366,4 +366,3 @@ def told(weights: Mapping[str, float], run: Sequence[str]) -> float:
         elif at == 0 or not is_unspaced(run[at - 1]):
             nats += _nats(weights, word)
     return nats
-

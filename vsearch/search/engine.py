@@ -4,9 +4,9 @@ moments, and beside it words -> passages that hold or mean them; both become one
 Each step is a function of its own: recall.py, rerank.py, fuse.py, words.py, selection.py, moments.py, explain.py; the
 library finds passages.
 
-The ranking does not depend on how many hits are asked for. Every channel is recalled to the same depth, POOL, and fused;
-`k` only says where the list is cut. Where the pool is used up, a pool GROWTH times as deep is recalled, and what it
-adds comes behind, so that the first hits stay the same.
+The ranking does not depend on how many hits are asked for. Every channel is recalled to the same depth, POOL, and the
+channels are fused; `k` only says where the list is cut. Where the pool is used up, a pool GROWTH times as deep is
+recalled, and what it adds comes behind, so that the first hits stay the same.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from vsearch.media import Space, Vectors
 if TYPE_CHECKING:
     from vsearch.library import Library, SceneRow
 
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A scene on its way to be a hit."""
