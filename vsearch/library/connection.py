@@ -1,23 +1,33 @@
-"""Connections to the catalog with plain sqlite3: a query must not wait for SQLAlchemy to be imported.
+"""Read-only connections to the catalog with plain sqlite3: a query must not wait for SQLAlchemy to be imported.
 
-They are read-only, one a thread, and see what was committed before their transaction began; a writer in this or
-another process goes on meanwhile (WAL).
+A connection sees what was committed before its transaction began; a writer in this or another process goes on
+meanwhile (WAL). Connections belong to transactions, not to threads: the number of open files follows the questions that
+are asked at the same time, however many threads have ever asked one.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import quote_from_bytes
 
-from vsearch.library import codec
-from vsearch.library.faults import translated
+from vsearch.errors import LibraryLocked
+from vsearch.library.faults import EXHAUSTED, FULL, READ_ONLY, is_full, translated
 
 _log = logging.getLogger(__name__)
+
+_KEPT_IDLE = 8
+_PATIENCE_SECONDS = 3.0
+"""How long a transaction waits for a file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,85 +40,220 @@ class CatalogState:
 
 
 def connect_read_only(database: Path) -> sqlite3.Connection:
-    """A read-only connection in autocommit mode. sqlite3.Error where there is none to be had."""
-    uri = database.absolute().as_uri() if _is_utf8(database) else _raw_uri(database)
-    connection = _open(f"{uri}?mode=ro")
+    """A read-only connection in autocommit mode. sqlite3.Error or OSError where there is none to be had."""
+    return CatalogConnection.open(database).sqlite
+
+
+def uri_of(path: PurePath) -> str:
+    """The SQLite URI of an absolute path, without parameters.
+
+    Every separator is escaped. `file://server/share` would name an authority, which SQLite refuses, and that is how
+    `as_uri` spells a UNC path. The bytes are the file system's own, whatever their encoding.
+    """
+    return "file:" + quote_from_bytes(os.fsencode(path), safe="")
+
+
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CatalogConnection:
+    """A connection, and what tells whether it still reads the file that lies at the catalog's path."""
+
+    sqlite: sqlite3.Connection
+    database: Path
+    file: tuple[int, int]
+    """Device and inode: a repair puts another file into the catalog's place."""
+    frozen: _Stamp | None
+    """Where the catalog is read as a plain file: its state when it was opened. SQLite does not notice changes then."""
+
+    @staticmethod
+    def open(database: Path) -> CatalogConnection:
+        """sqlite3.Error or OSError where there is none to be had."""
+        database = database.absolute()
+        while True:
+            file = identity(database)
+            try:
+                opened = CatalogConnection(_connected(f"{uri_of(database)}?mode=ro"), database, file, None)
+            except sqlite3.OperationalError as error:
+                _check_plain_file_is_safe(database, error)
+                frozen = _stamp(database)
+                plain = _connected(f"{uri_of(database)}?mode=ro&immutable=1")
+                opened = CatalogConnection(plain, database, file, frozen)
+            try:
+                if opened.is_current():
+                    return opened
+            except BaseException:
+                opened.sqlite.close()
+                raise
+            opened.sqlite.close()
+
+    def is_current(self) -> bool:
+        """Whether a new connection would read the same. OSError where there is no catalog any more."""
+        return identity(self.database) == self.file and self.frozen in (None, _stamp(self.database))
+
+
+def identity(database: Path) -> tuple[int, int]:
+    """Device and inode."""
+    status = database.stat()
+    return status.st_dev, status.st_ino
+
+
+def _stamp(database: Path) -> _Stamp:
+    """Changes when the catalog is written, or when a writer begins. A WAL that is not there has the size -1."""
+    status = database.stat()
     try:
+        wal = _wal(database).stat().st_size
+    except FileNotFoundError:
+        wal = -1
+    return status.st_mtime_ns, status.st_size, wal
+
+
+def _wal(database: Path) -> Path:
+    return database.with_name(database.name + "-wal")
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    # check_same_thread: a connection is used by one thread at a time.
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")  # sorting must not need a disk
         connection.execute("PRAGMA schema_version").fetchone()
-        return connection
-    except sqlite3.OperationalError as error:
+    except BaseException:
         connection.close()
-        if error.sqlite_errorname not in ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT"):
-            raise
-    # WAL needs to write beside the catalog, even to read. On a read-only medium nobody can write, so the catalog may
-    # be read as a plain file; what a killed writer left in the WAL stays unseen.
-    wal = database.with_name(database.name + "-wal")
-    if wal.exists() and wal.stat().st_size:
-        _log.warning("%s lies on a read-only medium: its last changes, still in %s, cannot be seen", database, wal.name)
-    connection = _open(f"{uri}?mode=ro&immutable=1")
-    connection.execute("PRAGMA schema_version").fetchone()
+        raise
     return connection
 
 
-def _open(uri: str) -> sqlite3.Connection:
-    # check_same_thread: a connection is used by one thread alone, but closed by whichever closes the library.
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+def _check_plain_file_is_safe(database: Path, error: sqlite3.OperationalError) -> None:
+    """Return where the catalog may be read as a plain file, past the WAL and its locks; raise the cause elsewhere.
+
+    In WAL mode, SQLite writes beside the catalog even to read. Where nothing can be written (a read-only medium, a
+    folder of another user, a full disk) and no writer is at work, the catalog alone is the truth. SQLite's error does
+    not tell these cases from a lack of descriptors, so the system is asked.
+    """
+    if not is_full(error) and error.sqlite_errorname not in (
+        "SQLITE_CANTOPEN",
+        "SQLITE_READONLY_DIRECTORY",
+        "SQLITE_READONLY_CANTINIT",
+    ):
+        raise error
+    obstacle = _obstacle(database.parent)
+    if obstacle is not None and obstacle.errno in EXHAUSTED:
+        raise obstacle from error
+    full = is_full(error) or (obstacle is not None and obstacle.errno in FULL)
+    if not full and (obstacle is None or obstacle.errno not in READ_ONLY):
+        raise error
+    wal = _wal(database)
+    if wal.exists() and wal.stat().st_size:
+        if full:
+            raise error  # the last changes could not be seen, and room can be made
+        _log.warning("%s lies on a read-only medium: its last changes, still in %s, cannot be seen", database, wal.name)
 
 
-def _is_utf8(path: Path) -> bool:
+def _obstacle(folder: Path) -> OSError | None:
+    """What keeps a file from being made in a folder."""
+    probe = folder / f".probe-{secrets.token_hex(8)}"
     try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        probe.unlink()
+    except OSError as error:
+        return error
+    return None
 
 
-def _raw_uri(path: Path) -> str:
-    from urllib.parse import quote_from_bytes
+class _Held:
+    """The connection of the transaction that a thread is in."""
 
-    return "file://" + quote_from_bytes(codec.path_to_bytes(path.absolute()))
+    __slots__ = ("connection", "depth")
+
+    def __init__(self, connection: CatalogConnection) -> None:
+        self.connection = connection
+        self.depth = 0
 
 
 class CatalogConnections:
-    """One connection for each thread that asks. Thread-safe."""
+    """A connection for each transaction under way. Thread-safe."""
 
     def __init__(self, folder: Path, database: Path) -> None:
         self._folder = folder
         self._database = database
         self._local = threading.local()
-        self._guard = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Condition()
+        self._idle: list[CatalogConnection] = []
+        self._kept = _KEPT_IDLE
 
     def close(self) -> None:
+        """Let go of connections. A transaction under way closes its own when it ends."""
         with self._guard:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect_read_only(self._database)
-            self._local.connection = connection
-            with self._guard:
-                self._connections.append(connection)
-        return connection
+            idle, self._idle = self._idle, []
+            self._kept = 0
+        for connection in idle:
+            connection.sqlite.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Several questions about one state of the catalog. May be nested."""
         with translated(self._folder):
-            connection = self._connection()
-            if connection.in_transaction:
-                yield connection
-                return
-            connection.execute("BEGIN")
+            held: _Held | None = getattr(self._local, "held", None)
+            if held is None or held.depth == 0:
+                held = self._local.held = _Held(self._take())
+                held.connection.sqlite.execute("BEGIN")
+            held.depth += 1
             try:
-                yield connection
+                yield held.connection.sqlite
             finally:
-                connection.execute("ROLLBACK")  # nothing was written
+                # An abandoned generator may end its transaction late, and in another thread: only `held` is its own.
+                held.depth -= 1
+                if held.depth == 0:
+                    self._give_back(held.connection)
+
+    def _take(self) -> CatalogConnection:
+        """An idle connection, or a new one. Waits a while where the process has no descriptor left."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            while (idle := self._pop()) is not None:
+                if idle.is_current():
+                    return idle
+                idle.sqlite.close()
+            try:
+                return CatalogConnection.open(self._database)
+            except (sqlite3.OperationalError, OSError) as error:
+                if not _may_pass(error, self._database) or time.monotonic() > until:
+                    raise
+            with self._guard:
+                self._guard.wait_for(lambda: self._idle, timeout=0.1)
+
+    def _pop(self) -> CatalogConnection | None:
+        with self._guard:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: CatalogConnection) -> None:
+        intact = False
+        try:
+            if connection.sqlite.in_transaction:  # SQLite ends it by itself after some errors
+                connection.sqlite.execute("ROLLBACK")  # nothing was written
+            intact = True
+            if connection.frozen is not None and not connection.is_current():
+                intact = False
+                raise LibraryLocked(f"the library {self._folder} was changed while it was read: try again")
+        finally:
+            with self._guard:
+                keep = intact and len(self._idle) < self._kept
+                if keep:
+                    self._idle.append(connection)
+                    self._guard.notify()
+            if not keep:
+                connection.sqlite.close()
 
     def state(self) -> CatalogState:
         with self.transaction() as connection:
             return CatalogState(*connection.execute("SELECT library_id, change, pruned_through FROM meta").fetchone())
+
+
+def _may_pass(error: sqlite3.OperationalError | OSError, database: Path) -> bool:
+    """Whether this is a lack of descriptors, which may be over in a moment. SQLite reports it as a file that cannot be
+    opened; by the time that the system is asked, another thread may have closed one."""
+    if isinstance(error, OSError):
+        return error.errno in EXHAUSTED
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_CANTOPEN" and os.access(database, os.R_OK)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryLocked, LibraryMissing, LibraryReadOnly
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+"""No file descriptor is left, of the process or of the system."""
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def translate(error: sqlite3.Error | OSError, path: Path) -> LibraryError:
         return _from_system(error, path)
     # Errors that Python itself raises (a closed connection, a wrong binding) carry no code.
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL" or name in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"):
+    if is_full(error):
         return full(path)
     if name.startswith("SQLITE_READONLY") or name == "SQLITE_PERM":
         return read_only(path)
@@ -46,13 +48,23 @@ def translate(error: sqlite3.Error | OSError, path: Path) -> LibraryError:
 
 
 def _from_system(error: OSError, path: Path) -> LibraryError:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return full(path)
-    if error.errno in _READ_ONLY:
+    if error.errno in READ_ONLY:
         return read_only(path)
-    if error.errno == errno.ENOENT:
+    if error.errno in EXHAUSTED:
+        return LibraryError(
+            f"the library {path} cannot be read: too many files are open; close some, or raise the limit (`ulimit -n`)"
+        )
+    if error.errno == errno.ENOENT and not (path / "catalog.db").exists():
         return LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
     return LibraryError(f"the library {path} cannot be used: {error.strerror or error}")
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether SQLite found no room to write."""
+    names = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE")
+    return getattr(error, "sqlite_errorname", "") in names
 
 
 def full(path: Path) -> LibraryFull:

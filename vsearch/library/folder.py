@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import snapshots
-from vsearch.library.connection import connect_read_only
 from vsearch.library.faults import translated, unreadable
 from vsearch.library.lock import WriterLock
 from vsearch.library.places import Places
@@ -58,9 +57,9 @@ class LibraryFolder:
             if not stat.S_ISDIR(path.stat().st_mode):
                 raise PathError(f"{path} is a file: a library is a folder")
         library = cls(path)
-        if library._version() == 0 and not create:
-            raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
         try:
+            if library._version() == 0 and not create:
+                raise LibraryMissing(f"no library at {path}: make one with `vsearch index FOLDER`")
             library._migrate(upgrade=upgrade or create)
             library._reader.state()
         except BaseException:
@@ -83,11 +82,8 @@ class LibraryFolder:
             # Not by opening it: closing it again would drop the locks that SQLite holds on it in this process.
             if not os.access(database, os.R_OK):
                 raise unreadable(self.path)
-            connection = connect_read_only(database)
-            try:
+            with self._reader.transaction() as connection:
                 return version_of(connection, self.path)
-            finally:
-                connection.close()
 
     def _migrate(self, *, upgrade: bool) -> None:
         from vsearch.library.migrations import VERSION, migrate
@@ -141,6 +137,9 @@ class LibraryFolder:
     @contextmanager
     def _writing(self) -> Iterator[Writer]:
         with self.writing():
+            if self._writer is not None and not self._writer.is_current():
+                self._writer.close()  # another process has repaired the catalog since
+                self._writer = None
             if self._writer is None:
                 from vsearch.library.writer import Writer
 

@@ -89,6 +89,16 @@ def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator
             yield snapshot
 
 
+def changes(folder: Path, space_id: int) -> list[int]:
+    """The changes of which there seem to be snapshots: no file is opened."""
+    prefix = f"space-{space_id}-"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [_change_of(Path(name)) for name in names if name.startswith(prefix) and name.endswith(".json")]
+
+
 def inspect(name: Path, space: Space, library_id: str) -> tuple[Snapshot | None, str]:
     """Read a header and check it against its file and its owner: the snapshot, or None and why not."""
     try:

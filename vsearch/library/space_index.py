@@ -30,13 +30,16 @@ _MERGE_AT = 16
 class _View:
     """The space as of one change. Never changed in place, so threads search it while another brings it up to date."""
 
+    library_id: str
     change: int
     base: Base | None
     recent: tuple[Recent, ...]
+    tried: int = -1
+    """The newest snapshot that was looked at: the base, or one that could not be used."""
 
 
 class SpaceIndex:
-    """Follows the catalog: every search first replays what was committed since the last."""
+    """Follows the catalog: every search first replays what was committed since the last, and adopts newer snapshots."""
 
     def __init__(self, folder: Path, space_id: int, space: Space, reader: Reader) -> None:
         self._folder = folder
@@ -50,8 +53,6 @@ class SpaceIndex:
         self, queries: Vectors, k: int, allowed: Ids | None, exact_below: int
     ) -> tuple[NDArray[np.float32], Ids]:
         """Scores [Q, k'] and ids [Q, k'], best first. `allowed`: ascending ids; at most `exact_below`: all compared."""
-        if allowed is None or len(allowed) > exact_below:
-            self._bring_up_to_date()
         with self._reader.transaction():
             if allowed is not None and len(allowed) <= exact_below:
                 proposed = allowed
@@ -68,39 +69,40 @@ class SpaceIndex:
         return vectors.best(queries, ids, np.stack(list(held.values())).astype(np.float32), k)
 
     def _bring_up_to_date(self) -> _View:
+        """The view as of the state that this thread's transaction sees, or of a later one. Inside a transaction: a
+        thread that waits here has its connection, so whoever it waits for never waits for one."""
         with self._guard:
-            view = self._view
+            # Listed before the state is read, where this transaction has not read before: so none can be ahead of it.
+            offered = snapshots.changes(self._folder, self._space_id)
             state = self._reader.state()
-            # Ahead: another thread has seen a later commit than this one's transaction. The catalog decides anyway.
-            if view is not None and view.change >= state.change:
-                return view
-            if view is None or view.change < state.pruned_through:
-                view = self._load()
-            with self._reader.transaction():
-                state = self._reader.state()
-                if view.change < state.change:
-                    view = self._replay(view, state)
+            view = self._view
+            if view is not None and (view.library_id != state.library_id or view.change < state.pruned_through):
+                view = None
+            newest = max((change for change in offered if change <= state.change), default=-1)
+            if view is None or view.tried < newest:
+                view = self._adopt(view, newest, state)
+            if view.change < state.change:
+                view = self._replay(view, state)
             self._view = view
             return view
 
-    def _load(self) -> _View:
-        """The newest usable snapshot, else everything from the catalog."""
-        # Looked up before the transaction begins: a snapshot that is younger than it would seem ahead.
-        library_id = self._reader.state().library_id
-        found = list(snapshots.find(self._folder, self._space_id, self._space, library_id))
-        with self._reader.transaction():
-            state = self._reader.state()
-            for snapshot in found:
-                base = usable(snapshot, state)
-                if base is not None:
-                    return _View(snapshot.header.change, base, ())
-            count = self._reader.count_vectors(self._space_id)
-            if count <= _MATRIX_LIMIT:
-                return _View(-1, None, ())
-            _log.info("no usable snapshot of space %d: reading %d vectors from the catalog", self._space_id, count)
-            recipe = Recipe("flat")
-            index = vectors.build(recipe, self._space.dim, count, self.chunks)
-            return _View(state.change, Base.of(index, recipe), ())
+    def _adopt(self, view: _View | None, newest: int, state: CatalogState) -> _View:
+        """The newest usable snapshot; else what there was; else everything from the catalog."""
+        for snapshot in snapshots.find(self._folder, self._space_id, self._space, state.library_id):
+            if view is not None and snapshot.header.change <= view.tried:
+                break
+            base = usable(snapshot, state)
+            if base is not None:
+                return _View(state.library_id, snapshot.header.change, base, (), newest)
+        if view is not None:
+            return replace(view, tried=newest)
+        count = self._reader.count_vectors(self._space_id)
+        if count <= _MATRIX_LIMIT:
+            return _View(state.library_id, -1, None, (), newest)
+        _log.info("no usable snapshot of space %d: reading %d vectors from the catalog", self._space_id, count)
+        recipe = Recipe("flat")
+        index = vectors.build(recipe, self._space.dim, count, self.chunks)
+        return _View(state.library_id, state.change, Base.of(index, recipe), (), newest)
 
     def _replay(self, view: _View, state: CatalogState) -> _View:
         added = list(self._reader.vectors_since(self._space_id, self._space.dim, view.change))
@@ -117,7 +119,7 @@ class SpaceIndex:
         if len(recent) > _MERGE_AT:
             ids = np.concatenate([part.ids for part in recent])
             recent = (Recent(ids, np.concatenate([part.vectors for part in recent])),)
-        return _View(state.change, base, recent)
+        return replace(view, change=state.change, base=base, recent=recent)
 
     def chunks(self) -> Iterator[tuple[Ids, vectors.Halves]]:
         """All vectors of the space. Inside a transaction."""

@@ -22,6 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from vsearch.errors import LibraryError
 from vsearch.library import catalog, codec
+from vsearch.library.connection import identity
 from vsearch.library.faults import translated
 from vsearch.library.labels import clear_labels, replace_labels
 from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, same_scenes
@@ -62,11 +63,18 @@ class Writer:
             creator=lambda: _connect(database),
             poolclass=StaticPool,  # one connection, whatever thread holds the lock
         )
+        with translated(folder):
+            self._file = identity(database)
         # Python's sqlite3 would begin transactions late and by itself; we begin them, and as writers.
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def is_current(self) -> bool:
+        """Whether it writes the file that lies at the catalog's path: a repair puts another one there."""
+        with translated(self._folder):
+            return identity(self._database) == self._file
 
     @contextmanager
     def _transaction(self) -> Iterator[tuple[Session, int]]:

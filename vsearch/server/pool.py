@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Pool:
-    """A fixed number of threads, because the library keeps a connection a thread.
+    """A fixed number of threads, so that a burst of requests waits instead of competing for the processor.
 
     They are daemons: a program that ends does not wait for a decoder that hangs (its process has a time limit).
     """
