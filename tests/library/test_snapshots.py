@@ -17,6 +17,9 @@ from vsearch.library import Library, snapshots, vectors
 from vsearch.library.vectors import Recipe
 
 
+MAPS = Path("/proc/self/maps")
+
+
 def answers(library: Library) -> list[tuple[int, float]]:
     scores, ids = library.search_vectors(SPACE, unit(77, 1), 1000)
     return [(int(i), round(float(s), 5)) for i, s in zip(ids[0], scores[0], strict=True)]
@@ -258,6 +261,8 @@ def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
         with Library.open(tmp_path / name) as library:
             assert base_of(library) is not None
             assert len(answers(library)) == 18
+            if MAPS.exists():
+                assert b"space-1-6.faiss" in MAPS.read_bytes(), "mapped, whatever the name of the folder"
             assert library.verify().clean
 
 
@@ -348,7 +353,7 @@ def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: Library) -> No
     fill(library, 2)
     library.save_snapshots()
     (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library._reader.state().library_id)
-    index = vectors.open_snapshot(found, mapped=False)
+    index = vectors.open_snapshot(found)
     rows = np.concatenate([part for _, part in vectors.entries(index, Recipe("flat"))])
     expected = np.concatenate([np.stack([s.vector for s in scenes(seed)]) for seed in range(2)])
     np.testing.assert_array_equal(rows, stored(expected))

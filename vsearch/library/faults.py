@@ -61,6 +61,12 @@ def _from_system(error: OSError, path: Path) -> LibraryError:
     return LibraryError(f"the library {path} cannot be used: {error.strerror or error}")
 
 
+def raise_if_exhausted(error: Exception) -> None:
+    """Raise a lack of descriptors again, where other errors mean that a file is missing or damaged."""
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        raise error
+
+
 def is_full(error: sqlite3.Error) -> bool:
     """Whether SQLite found no room to write."""
     names = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE")

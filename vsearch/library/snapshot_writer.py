@@ -37,6 +37,7 @@ def _save_space(folder: Path, reader: Reader, row: SpaceRow, stale_share: float)
             since = newest.header.change
             changed = count - reader.count_vectors(row.id, since) + len(reader.removed_since(row.id, since))
             if changed <= stale_share * count and newest.header.kind == recipe.kind:
+                snapshots.sweep(folder, row.id, newest.file)  # what a kill has left
                 return since
         _log.info("taking a snapshot of %d vectors of space %d", count, row.id)
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vsearch.errors import LibraryError
+from vsearch.library.faults import raise_if_exhausted
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Space
 
@@ -77,11 +78,7 @@ def in_the_way(folder: Path) -> str | None:
 
 def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator[Snapshot]:
     """The usable snapshots of a space, newest first; what is foreign or damaged is passed over with a warning."""
-    try:
-        names = sorted(folder.glob(f"space-{space_id}-*.json"), key=_change_of, reverse=True)
-    except OSError:
-        return
-    for name in names:
+    for name in sorted(headers(folder, space_id), key=change_of, reverse=True):
         snapshot, reason = inspect(name, space, library_id)
         if snapshot is None:
             _log.warning("passing over the snapshot %s: %s", name.name, reason)
@@ -89,14 +86,20 @@ def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator
             yield snapshot
 
 
-def changes(folder: Path, space_id: int) -> list[int]:
-    """The changes of which there seem to be snapshots: no file is opened."""
+def headers(folder: Path, space_id: int) -> list[Path]:
+    """The headers of a space's snapshots, unread."""
     prefix = f"space-{space_id}-"
     try:
         names = os.listdir(folder)
-    except OSError:
+    except OSError as error:
+        raise_if_exhausted(error)
         return []
-    return [_change_of(Path(name)) for name in names if name.startswith(prefix) and name.endswith(".json")]
+    return [folder / name for name in names if name.startswith(prefix) and name.endswith(".json")]
+
+
+def changes(folder: Path, space_id: int) -> list[int]:
+    """The changes of which there seem to be snapshots."""
+    return [change_of(name) for name in headers(folder, space_id)]
 
 
 def inspect(name: Path, space: Space, library_id: str) -> tuple[Snapshot | None, str]:
@@ -119,6 +122,7 @@ def inspect(name: Path, space: Space, library_id: str) -> tuple[Snapshot | None,
         if _edge_crc(file, header.structure_bytes) != header.edge_crc:
             return None, "its checksum is wrong"
     except (OSError, ValueError, TypeError, KeyError) as error:
+        raise_if_exhausted(error)
         return None, f"it cannot be read ({error})"
     return Snapshot(header, file), ""
 
@@ -190,7 +194,7 @@ def sweep_unknown(folder: Path, known: Collection[int]) -> None:
 def drop_ahead(folder: Path, change: int) -> None:
     """Remove snapshots of changes that the catalog has not seen: it was put back from an older copy."""
     for file in _headers_first(folder.glob("space-*-*.*")):
-        if _change_of(file) > change:
+        if change_of(file) > change:
             _log.warning("removing the snapshot %s: it is ahead of the catalog (%d)", file.name, change)
             file.unlink(missing_ok=True)
 
@@ -202,7 +206,8 @@ def total_bytes(folder: Path) -> int:
         return 0
 
 
-def _change_of(file: Path) -> int:
+def change_of(file: Path) -> int:
+    """The change in the name of a snapshot's file; -1 where there is none."""
     tail = file.name.split(".")[0].rpartition("-")[2]
     return int(tail) if tail.isascii() and tail.isdigit() else -1
 
@@ -237,14 +242,15 @@ def _write_index(target: Path, index: Any) -> tuple[int, int]:
     with temporary.open("wb", buffering=0) as stream:
 
         def write(block: bytes) -> None:
+            # Never raises: FAISS also writes in a destructor, where Python could only print the error.
             nonlocal size, crc, failure
-            try:
-                view = memoryview(block)
-                while view:
-                    view = view[stream.write(view) :]
-            except OSError as error:
-                failure = error  # FAISS turns it into a RuntimeError without the number
-                raise
+            if failure is None:
+                try:
+                    view = memoryview(block)
+                    while view:
+                        view = view[stream.write(view) :]
+                except OSError as error:
+                    failure = error
             size += len(block)
             crc = zlib.crc32(block, crc)
 
@@ -256,10 +262,8 @@ def _write_index(target: Path, index: Any) -> tuple[int, int]:
             if failure is not None:
                 raise failure
             os.fsync(stream.fileno())
-        except BaseException as error:
+        except BaseException:
             temporary.unlink(missing_ok=True)
-            if failure is not None and error is not failure:
-                raise failure from error
             raise
     temporary.replace(target)
     return size, crc

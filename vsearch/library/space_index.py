@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vsearch.library import snapshots, vectors
 from vsearch.library.connection import CatalogState
+from vsearch.library.faults import raise_if_exhausted
 from vsearch.library.reader import Reader
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.vectors import Base, Ids, Recent, Recipe
@@ -140,7 +141,8 @@ def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
         return None
     try:
         index = vectors.open_snapshot(snapshot)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
+        raise_if_exhausted(error)
         _log.warning("passing over the snapshot %s: %s", snapshot.file.name, str(error).splitlines()[0])
         return None
     return Base.of(index, Recipe(kinds[header.kind], header.lists))

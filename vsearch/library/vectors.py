@@ -12,6 +12,7 @@ Index types by the number of scenes (chosen by benchmarks/query_latency.py, 512 
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -88,17 +89,16 @@ def _sample(wanted: int, count: int, chunks: Chunks) -> Vectors:
     return np.concatenate(parts)
 
 
-def open_snapshot(snapshot: Snapshot, *, mapped: bool = True) -> Any:
-    """The FAISS index of a snapshot, memory-mapped. RuntimeError where FAISS cannot make sense of it."""
-    faiss = load_faiss()
+def open_snapshot(snapshot: Snapshot) -> Any:
+    """The FAISS index of a snapshot, memory-mapped. RuntimeError where FAISS cannot make sense of it, OSError.
 
-    try:
-        name = str(snapshot.file)
-        name.encode()
-    except UnicodeEncodeError:
-        # FAISS takes UTF-8 names only; a folder of another name is read instead of mapped.
-        return faiss.deserialize_index(np.fromfile(snapshot.file, dtype=np.uint8))
-    index = faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+    Mapped here, and not by FAISS: its own file names are UTF-8 on some systems and of the code page on others.
+    """
+    faiss = load_faiss()
+    with snapshot.file.open("rb") as stream:
+        content = np.frombuffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+    index = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), len(content)))
+    index.referenced_objects = (content,)  # FAISS keeps only the address
     if index.ntotal != snapshot.header.count or index.d != snapshot.header.dim:
         raise RuntimeError(f"the index holds {index.ntotal} vectors of {index.d} dimensions")
     return index
@@ -110,7 +110,8 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
     if recipe.kind == "flat":
         ids = faiss.vector_to_array(index.id_map)
         inner = faiss.downcast_index(index.index)
-        codes = faiss.vector_to_array(inner.codes).reshape(len(ids), -1)
+        # A pointer, because a mapped index's codes are no vector of C++
+        codes = faiss.rev_swig_ptr(inner.codes.data(), len(ids) * inner.code_size).reshape(len(ids), -1)
         for start in range(0, len(ids), 4096):
             part = codes[start : start + 4096].view(np.float16).astype(np.float32)
             yield ids[start : start + 4096].astype(np.int64), part

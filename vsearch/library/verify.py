@@ -13,9 +13,11 @@ import numpy as np
 from vsearch.errors import LibraryDamaged
 from vsearch.library import codec, snapshots, vectors
 from vsearch.library.connection import CatalogState
+from vsearch.library.faults import raise_if_exhausted
 from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
+from vsearch.library.vectors import Ids
 from vsearch.media import WORD_CHANNELS, Vectors
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Findings:
 def check(reader: Reader, folder: Path) -> Findings:
     """Look at everything. Reads the whole catalog and every snapshot; memory: the ids of a space and a chunk."""
     found = Findings()
+    # Named before the transaction reads: a writer may take newer ones and remove these meanwhile.
+    named = sorted(folder.glob("space-*-*.json"))
     with reader.transaction() as connection:
         try:
             found.pages = _integrity(connection)
@@ -83,7 +87,7 @@ def check(reader: Reader, folder: Path) -> Findings:
             state = reader.state()
             for row in reader.spaces():
                 _check_vectors(connection, row, found)
-                _check_snapshots(reader, folder, row, state, found)
+                _check_snapshots(reader, named, row, state, found)
         except sqlite3.DatabaseError as error:
             # Without a name: Python's own complaint of text that is not UTF-8, which only a broken page can hold.
             name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
@@ -168,53 +172,83 @@ def _check_vectors(connection: sqlite3.Connection, row: SpaceRow, found: Finding
             found.encodings.setdefault((video, row.id), "a scene's frames do not fit together")
 
 
-def _check_snapshots(reader: Reader, folder: Path, row: SpaceRow, state: CatalogState, found: Findings) -> None:
+def _check_snapshots(
+    reader: Reader, named: Iterable[Path], row: SpaceRow, state: CatalogState, found: Findings
+) -> None:
     problems: list[str] = []
-    for name in sorted(folder.glob(f"space-{row.id}-*.json")):
-        snapshot, reason = snapshots.inspect(name, row.space, state.library_id)
-        if snapshot is None:
-            problems.append(f"snapshot {name.name}: {reason}")
-            continue
-        if not snapshot.whole():
-            problems.append(f"snapshot {name.name}: its checksum is wrong")
-            continue
-        base = usable(snapshot, state)
-        if base is None:
-            problems.append(f"snapshot {name.name}: it does not fit the catalog at change {state.change}")
-            continue
-        problems += [
-            f"snapshot {name.name}: {line}" for line in _compare(reader, row, snapshot, base.recipe, state.change)
-        ]
+    of_space = [name for name in named if name.name.startswith(f"space-{row.id}-")]
+    newest = max(map(snapshots.change_of, of_space), default=-1)
+    for name in of_space:
+        if snapshots.change_of(name) < state.pruned_through <= newest:
+            continue  # replaced, but still mapped by another process where such a file cannot be removed (Windows)
+        header = _content(name)
+        wrong = list(_wrong(reader, name, row, state))
+        # A writer removes what it has replaced: a snapshot that went meanwhile says nothing.
+        if wrong and header is not None and _content(name) == header:
+            problems += [f"snapshot {name.name}: {line}" for line in wrong]
     if problems:
         found.snapshots[row.id] = problems
 
 
-def _compare(
-    reader: Reader, row: SpaceRow, snapshot: snapshots.Snapshot, recipe: vectors.Recipe, change: int
-) -> Iterator[str]:
+def _content(name: Path) -> bytes | None:
+    try:
+        return name.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _wrong(reader: Reader, name: Path, row: SpaceRow, state: CatalogState) -> Iterator[str]:
+    snapshot, reason = snapshots.inspect(name, row.space, state.library_id)
+    if snapshot is None:
+        yield reason
+        return
+    try:
+        whole = snapshot.whole()
+        base = usable(snapshot, state) if whole else None
+    except OSError as error:
+        raise_if_exhausted(error)
+        yield f"it cannot be read ({error})"
+        return
+    if not whole:
+        yield "its checksum is wrong"
+    elif base is None:
+        yield f"it does not fit the catalog at change {state.change}"
+    else:
+        yield from _compare(reader, row, snapshot.header.change, base)
+
+
+def _compare(reader: Reader, row: SpaceRow, since: int, base: vectors.Base) -> Iterator[str]:
     """Ids and values of a snapshot against the catalog as it was then, as far as it still knows."""
-    since = snapshot.header.change
     newer = np.union1d(reader.removed_since(row.id, since), reader.added_since(row.id, since))
-    expected = np.setdiff1d(reader.added_since(row.id, -1), newer)
-    seen: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.empty(0, dtype=np.int64)]
+    expected = _without(np.sort(reader.added_since(row.id, -1)), newer)
+    seen: list[Ids] = [np.empty(0, dtype=np.int64)]
     wrong = 0
-    # Not mapped: FAISS hands out a mapped index's codes only by copying.
-    for ids, rows in vectors.entries(vectors.open_snapshot(snapshot, mapped=False), recipe):
+    for ids, rows in vectors.entries(base.index, base.recipe):
         seen.append(ids)
         try:
-            held = reader.vectors(row.id, row.space.dim, np.setdiff1d(ids, newer).tolist())
+            held = reader.vectors(row.id, row.space.dim, _without(ids, newer).tolist())
         except LibraryDamaged:
             continue  # vectors of a wrong length: said already
         for position, scene_id in enumerate(ids.tolist()):
             truth = held.get(scene_id)
-            if truth is not None and not _same(rows[position], truth.astype(np.float32), recipe):
+            if truth is not None and not _same(rows[position], truth.astype(np.float32), base.recipe):
                 wrong += 1
-    stored = np.setdiff1d(np.concatenate(seen), newer)
-    missing, extra = len(np.setdiff1d(expected, stored)), len(np.setdiff1d(stored, expected))
+    stored = _without(np.unique(np.concatenate(seen)), newer)
+    missing, extra = len(_without(expected, stored)), len(_without(stored, expected))
     if missing or extra:
         yield f"{missing} vectors are missing and {extra} are too many"
     if wrong:
         yield f"{wrong} vectors differ from the catalog's"
+
+
+def _without(ids: Ids, gone: Ids) -> Ids:
+    """Those of `ids` that are not among the ascending ids `gone`. numpy's set operations would sort `gone` each time,
+    and there is a call for every list of an index."""
+    places = np.searchsorted(gone, ids)
+    known = places < len(gone)
+    known[known] = gone[places[known]] == ids[known]
+    left: Ids = ids[~known]
+    return left
 
 
 def _same(held: Vectors, truth: Vectors, recipe: vectors.Recipe) -> bool:
