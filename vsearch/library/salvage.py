@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from vsearch.errors import LibraryDamaged
+from vsearch.errors import LibraryDamaged, LibraryLocked
 from vsearch.library import codec
-from vsearch.library.faults import translated
+from vsearch.library.faults import is_full, translated
 from vsearch.library.folder import CATALOG, SNAPSHOTS
 from vsearch.library.library import Library
 from vsearch.library.lock import WriterLock
 from vsearch.library.migrations import migrate
 from vsearch.library.raw_pages import file_paths
 from vsearch.library.rows import VerifyReport
+from vsearch.library.snapshots import sync_folder
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ _PARTS = {
     "thumbnails": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
     "labels": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
 }
+_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_INTERRUPT")
+"""Errors that say nothing of the catalog."""
 _MADE_AGAIN = ("thumbnails", "labels")
 """Tables whose rows the next index run, or the next `vsearch label`, fills in: no video is given up for them."""
 
@@ -59,33 +64,101 @@ def repair_library(path: Path) -> VerifyReport:
 
 
 def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
-    """Move the broken catalog aside and fill a new one from it: what was done, and the files that must be indexed."""
+    """Put a catalog of all that can be read into the place of the broken one: what was done, and the files that must be
+    indexed.
+
+    The new catalog is built beside the broken one, checked, and put into its place by one rename. Before that, an error
+    or a kill leaves the library as it was, and the next repair begins anew.
+    """
+    catalog = folder / CATALOG
+    new = folder / f"{CATALOG}.repaired"
     with WriterLock(folder).held(), translated(folder):
-        aside = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        aside.mkdir()
-        for name in (CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm"):
-            if (folder / name).exists():
-                (folder / name).rename(aside / name)
+        _remove(new)
+        try:
+            kept, lost, whole = _rebuild(folder, new)
+            if not whole:
+                with closing(sqlite3.connect(new)) as connection:
+                    saved = {path for (path,) in connection.execute("SELECT path FROM files")}
+                named = file_paths(catalog)
+                lost = sorted({*lost, *(path for path in named if codec.path_to_bytes(path) not in saved)})
+            aside = _swap(folder, new)
+        except BaseException:
+            _remove(new)
+            raise
         for snapshot in (folder / SNAPSHOTS).glob("space-*"):
             snapshot.unlink()
-        new = sqlite3.connect(folder / CATALOG, isolation_level=None)
-        old = sqlite3.connect(aside / CATALOG, isolation_level=None)
-        try:
-            migrate(new, folder)
-            kept, lost, whole = _copy(old, new)
-            saved = {path for (path,) in new.execute("SELECT path FROM files")}
-        finally:
-            old.close()
-            new.close()
-        if not whole:
-            named = file_paths(aside / CATALOG)
-            lost = sorted({*lost, *(path for path in named if codec.path_to_bytes(path) not in saved)})
     if not kept:
         return [f"nothing could be read of the catalog: {_AGAIN}; the broken one lies in {aside.name}"], lost
     done = [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"]
     if not whole:
         done.append(f"not all that was lost has a name any more: {_AGAIN}")
     return done, lost
+
+
+def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
+    """Make a catalog of what can be read, on the disk and checked: see `_copy`. LibraryDamaged where it is not sound."""
+    with closing(sqlite3.connect(target, isolation_level=None)) as new:
+        migrate(new, folder)
+        with closing(sqlite3.connect(folder / CATALOG, isolation_level=None)) as old:
+            copied = _copy(old, new)
+        (answer,) = new.execute("PRAGMA integrity_check(1)").fetchone()
+        if answer != "ok":
+            raise LibraryDamaged(f"the repaired catalog of {folder} is not sound ({answer}): try again")
+        # One file that stands alone: it is renamed without its log.
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+    return copied
+
+
+def _swap(folder: Path, new: Path) -> Path:
+    """Put the new catalog into the place of the broken one. The broken one is kept in a folder that is returned."""
+    catalog = folder / CATALOG
+    log, index = (folder / f"{CATALOG}{ending}" for ending in ("-wal", "-shm"))
+    _finish_log(catalog)
+    aside = folder / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    aside.mkdir()
+    try:
+        os.link(catalog, aside / CATALOG)
+    except OSError:  # a file system without links
+        shutil.copy2(catalog, aside / CATALOG)
+    if log.exists() and log.stat().st_size:
+        shutil.copy2(log, aside / log.name)
+    # SQLite would apply the log of the broken catalog to the new one. All that could be read of it is in the new one.
+    log.unlink(missing_ok=True)
+    index.unlink(missing_ok=True)
+    new.replace(catalog)
+    sync_folder(folder)
+    return aside
+
+
+def _finish_log(catalog: Path) -> None:
+    """Write what lies in the log of the broken catalog into it, so that it is whole without the log.
+
+    LibraryLocked where another process reads the catalog: it would go on with the old log.
+    """
+    try:
+        with closing(sqlite3.connect(catalog, isolation_level=None, timeout=5.0)) as old:
+            (busy, _, _) = old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return  # SQLite cannot apply the log: what it holds cannot be read
+    if busy:
+        raise LibraryLocked(f"the library {catalog.parent} is read by another program: close it and try again")
+
+
+def _remove(catalog: Path) -> None:
+    """Remove a catalog that was not finished."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        catalog.with_name(catalog.name + ending).unlink(missing_ok=True)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether rows cannot be read, or not kept, because of what the broken catalog holds. Anything else, such as a full
+    disk, is no reason to give up a video."""
+    name = getattr(error, "sqlite_errorname", "")
+    return not name.startswith(_PASSING) and not (isinstance(error, sqlite3.Error) and is_full(error))
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[Path], bool]:
@@ -105,7 +178,9 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
                 for table, where in _PARTS.items():
                     _copy_rows(old, new, table, where, (video_id,), strict=table not in _MADE_AGAIN)
                 kept += 1
-        except (sqlite3.Error, UnicodeDecodeError):
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if not _is_damage(error):
+                raise
             new.execute("ROLLBACK TO video")
             paths = _paths(old, video_id)
             whole = whole and bool(paths)
@@ -135,8 +210,8 @@ def _copy_rows(
         for row in old.execute(f"SELECT {names} FROM {table} WHERE {where}", values):
             new.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(columns))})", row)
             count += 1
-    except sqlite3.DatabaseError:
-        if strict:
+    except sqlite3.DatabaseError as error:
+        if strict or not _is_damage(error):
             raise
     return count
 
@@ -145,7 +220,9 @@ def _video_ids(old: sqlite3.Connection) -> tuple[Sequence[int], bool]:
     """Every id that a video may have: read where they can be (True), else counted up to the last that was given."""
     try:
         return [video_id for (video_id,) in old.execute("SELECT id FROM videos NOT INDEXED")], True
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as damage:
+        if not _is_damage(damage):
+            raise
         try:
             (last,) = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'videos'").fetchone()
         except (sqlite3.DatabaseError, TypeError):
@@ -156,6 +233,8 @@ def _video_ids(old: sqlite3.Connection) -> tuple[Sequence[int], bool]:
 def _paths(old: sqlite3.Connection, video_id: int) -> list[Path]:
     try:
         rows = old.execute("SELECT path FROM files WHERE video_id = ?", (video_id,)).fetchall()
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
         return []
     return [codec.path_from_bytes(path) for (path,) in rows]

@@ -280,8 +280,13 @@ def _write_atomically(target: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     temporary.replace(target)
-    if os.name == "posix":  # elsewhere a folder cannot be opened, nor need be
-        folder = os.open(target.parent, os.O_RDONLY)
+    sync_folder(target.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in a folder last. Elsewhere than on POSIX a folder cannot be opened, nor need be."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

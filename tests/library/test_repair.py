@@ -1,0 +1,154 @@
+"""A repair that is killed, or finds no room, leaves the library as it was: what could be saved can still be saved.
+
+VSEARCH_KILLS sets how often it is killed (10 by default).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.library.made import record
+from vsearch.errors import LibraryDamaged
+from vsearch.library import Library, repair_library
+
+KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
+ROOT = Path(__file__).resolve().parents[2]
+
+# Repairs a library and kills itself at its n-th operation on files; prints how many there were.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vsearch.library import repair_library
+
+count, limit = 0, int(sys.argv[2])
+
+def hook(event, arguments):
+    global count
+    if event.startswith(("os.", "open", "shutil.", "sqlite3.")):
+        count += 1
+        if count == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+repair_library(Path(sys.argv[1]))
+print(count)
+"""
+
+# Repairs a library, while no file may grow beyond a number of bytes.
+CRAMPED = """
+import resource, signal, sys
+from pathlib import Path
+from vsearch.errors import LibraryFull
+from vsearch.library import repair_library
+
+limit = int(sys.argv[2])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    repair_library(Path(sys.argv[1]))
+except LibraryFull as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A library of 30 videos, some of them in the log alone, with a broken page."""
+    folder = tmp_path / "broken"
+    with Library.open(tmp_path / "whole", create=True) as library:
+        for number in range(20):
+            library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, count=7))
+    with Library.open(tmp_path / "whole") as library:
+        for number in range(20, 30):
+            library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, count=7))
+        library.save_snapshots(force=True)
+        shutil.copytree(tmp_path / "whole", folder)
+    assert (folder / "catalog.db-wal").stat().st_size
+    with (folder / "catalog.db").open("r+b") as file:
+        file.seek(30 * 8192)
+        file.write(b"\xff" * 8192)
+    return folder
+
+
+def saved(folder: Path) -> int:
+    """Repair a copy of the library: how many videos it has then."""
+    copy = folder.with_name("copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy)
+    assert repair_library(copy).clean
+    assert not list(copy.glob("catalog.db.repaired*"))
+    with Library.open(copy) as library:
+        assert library.verify().clean
+        return library.status().videos
+
+
+def run(program: str, folder: Path, limit: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, str(folder), str(limit)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+
+def is_broken(folder: Path) -> bool:
+    try:
+        with Library.open(folder) as library:
+            return not library.verify().clean
+    except LibraryDamaged:
+        return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_repair_that_is_killed_at_any_step_loses_nothing(broken: Path, tmp_path: Path) -> None:
+    expected = saved(broken)
+    assert 0 < expected < 30 or is_broken(broken)
+    shutil.copytree(broken, tmp_path / "counted")
+    steps = int(run(KILLED, tmp_path / "counted", 0).stdout)
+    chance = random.Random(KILLS)
+    for step in chance.sample(range(1, steps + 1), min(KILLS, steps)):
+        folder = tmp_path / f"killed at {step}"
+        shutil.copytree(broken, folder)
+        assert run(KILLED, folder, step).returncode == -signal.SIGKILL
+        assert saved(folder) == expected, step
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE")
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_repair_without_room_leaves_the_library_as_it_was(broken: Path, share: float) -> None:
+    expected = saved(broken)
+    size = (broken / "catalog.db").stat().st_size
+    done = run(CRAMPED, broken, int(share * size))
+    assert "no space left" in done.stdout, done
+    assert is_broken(broken)
+    assert not list(broken.glob("catalog.db.repaired*"))
+    assert saved(broken) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_repair_on_a_full_disk(broken: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = sum(file.stat().st_size for file in broken.rglob("*") if file.is_file())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size + 262_144}", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        expected = saved(broken)
+        folder = disk / "library"
+        shutil.copytree(broken, folder)
+        done = run(CRAMPED, folder, 2**62)
+        assert "no space left" in done.stdout, done
+        shutil.copytree(folder, tmp_path / "with room")
+        assert is_broken(folder)
+        assert saved(tmp_path / "with room") == expected
+    finally:
+        subprocess.run(["umount", disk], check=True)
