@@ -179,7 +179,7 @@ def may_jump(container: InputContainer) -> bool:
     """Whether the format is one whose clock may jump, as that of a broadcast does."""
     from av.format import Flags
 
-    return bool(int(container.format.flags) & int(Flags.ts_discont.value))
+    return bool(container.format.flags & cast("int", Flags.ts_discont.value))
 
 
 def timed(container: InputContainer) -> list[Stream]:
