@@ -81,9 +81,9 @@ def by_words(
 def _run(query: Sequence[str], terms: Sequence[str], group: Sequence[Told]) -> int:
     threes = [tuple(query[at : at + 3]) for at in range(len(query) - 2)]
     threes = [three for three in threes if set(three) & set(terms)]
-    for told in group:
-        if any(tuple(told.words[at : at + 3]) in threes for at in range(len(told.words) - 2)):
-            return len(longest_run([word for one in group for word in one.words], query))
+    words = [word for told in group for word in told.words]
+    if any(tuple(words[at : at + 3]) in threes for at in range(len(words) - 2)):
+        return len(longest_run(words, query))
     return 0
 
 

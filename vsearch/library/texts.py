@@ -2,7 +2,7 @@
 
 The score is the share of the query's words that stand in the passage, each weighted by how rare it is (inverse document
 frequency, Spärck Jones 1972), or the share of the query that stands there word for word, if that is more. Words that
-lie a few lines apart count, but less than those of one line. Of passages with equal scores the shorter one comes first.
+lie a few lines apart count, but less than those of one line. BM25 orders passages with equal scores.
 `chance` says whether it could be a coincidence, as the expect value of sequence search does (Karlin and Altschul
 1990): three rare words of a long query in one passage are none.
 
@@ -52,7 +52,9 @@ PRIOR = 100
 STOP_WORD = 2.0
 """Nats that a stop word tells within a run: the next word is this one in seven times."""
 _TIES = 2_000
-"""Up to so many passages of one score are ordered by their length; more by their age in the library."""
+"""Up to so many passages of one score are ordered by what else tells them apart; more by their age in the library."""
+_COMMON = 20_000
+"""Lines that hold words of the query, beyond which BM25 takes long."""
 _LATE = 5_000
 """Up to so many lines that begin before an allowed scene are read, to see whether their words are said in it."""
 
@@ -213,12 +215,17 @@ def _shares(weights: NDArray[np.float64], masks: Masks, firsts: Ids) -> NDArray[
 def _verbatim(
     search: WordSearch, lines: Lines, firsts: Ids, ends: Ids, masks: Masks, scores: NDArray[np.float64]
 ) -> Iterator[tuple[int, float]]:
-    """Passages of which a line holds a run of the query's words, and what share of the query the run is."""
+    """Passages that hold a run of the query's words, and what share of the query the run is."""
     runs = search.asked.runs()
     if not runs:
         return
     held = rowids(search.connection, " OR ".join(match_units(run) for run in runs))
-    passages = np.unique(np.searchsorted(firsts, np.flatnonzero(np.isin(lines.ids, held)), side="right") - 1)
+    # A run may begin in the line before.
+    endings = dict.fromkeys(run[at:] for run in runs for at in range(1, len(run)))
+    begun = rowids(search.connection, " OR ".join(f"^ {match_units(ending)}" for ending in endings))
+    inside = np.setdiff1d(np.flatnonzero(np.isin(lines.ids, begun)), firsts, assume_unique=True)
+    found = np.union1d(np.flatnonzero(np.isin(lines.ids, held)), inside)
+    passages = np.unique(np.searchsorted(firsts, found, side="right") - 1)
     for at in passages.tolist():
         together = int(np.bitwise_or.reduce(masks[firsts[at] : ends[at]]))
         if _longest_possible(search, together) > scores[at] * len(search.asked.tokens):
@@ -237,16 +244,17 @@ def _longest_possible(search: WordSearch, mask: int) -> int:
 
 
 def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Sequence[str]:
-    """The longest run of the query's words that stand in a passage word for word; empty where no line has a part of it
-    that is long enough and says something."""
-    runs = search.asked.runs()
-    if not any(has_run(line.words, runs) for line in lines):
-        return ()
-    return longest_run([word for line in lines for word in line.words], search.asked.tokens)
+    """The longest run of the query's words that stand in a passage word for word; empty where none is long enough and
+    says something."""
+    words = [word for line in lines for word in line.words]
+    return longest_run(words, search.asked.tokens) if has_run(words, search.asked.runs()) else ()
 
 
 def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Ids, ends: Ids) -> Iterator[int]:
-    """Passages, best first: of equal scores the shorter text first, then the older. A passage is ids[first:end]."""
+    """Passages, best first: of equal scores by BM25 (where words are so common that this takes long: the shorter one
+    first), then the older. A passage is ids[first:end]."""
+    rare = sum(len(rows) for rows in search.rows.values()) <= _COMMON
+    match = " OR ".join(match_word(term) for term in search.rows)
     rounded = np.round(scores, 9)
     order = np.lexsort((ids[firsts], -rounded))
     at = 0
@@ -255,13 +263,19 @@ def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Id
         same = order[at:end]
         if 1 < len(same) <= _TIES:
             parts = [ids[firsts[one] : ends[one]] for one in same.tolist()]
-            rows = search.connection.execute(
-                "SELECT id, LENGTH(text) FROM lines WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(np.concatenate(parts).tolist()),),
-            )
-            length = dict(rows.fetchall())
-            long = [sum(length.get(one, 0) for one in part.tolist()) for part in parts]
-            same = same[np.argsort(long, kind="stable")]
+            chosen = "(SELECT value FROM json_each(?))", json.dumps(np.concatenate(parts).tolist())
+            if rare:
+                rows = search.connection.execute(
+                    f"SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? AND rowid IN {chosen[0]}",
+                    (match, chosen[1]),
+                )
+            else:
+                rows = search.connection.execute(
+                    f"SELECT id, LENGTH(text) FROM lines WHERE id IN {chosen[0]}", (chosen[1],)
+                )
+            cost = dict(rows.fetchall())
+            costs = [sum(cost.get(one, 0) for one in part.tolist()) for part in parts]
+            same = same[np.argsort(costs, kind="stable")]
         yield from same.tolist()
         at = end
 
