@@ -90,8 +90,10 @@ def words_to_json(words: Sequence[Word]) -> str | None:
 
 def words_from_json(text: str | None) -> tuple[Word, ...]:
     """What words_to_json wrote; nothing where a damaged catalog holds something else."""
+    if text is None:  # most lines: the parser is not asked for nothing
+        return ()
     try:
-        return tuple(Word(float(start), float(end), str(word)) for start, end, word in json.loads(text or "[]"))
+        return tuple(Word(float(start), float(end), str(word)) for start, end, word in json.loads(text))
     except (TypeError, ValueError):
         return ()
 
@@ -103,8 +105,10 @@ def box_to_json(box: Box | None) -> str | None:
 
 def box_from_json(text: str | None) -> Box | None:
     """What box_to_json wrote; None where a damaged catalog holds something else."""
+    if text is None:
+        return None
     try:
-        left, top, right, bottom = json.loads(text or "[]")
+        left, top, right, bottom = json.loads(text)
         return Box(float(left), float(top), float(right), float(bottom))
     except (TypeError, ValueError):
         return None

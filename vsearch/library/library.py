@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import LibraryError
 from vsearch.library.changes import LibraryChanges
+from vsearch.library.ids import ascending
 from vsearch.library.lookups import LibraryLookups
 from vsearch.library.rows import LibraryStatus, VerifyReport, WordHit
 from vsearch.media import Space, Vectors
@@ -85,7 +86,7 @@ class Library(LibraryLookups, LibraryChanges):
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
         if allowed is not None:
-            allowed = np.unique(np.asarray(allowed, dtype=np.int64))
+            allowed = ascending(allowed)
             allowed = allowed[allowed > 0]
         space_id = self._reader.space_id(space)
         if space_id is None or len(queries) == 0:

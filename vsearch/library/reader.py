@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import codec
+from vsearch.library.ids import parsed
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
 from vsearch.media import FileStamp, Space, TranscriptLine, VideoInfo
@@ -162,10 +163,11 @@ class Reader(VectorReader):
             paths = {video_id: path for _, video_id, _, _, path in rows if path}
             if admits is not None:
                 paths |= self._admitted(paths, admits)
+        found = {video_id: codec.path_from_bytes(path) for video_id, path in paths.items()}
         return {
-            scene_id: SceneRow(scene_id, video_id, codec.path_from_bytes(paths[video_id]), start, end)
+            scene_id: SceneRow(scene_id, video_id, found[video_id], start, end)
             for scene_id, video_id, start, end, _ in rows
-            if video_id in paths
+            if video_id in found
         }
 
     def _admitted(self, video_ids: Iterable[int], admits: Callable[[str], bool]) -> dict[int, bytes]:
@@ -222,12 +224,12 @@ class Reader(VectorReader):
     def select_scenes(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
         """Ids, ascending, of the scenes that an SQL condition over scenes and videos admits."""
         with self.transaction() as connection:
-            rows = connection.execute(
-                f"SELECT scenes.id FROM scenes JOIN videos ON videos.id = scenes.video_id WHERE {condition} "
-                "ORDER BY scenes.id",
+            (ids,) = connection.execute(
+                f"SELECT group_concat(scenes.id) FROM scenes JOIN videos ON videos.id = scenes.video_id "
+                f"WHERE {condition}",
                 tuple(values),
-            )
-            return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
+            ).fetchone()
+        return np.sort(parsed(ids))
 
     def labels(self) -> list[LabelRow]:
         """Every label that a scene has, with the model that gave it, in the order of the alphabet."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vsearch.library import snapshots, vectors
 from vsearch.library.connection import CatalogState
 from vsearch.library.faults import raise_if_exhausted
+from vsearch.library.ids import ascending
 from vsearch.library.reader import Reader
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.vectors import Base, Ids, Recent, Recipe
@@ -109,10 +110,10 @@ class SpaceIndex:
         added = list(self._reader.vectors_since(self._space_id, self._space.dim, view.change))
         gone = [self._reader.removed_since(self._space_id, view.change), *(ids for ids, _ in added)]
         base, recent = view.base, view.recent
-        touched = np.unique(np.concatenate(gone))
+        touched = ascending(*gone)
         if len(touched):
             if base is not None:
-                base = replace(base, hidden=np.union1d(base.hidden, touched))
+                base = replace(base, hidden=ascending(base.hidden, touched))
             recent = tuple(part for part in (old.without(touched) for old in recent) if len(part.ids))
         if added:
             ids = np.concatenate([ids for ids, _ in added])

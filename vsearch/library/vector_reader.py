@@ -68,7 +68,8 @@ class VectorReader(CatalogConnections):
         with self.transaction() as connection:
             table, key = self._table(space_id)
             rows = connection.execute(
-                f"SELECT {key}, vector FROM {table} WHERE space_id = ? AND {key} IN (SELECT value FROM json_each(?))",
+                # + keeps SQLite from reading all of the space through the index of changes.
+                f"SELECT {key}, vector FROM {table} WHERE +space_id = ? AND {key} IN (SELECT value FROM json_each(?))",
                 (space_id, codec.ids_to_json(ids)),
             ).fetchall()
         halves = _halves(self._folder, [blob for _, blob in rows], dim)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library.gpu import GpuCopy, Search, copy_flat, copy_ivf, gpus
+from vsearch.library.ids import ascending
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Vectors
@@ -218,11 +219,11 @@ class Recent:
 
     def propose(self, queries: Vectors, k: int, allowed: Ids | None) -> Ids:
         """Ids of the k nearest of each query, in no order, without repetition."""
-        part = self if allowed is None else self.without(np.setdiff1d(self.ids, allowed))
+        part = self if allowed is None else self.without(self.ids[~np.isin(self.ids, allowed)])
         if len(part.ids) <= k:
             return part.ids
         scores = queries @ part.vectors.T
-        return np.unique(part.ids[np.argpartition(-scores, k - 1, axis=1)[:, :k]])
+        return ascending(part.ids[np.argpartition(-scores, k - 1, axis=1)[:, :k]])
 
 
 def best(queries: Vectors, ids: Ids, vectors: Vectors, k: int) -> tuple[NDArray[np.float32], Ids]:
@@ -235,4 +236,4 @@ def best(queries: Vectors, ids: Ids, vectors: Vectors, k: int) -> tuple[NDArray[
 
 
 def _ids(found: Ids) -> Ids:
-    return np.unique(found[found >= 0])
+    return ascending(found[found >= 0])
