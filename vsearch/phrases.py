@@ -14,7 +14,7 @@ _LARGEST_FILE = 4 * MOST_PHRASES * LONGEST_PHRASE
 
 
 def read_phrases(path: Path) -> list[str]:
-    """The lines that are not empty, in their order; of several that differ in case, blanks or Unicode normal form alone,
+    """The lines that are not empty, in their order; of several that differ in case, blanks or Unicode form alone,
     the first.
 
     PathError where the file cannot be read, InputError where it is no such list.

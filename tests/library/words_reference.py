@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vsearch.library.terms import STOP_WORDS, longest_run
 from vsearch.library.texts import PRIOR, SPREAD, STOP_WORD, WINDOW
@@ -132,14 +133,14 @@ def _within(words: Sequence[str], phrase: Sequence[str]) -> bool:
     return any(list(words[at : at + len(phrase)]) == list(phrase) for at in range(len(words)))
 
 
-def _holding(talk: Sequence[Told], phrase: Sequence[str], allowed: Collection[int] | None) -> list[list[Told]]:
+def _holding(talk: list[Told], phrase: Sequence[str], allowed: Collection[int] | None) -> list[list[Told]]:
     alone = [told for told in talk if _within(told.words, phrase)]
     found = [[told] for told in alone if allowed is None or told.scene in allowed]
     used: set[int] = set()
     for first in range(len(talk)):
         for last in range(first + 1, min(len(talk), first + len(phrase))):
             row = talk[first : last + 1]
-            apart = any(b.line.start - a.line.end > WINDOW for a, b in zip(row, row[1:], strict=False))
+            apart = any(b.line.start - a.line.end > WINDOW for a, b in pairwise(row))
             if apart or any(told in alone for told in row) or used & {told.number for told in row}:
                 continue
             words = [word for told in row for word in told.words]

@@ -1,8 +1,8 @@
 """How words are compared: one function folds what is stored and what is asked, so that both always agree.
 
-Folding is for every script: no case, no accents, no compatibility forms, no punctuation, one Unicode normal form. Text is
-cut into units. A unit is a word, or one character of a script that is written without blanks between words (Chinese,
-Japanese, Thai, Lao, Khmer, Burmese).
+Folding is for every script: no case, no accents, no compatibility forms, no punctuation, one Unicode normal form.
+Text is cut into units. A unit is a word, or one character of a script that is written without blanks between words
+(Chinese, Japanese, Thai, Lao, Khmer, Burmese).
 
 The index of words (FTS5) holds `folded(text)`: one token for each unit. The token of a character of a script without
 blanks is this character with the next one, a bigram, so that what stands inside a sentence is found quickly. The
@@ -121,7 +121,7 @@ def _add_character(found: list[Unit], unit: Unit, *, follows: bool) -> None:
 
 @lru_cache(maxsize=1 << 14)
 def _fold(character: str) -> str:
-    """What one character becomes: letters, digits and marks; a blank where words end; nothing where it means nothing."""
+    """What a character becomes: letters, digits and marks; a blank where words end; nothing where it means nothing."""
     if not character.isalnum():
         kind = unicodedata.category(character)
         if kind[0] != "M":

@@ -45,8 +45,9 @@ class Library(LibraryLookups, LibraryChanges):
         """Ids, ascending, of the scenes that pass every given filter; None if none is given.
 
         path_glob: shell pattern; without a slash it is held against the file's name ("*.mkv"), else against the path or
-        its end ("holidays/*"), where * crosses folders. Files whose very name it is ("a [1].mkv") come before those that
-        fit the pattern; Unicode normal forms mean nothing. under: an absolute file or folder; the same file must fit both.
+        its end ("holidays/*"), where * crosses folders. A file of exactly this name ("a [1].mkv") comes before those
+        that fit the pattern; Unicode normal forms mean nothing. under: an absolute file or folder; the same file must
+        fit both.
         since, until: Unix seconds, [since, until), against the time that the container says it was recorded, else
         the oldest modification time of its files. min_duration, max_duration: seconds, both inclusive. has_speech:
         whether something is known to be said in the scene. language: ISO 639 code of what is said in its video.

@@ -23,7 +23,7 @@ def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.i
             connection, ("id", "video_id", "start_seconds"), "FROM passages WHERE space_id = ?", (space_id,)
         )
         begun = places.scenes(connection, reader.state().change).at(videos.astype(np.int64), starts)
-        return np.sort(ids[np.isin(begun, scenes)].astype(np.int64))
+        return np.sort(ids[np.isin(begun, scenes, kind="sort")].astype(np.int64))
 
 
 def passage_hits(reader: Reader, space: Space, found: Iterable[tuple[int, float]]) -> Iterator[WordHit]:

@@ -1,6 +1,6 @@
 """Where many lines and scenes lie, as arrays: reading a hundred thousand rows one by one costs more than searching.
 
-Tables of the whole library are kept for one change of the catalog; the next change makes them anew when they are needed.
+Tables of the whole library are kept for one change of the catalog, and made anew when they are needed after the next.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,19 +42,27 @@ class Scenes:
     """Every scene by video and time, each array [N]."""
 
     ids: Ids
-    videos: Ids
     starts: Seconds
+    ranks: Ids
+    """Of the video, among `known`."""
+    known: Ids
+    """Videos, ascending."""
+    first: Ids
+    """Where each begins."""
+
+    @property
+    def videos(self) -> Ids:
+        return self.known[self.ranks]
 
     def at(self, videos: Ids, times: Seconds) -> Ids:
         """The scene of each video at a moment, as `scene_at` of word_hits.py: the id, 0 where a video has no scenes."""
         if len(self.ids) == 0 or len(videos) == 0:
             return np.zeros(len(videos), dtype=np.int64)
-        known, first = np.unique(self.videos, return_index=True)
-        rank = np.minimum(np.searchsorted(known, videos), len(known) - 1)
+        rank = np.minimum(np.searchsorted(self.known, videos), len(self.known) - 1)
         span = _span(self.starts, times)
-        keys = np.searchsorted(known, self.videos) * span + self.starts
+        keys = self.ranks * span + self.starts
         place = np.searchsorted(keys, rank * span + times, side="right") - 1
-        return np.where(known[rank] == videos, self.ids[np.maximum(place, first[rank])], 0)
+        return np.where(self.known[rank] == videos, self.ids[np.maximum(place, self.first[rank])], 0)
 
 
 def _span(*seconds: Seconds) -> float:
@@ -65,9 +74,23 @@ def _span(*seconds: Seconds) -> float:
 def timeline(lines: Lines) -> Seconds:
     """Lines of all videos and channels on one axis [N], in seconds: those of one channel of a video lie as far apart as
     they are, others further than any window."""
-    _, rank = np.unique(lines.videos * 2 + lines.read, return_inverse=True)
+    talks = lines.videos * 2 + lines.read
+    rank = np.searchsorted(union([talks]), talks)
     timed: Seconds = rank * _span(lines.starts) + lines.starts
     return timed
+
+
+def union(parts: Sequence[Ids]) -> Ids:
+    """All ids, ascending, each once. (np.unique hashes, which takes several times as long.)"""
+    ids = np.sort(np.concatenate(parts))
+    return ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
+
+
+def among(ids: Ids, wanted: Ids) -> Ids:
+    """Where those of `wanted` that are there stand in ids, which ascend."""
+    place = np.searchsorted(ids, wanted)
+    place[place == len(ids)] = 0
+    return place[ids[place] == wanted] if len(ids) else place[:0]
 
 
 class Places:
@@ -100,7 +123,10 @@ class Places:
                     connection, ("id", "video_id", "start_seconds"), "FROM scenes INDEXED BY scenes_start", ()
                 )
                 order = np.lexsort((ids, starts, videos))
-                scenes = Scenes(ids[order].astype(np.int64), videos[order].astype(np.int64), starts[order])
+                of_videos, first, ranks = np.unique(
+                    videos[order].astype(np.int64), return_index=True, return_inverse=True
+                )
+                scenes = Scenes(ids[order].astype(np.int64), starts[order], ranks, of_videos, first)
                 known = self._scenes = (change, scenes)
         return known[1]
 

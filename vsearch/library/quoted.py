@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library.folding import match_units
-from vsearch.library.places import Ids, Lines, rowids, timeline
+from vsearch.library.places import Ids, Lines, rowids, timeline, union
 from vsearch.library.rows import WordHit
 from vsearch.library.terms import holds
 from vsearch.library.texts import (
@@ -32,7 +32,7 @@ from vsearch.library.texts import (
     told,
     word_hit,
 )
-from vsearch.library.word_hits import StoredLine, begin, phrase_places, read_lines, scene_at, term_places
+from vsearch.library.word_hits import StoredLine, begin, line_words, phrase_places, read_lines, scene_at, term_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _groups(search: WordSearch, passages: Iterable[tuple[int, ...]]) -> list[Gro
     known = list(passages)
     if not known:
         return []
-    ids = np.unique(np.concatenate(known))
+    ids = union([np.array(one, dtype=np.int64) for one in known])
     of_line = dict(zip(ids.tolist(), search.masks(ids).tolist(), strict=True))
     masks = [tuple(of_line[one] for one in passage) for passage in known]
     together = np.array([reduce(or_, one) for one in masks], dtype=np.uint64)
@@ -125,7 +125,7 @@ def _scores(search: WordSearch, first: Ids, last: Ids, masks: NDArray[np.uint64]
     if not search.asked.beside or len(first) == 0:
         return np.ones(len(first))
     rows = [search.rows[term] for term in search.asked.beside]
-    lines = search.lines(np.unique(np.concatenate([*rows, first, last])))
+    lines = search.lines(union([*rows, first, last]))
     axis = timeline(lines)
     order = np.argsort(axis, kind="stable")
     near = search.masks(lines.ids)[order]
@@ -167,7 +167,13 @@ def _chains(search: WordSearch, phrase: int) -> list[_Place]:
     for at in range(1, len(words)):
         before = rowids(search.connection, match_units(words[at - 1 : at]))
         ids, previous = _beginning(search, words[at:])
-        for last in ids[np.isin(previous, before)].tolist():
+        if len(before) == 0:
+            continue
+        held = before[np.minimum(np.searchsorted(before, previous), len(before) - 1)] == previous
+        said = line_words(search.connection, previous[held].tolist())
+        for last, earlier in zip(ids[held].tolist(), previous[held].tolist(), strict=True):
+            if said.get(earlier, [""])[-1:] != [words[at - 1]]:
+                continue
             lines = _back(search, last, words, at)
             if lines and not any(holds(line.words, words) for line in lines):
                 place = _Place(phrase, tuple(lines))
@@ -238,7 +244,7 @@ def _together(search: WordSearch) -> Iterator[list[_Place]]:
     if not all(len(lines.ids) or chain for lines, chain in zip(alone, chains, strict=True)):
         return
     chained = [one for chain in chains for place in chain for one in place.ids]
-    lines = search.lines(np.unique(np.concatenate([*(one.ids for one in alone), np.array(chained, dtype=np.int64)])))
+    lines = search.lines(union([*(one.ids for one in alone), np.array(chained, dtype=np.int64)]))
     axis = timeline(lines)
 
     def when(ids: Sequence[int] | Ids) -> NDArray[np.float64]:
@@ -250,9 +256,12 @@ def _together(search: WordSearch) -> Iterator[list[_Place]]:
     for number in numbers:
         at = axis[np.searchsorted(lines.ids, alone[number].ids)]
         near = np.searchsorted(anchors, at + WINDOW) > np.searchsorted(anchors, at - WINDOW, side="right")
-        for line in read_lines(search.connection, alone[number].ids[near].tolist()):
+        said = line_words(search.connection, alone[number].ids[near].tolist())
+        for line in read_lines(
+            search.connection, [one for one, words in said.items() if holds(words, search.asked.phrases[number])]
+        ):
             place = _Place(number, (line,))
-            if holds(line.words, search.asked.phrases[number]) and _allowed(search, place):
+            if _allowed(search, place):
                 places.append(place)
         places += chains[number]
     places.sort(key=lambda place: place.order)
@@ -266,7 +275,8 @@ def _covers(places: Sequence[_Place], count: int) -> Iterator[list[_Place]]:
     while at < len(places):
         first = places[at]
         chosen: dict[int, _Place] = {}
-        for after, place in enumerate(places[at:], start=at):
+        last = at
+        for last, place in enumerate(places[at:], start=at):  # noqa: B007
             if place.order[:2] != first.order[:2] or place.order[2] >= first.order[2] + WINDOW:
                 break
             if place.lines[-1].line.start < first.order[2] + WINDOW and used.isdisjoint(place.ids):
@@ -276,6 +286,6 @@ def _covers(places: Sequence[_Place], count: int) -> Iterator[list[_Place]]:
         if len(chosen) == count:
             used.update(_ids(chosen.values()))
             yield list(chosen.values())
-            at = after + 1
+            at = last + 1
         else:
             at += 1

@@ -1,4 +1,4 @@
-"""What a query puts in quotes, and what only looks like it: the inches of a 5" pipe, the mark inside an abbreviation."""
+"""What a query puts in quotes, and what only looks like it: the inches of a 5" pipe, a mark inside an abbreviation."""
 
 from __future__ import annotations
 

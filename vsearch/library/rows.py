@@ -110,7 +110,7 @@ class WordHit:
 
 
 def label_key(label: str) -> str:
-    """What all spellings of a label share, and how it is stored: case, Unicode normal form and the number of blanks mean
+    """What all spellings of a label share, and how it is stored: case, Unicode form and the number of blanks mean
     nothing."""
     return " ".join(caseless(label).encode("utf-8", "backslashreplace").decode("utf-8").split())
 

@@ -5,15 +5,16 @@ Stemming is SQLite's business (the porter tokenizer of the index of words); what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vsearch.library.folding import Unit, is_unspaced, units
 from vsearch.library.quotes import split_quotes
 
 MAX_TERMS = 32
 """Words of a query that are looked up: each costs a look-up, and a hostile query has thousands."""
-MAX_TOKENS = 64
+MAX_TOKENS = 32
 """Words of a query that are read at all, and of a quotation."""
 SHORTEST_RUN = 3
 """Words in a row from which word for word counts: fewer stand together by chance."""
@@ -45,15 +46,12 @@ class WordQuery:
     beside: tuple[str, ...] = ()
     """Terms outside the quotes that say something; empty where nothing is quoted."""
 
+    runs: frozenset[tuple[str, ...]] = frozenset()
+    """Every SHORTEST_RUN words in a row of which one says something."""
+
     @property
     def exact(self) -> bool:
         return bool(self.phrases)
-
-    def runs(self) -> list[tuple[str, ...]]:
-        """Every SHORTEST_RUN words in a row, each once, of which one says something."""
-        found = [self.tokens[at : at + SHORTEST_RUN] for at in range(len(self.tokens) - SHORTEST_RUN + 1)]
-        said = set(self.terms)
-        return [run for run in dict.fromkeys(found) if any(is_unspaced(word) or word in said for word in run)]
 
 
 def parse(text: str) -> WordQuery:
@@ -64,11 +62,14 @@ def parse(text: str) -> WordQuery:
     said = [term for term in found if term not in STOP_WORDS]
     terms = tuple(said or found)[:MAX_TERMS]
     beside = set(_terms(rest)) if phrases else set()
+    words = tuple(tokens(text)[:MAX_TOKENS])
+    rows = [words[at : at + SHORTEST_RUN] for at in range(len(words) - SHORTEST_RUN + 1)]
     return WordQuery(
-        tuple(tokens(text)[:MAX_TOKENS]),
+        words,
         terms,
         tuple(dict.fromkeys(phrases)),
         tuple(term for term in terms if term in beside and term not in STOP_WORDS),
+        frozenset(row for row in rows if any(is_unspaced(word) or word in terms for word in row)),
     )
 
 
@@ -90,7 +91,7 @@ def _terms(text: str) -> Iterator[str]:
         elif len(run) == 1:
             yield run[0].text
         else:
-            yield from (one.text + other.text for one, other in zip(run, run[1:], strict=False))
+            yield from (one.text + other.text for one, other in pairwise(run))
 
 
 def _runs(found: Sequence[Unit]) -> Iterator[list[Unit]]:
@@ -137,7 +138,6 @@ def longest_run(line: Sequence[str], query: Sequence[str]) -> Sequence[str]:
     return query[end - best : end]
 
 
-def has_run(line: Sequence[str], runs: Iterable[Sequence[str]]) -> bool:
+def has_run(line: Sequence[str], runs: Set[tuple[str, ...]]) -> bool:
     """Whether one of these runs stands in a line."""
-    held = {tuple(line[at : at + SHORTEST_RUN]) for at in range(len(line) - SHORTEST_RUN + 1)}
-    return any(tuple(run) in held for run in runs)
+    return any(tuple(line[at : at + SHORTEST_RUN]) in runs for at in range(len(line) - SHORTEST_RUN + 1))

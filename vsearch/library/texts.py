@@ -1,4 +1,4 @@
-"""Finding passages by their words: every line that holds one (FTS5, porter stemming), then a score that can be compared.
+"""Finding passages by their words: every line that holds one (FTS5, porter stemming), then a score to compare them by.
 
 The score is the share of the query's words that stand in the passage, each weighted by how rare it is (inverse document
 frequency, Spärck Jones 1972), or the share of the query that stands there word for word, if that is more. Words that
@@ -18,6 +18,7 @@ import heapq
 import json
 import math
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library.folding import is_unspaced, match_units, match_word
-from vsearch.library.places import Ids, Lines, Places, Scenes, rowids, timeline
+from vsearch.library.places import Ids, Lines, Places, Scenes, among, rowids, timeline, union
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
 from vsearch.library.terms import WordQuery, has_run, longest_run, parse
@@ -36,6 +37,7 @@ from vsearch.library.word_hits import (
     Place,
     StoredLine,
     begin,
+    line_words,
     phrase_places,
     read_lines,
     scene_at,
@@ -53,9 +55,11 @@ STOP_WORD = 2.0
 """Nats that a stop word tells within a run: the next word is this one in seven times."""
 _TIES = 2_000
 """Up to so many passages of one score are ordered by what else tells them apart; more by their age in the library."""
+_READ = 1_000
+"""Passages at most that are read to see how much of the query stands there word for word: the best by their terms."""
 _COMMON = 20_000
 """Lines that hold words of the query, beyond which BM25 takes long."""
-_LATE = 5_000
+_LATE = 500
 """Up to so many lines that begin before an allowed scene are read, to see whether their words are said in it."""
 
 Masks = NDArray[np.uint64]
@@ -118,8 +122,7 @@ class WordSearch:
         """Of lines, ascending."""
         found = np.zeros(len(ids), dtype=np.uint64)
         for bit, rows in enumerate(self.rows.values()):
-            held = rows[np.isin(rows, ids, assume_unique=True)] if len(rows) else rows
-            found[np.searchsorted(ids, held)] |= np.uint64(1 << bit)
+            found[among(ids, rows)] |= np.uint64(1 << bit)
         return found
 
     def terms(self, mask: int) -> list[str]:
@@ -147,7 +150,7 @@ def search_words(
 
 def _passage_hits(search: WordSearch) -> Iterator[WordHit]:
     weights = np.array(list(search.weights.values()))
-    matched = reduce(np.union1d, search.rows.values())
+    matched = union(list(search.rows.values()))
     lines = _said_inside(search, search.touching(search.lines(matched)))
     if len(lines.ids) == 0:
         return
@@ -172,7 +175,9 @@ def _said_inside(search: WordSearch, lines: Lines) -> Lines:
     is said there. Too many of the latter are all kept: `_hit` looks at them again."""
     if search.allowed is None or len(lines.ids) == 0:
         return lines
-    inside = np.isin(search.scenes().at(lines.videos, lines.starts), search.allowed)
+    begun = search.scenes().at(lines.videos, lines.starts)
+    place = np.minimum(np.searchsorted(search.allowed, begun), len(search.allowed) - 1)
+    inside = search.allowed[place] == begun
     late = lines.ids[~inside].tolist()
     if len(late) > _LATE:
         return lines
@@ -189,10 +194,10 @@ def _said_inside(search: WordSearch, lines: Lines) -> Lines:
 
 def _windows(axis: NDArray[np.float64]) -> Ids:
     """Where passages begin: lines of one video and channel that begin within WINDOW of the first; each line once."""
-    firsts, at = [], 0
-    while at < len(axis):
+    firsts, at, seconds = [], 0, axis.tolist()
+    while at < len(seconds):
         firsts.append(at)
-        at = int(np.searchsorted(axis, axis[at] + WINDOW))
+        at = bisect_left(seconds, seconds[at] + WINDOW, at)
     return np.array(firsts, dtype=np.int64)
 
 
@@ -216,30 +221,39 @@ def _verbatim(
     search: WordSearch, lines: Lines, firsts: Ids, ends: Ids, masks: Masks, scores: NDArray[np.float64]
 ) -> Iterator[tuple[int, float]]:
     """Passages that hold a run of the query's words, and what share of the query the run is."""
-    runs = search.asked.runs()
+    runs = sorted(search.asked.runs)
     if not runs:
         return
     held = rowids(search.connection, " OR ".join(match_units(run) for run in runs))
     # A run may begin in the line before.
     endings = dict.fromkeys(run[at:] for run in runs for at in range(1, len(run)))
     begun = rowids(search.connection, " OR ".join(f"^ {match_units(ending)}" for ending in endings))
-    inside = np.setdiff1d(np.flatnonzero(np.isin(lines.ids, begun)), firsts, assume_unique=True)
-    found = np.union1d(np.flatnonzero(np.isin(lines.ids, held)), inside)
-    passages = np.unique(np.searchsorted(firsts, found, side="right") - 1)
-    for at in passages.tolist():
-        together = int(np.bitwise_or.reduce(masks[firsts[at] : ends[at]]))
-        if _longest_possible(search, together) > scores[at] * len(search.asked.tokens):
-            run = _run(search, read_lines(search.connection, lines.ids[firsts[at] : ends[at]].tolist()))
-            yield at, len(run) / len(search.asked.tokens)
+    order = np.argsort(lines.ids)
+    starts = np.zeros(len(lines.ids), dtype=bool)
+    starts[order[among(lines.ids[order], begun)]] = True
+    starts[firsts] = False  # nothing stands before these
+    starts[order[among(lines.ids[order], held)]] = True
+    together = np.bitwise_or.reduceat(masks, firsts)
+    size = len(search.asked.tokens)
+    better = _longest_possible(search.asked, together) > scores * size
+    passages = np.flatnonzero(np.logical_or.reduceat(starts, firsts) & better).tolist()
+    passages = sorted(passages, key=lambda at: -scores[at])[:_READ]
+    words = line_words(search.connection, [one for at in passages for one in lines.ids[firsts[at] : ends[at]].tolist()])
+    for at in passages:
+        told_there = [word for one in lines.ids[firsts[at] : ends[at]].tolist() for word in words.get(one, ())]
+        if has_run(told_there, search.asked.runs):
+            yield at, len(longest_run(told_there, search.asked.tokens)) / size
 
 
-def _longest_possible(search: WordSearch, mask: int) -> int:
+def _longest_possible(asked: WordQuery, masks: Masks) -> NDArray[np.int64]:
     """Of the query's words in a row, how many a passage can hold that holds these terms."""
-    held, said = set(search.terms(mask)), set(search.asked.terms)
-    longest = size = 0
-    for word in search.asked.tokens:
-        size = size + 1 if word not in said or word in held else 0
-        longest = max(longest, size)
+    bits = {term: np.uint64(bit) for bit, term in enumerate(asked.terms)}
+    longest, size = np.zeros(len(masks), dtype=np.int64), np.zeros(len(masks), dtype=np.int64)
+    for word in asked.tokens:
+        size += 1
+        if word in bits:
+            size[(masks >> bits[word]) & np.uint64(1) == 0] = 0
+        longest = np.maximum(longest, size)
     return longest
 
 
@@ -247,7 +261,7 @@ def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Sequence[str]:
     """The longest run of the query's words that stand in a passage word for word; empty where none is long enough and
     says something."""
     words = [word for line in lines for word in line.words]
-    return longest_run(words, search.asked.tokens) if has_run(words, search.asked.runs()) else ()
+    return longest_run(words, search.asked.tokens) if has_run(words, search.asked.runs) else ()
 
 
 def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Ids, ends: Ids) -> Iterator[int]:
@@ -311,7 +325,11 @@ def _hit(search: WordSearch, group: Group) -> WordHit | Group | None:
     counts = [mask.bit_count() for mask in group.masks]
     kept = [at for at, count in enumerate(counts) if 2 * count >= max(counts)]
     telling = [lines[at] for at in kept]
-    places = term_places(search.connection, search.asked.terms, telling)
+    places = [
+        (number, first, last)
+        for number, at in enumerate(kept)
+        for _, first, last in term_places(search.connection, search.terms(group.masks[at]), lines[at : at + 1])
+    ]
     run = _run(search, telling)
     start = begin(telling, phrase_places(run, telling) if run else places)
     scene = scene_at(search.connection, telling[0].video_id, start)

@@ -40,6 +40,14 @@ def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[Store
     return found
 
 
+def line_words(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[str]]:
+    """The units of many lines, by id."""
+    rows = connection.execute(
+        "SELECT id, folded FROM lines WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
+    )
+    return {line_id: unfolded(folded) for line_id, folded in rows}
+
+
 def transcript_line(row: Sequence[Any]) -> TranscriptLine:
     """From start, end, text, channel, words, box and confidence."""
     start, end, text, channel, words, box, confidence = row
