@@ -256,7 +256,7 @@ def test_no_embedded_subtitle_ends_after_its_video(index: Index, library: Librar
     row = library.find_file(path)
     assert row is not None
     lines = library.transcript(row.video_id)
-    assert [line.text for line in lines] == ["one", "two"] and lines[-1].end <= 2.1
+    assert [line.text for line in lines] == ["one", "two"] and lines[-1].end <= 2.2
 
 
 def test_an_endless_subtitle_does_not_make_sound_longer(index: Index, library: Library, tmp_path: Path) -> None:

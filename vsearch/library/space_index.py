@@ -75,9 +75,14 @@ class SpaceIndex:
         thread that waits here has its connection, so whoever it waits for never waits for one."""
         with self._guard:
             # Listed before the state is read, where this transaction has not read before: so none can be ahead of it.
-            offered = snapshots.changes(self._folder, self._space_id)
-            state = self._reader.state()
             view = self._view
+            try:
+                offered = snapshots.changes(self._folder, self._space_id)
+            except OSError:  # no descriptor is left
+                if view is None:
+                    raise
+                offered = []  # a newer snapshot can wait
+            state = self._reader.state()
             if view is not None and (view.library_id != state.library_id or view.change < state.pruned_through):
                 view = None
             newest = max((change for change in offered if change <= state.change), default=-1)
