@@ -16,6 +16,7 @@ from tests.library.made import DIM, SPACE, record, scenes, stored, unit
 from vsearch.library import Library, snapshots, vectors
 from vsearch.library.vectors import Recipe
 
+
 MAPS = Path("/proc/self/maps")
 
 
