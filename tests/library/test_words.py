@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.library.made import INFO, record, stamp
+from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import Library, TranscriptRow, WordHit
 from vsearch.library.migrations import _STEPS, VERSION
 from vsearch.library.terms import longest_run, parse
-from vsearch.media import Scene, Transcript, TranscriptLine, VideoInfo, Word
+from vsearch.media import PassageVectors, Scene, Space, Transcript, TranscriptLine, VideoInfo, Word
 
 SPEECH = [
     (0.0, "And so, my fellow Americans:"),
@@ -127,6 +127,36 @@ def test_filters_admit_scenes_and_channels(talks: Library) -> None:
     assert talks.search_words("ask", 9, allowed=np.array([], dtype=np.int64)) == []
     assert talks.search_words("ask", 9, channel="ocr") == []
     assert len(talks.search_words("ask", 1)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: Library, seed: int) -> None:
+    space = Space("words", "w0", DIM, "speech")
+    starts = [float(at) for at in range(120)]
+    lines = [TranscriptLine(at, at + 1.5, "one two three") for at in starts]  # each overlaps with the next
+    vectors = unit(seed, len(lines))
+    video = library.add_video(record("/v/a.mp4", "A", count=60))
+    spans = tuple((line.start, line.end) for line in lines)
+    library.set_transcript("A", Transcript(tuple(lines), "whisper", "r"), PassageVectors(space, spans, vectors))
+    query = unit(99, 1)[0]
+    scores = stored(vectors) @ query
+    rows = library.scenes_of(video)
+    for allowed in (None, rows[::7], rows[seed : seed + 1]):
+        expected: list[float] = []
+        for at in np.argsort(-scores, kind="stable").tolist():
+            inside = allowed is None or any(row.start <= starts[at] < row.end for row in allowed)
+            if inside and all(abs(starts[at] - other) >= 1.5 for other in expected):
+                expected.append(starts[at])
+        ids = None if allowed is None else np.array([row.id for row in allowed])
+        for k in (1, 2, 5, 200):
+            hits = library.search_passages(space, query, k, allowed=ids)
+            assert [hit.start for hit in hits] == expected[:k]
+
+
+def test_words_beside_a_quotation_order_its_hits(talks: Library) -> None:
+    assert talks.search_words('"ask" friend', 5)[0].lines[0].text == COOKING[2][1]
+    first, *others = talks.search_words('"ask" country', 5)
+    assert first.score == 1.0 and all(0 < hit.score <= 1 for hit in others)
 
 
 def test_a_transcript_is_replaced_and_goes_with_its_video(talks: Library) -> None:

@@ -72,6 +72,14 @@ def test_quotes_ask_for_words_not_for_meaning(library: Library) -> None:
     assert ask(library, '"car"') == []
 
 
+def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: Library) -> None:
+    assert "visual" in ask(library, 'red 5" pipe beside a 6" pipe')[0].channels
+    film(library, "more.mp4", "blue", said((1.0, "cash again"), (30.0, "cash for the zeppelin")), encoded=False)
+    hits = ask(library, '"cash" zeppelin')
+    assert hits[0].words[0].text == "cash for the zeppelin"
+    assert len(hits) == 3 and all("visual" not in hit.channels for hit in hits)
+
+
 def test_filters_and_limits_hold(library: Library) -> None:
     assert ask(library, "vehicle", channel="speech", path_glob="park.mp4") == []
     assert [hit.video.name for hit in ask(library, "vehicle", channel="speech", path_glob="road.mp4")] == ["road.mp4"]
