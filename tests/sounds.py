@@ -84,7 +84,9 @@ def with_subtitles(
         copies = {stream.index: container.add_stream_from_template(stream) for stream in kept}
         for stream in kept:
             copies[stream.index].disposition = stream.disposition
-            copies[stream.index].metadata.update({key: stream.metadata[key] for key in ("title",) if key in stream.metadata})
+            copies[stream.index].metadata.update(
+                {key: stream.metadata[key] for key in ("title",) if key in stream.metadata}
+            )
         words = container.add_stream_from_template(second.streams.subtitles[0])
         words.metadata["language"] = language
         if title:

@@ -170,7 +170,10 @@ def test_no_line_ends_after_its_video() -> None:
 
 
 def test_characters_that_are_not_seen(tmp_path: Path) -> None:
-    said = "\u202eright\u202c \u200fto\u200e left, Donau\u00addampf, می\u200cروم, \x1b[31mred\x07 \u2066iso\u2069\ufeff &#x202e;x&#0;"
+    said = (
+        "\u202eright\u202c \u200fto\u200e left, Donau\u00addampf, می\u200cروم, \x1b[31mred\x07 "
+        "\u2066iso\u2069\ufeff &#x202e;x&#0;"
+    )
     ((_, _, text),) = read(tmp_path, f"1\n00:00:01,000 --> 00:00:02,000\n{said}\n")
     assert text == "right to left, Donaudampf, می\u200cروم, [31mred iso x\ufffd"
 

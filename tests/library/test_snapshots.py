@@ -16,7 +16,6 @@ from tests.library.made import DIM, SPACE, record, scenes, stored, unit
 from vsearch.library import Library, snapshots, vectors
 from vsearch.library.vectors import Recipe
 
-
 MAPS = Path("/proc/self/maps")
 
 

@@ -7,7 +7,6 @@ are asked at the same time, however many threads have ever asked one.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import secrets

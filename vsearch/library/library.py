@@ -130,7 +130,7 @@ class Library(LibraryLookups, LibraryChanges):
             while True:
                 scores, found = self._index(space_id, space).search(query[None], wanted, ids, _EXACT_BELOW)
                 near = [(int(one), float(s)) for one, s in zip(found[0], scores[0], strict=True) if one >= 0]
-                hits = list(islice(passage_hits(self._reader, space, near), k))
+                hits = list(islice(passage_hits(self._reader, self._places, space, near), k))
                 if len(hits) == k or len(near) < wanted:
                     return hits
                 wanted *= 4

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.library.places import Places, columns
+from vsearch.library.places import Places
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
-from vsearch.library.word_hits import scene_at, transcript_line
+from vsearch.library.word_hits import transcript_line
 from vsearch.media import Space
 from vsearch.passages import first_passage
 
@@ -19,36 +21,54 @@ from vsearch.passages import first_passage
 def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Ids, ascending, of the passages that begin in these scenes."""
     with reader.transaction() as connection:
-        ids, videos, starts = columns(
-            connection, ("id", "video_id", "start_seconds"), "FROM passages WHERE space_id = ?", (space_id,)
-        )
-        begun = places.scenes(connection, reader.state().change).at(videos.astype(np.int64), starts)
-        return np.sort(ids[np.isin(begun, scenes, kind="sort")].astype(np.int64))
+        passages = places.passages(connection, reader.state().change, space_id)
+    return passages.ids[np.isin(passages.scenes, scenes, kind="sort")]
 
 
-def passage_hits(reader: Reader, space: Space, found: Iterable[tuple[int, float]]) -> Iterator[WordHit]:
-    """Passages with their similarities, best first, as hits. Of two that share time the better one is told."""
-    told: dict[int, list[WordHit]] = {}
+def passage_hits(reader: Reader, places: Places, space: Space, found: Sequence[tuple[int, float]]) -> Iterator[WordHit]:
+    """Passages with their similarities, best first, as hits. Of two that share time the better one is returned."""
+    chosen: dict[int, _Spans] = {}
     with reader.transaction() as connection:
+        rows = connection.execute(
+            "SELECT id, video_id, start_seconds, end_seconds FROM passages "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([passage for passage, _ in found]),),
+        ).fetchall()
+        spans = {passage: (video, start, end) for passage, video, start, end in rows}
+        videos = np.array([row[1] for row in rows], dtype=np.int64)
+        begun = places.scenes(connection, reader.state().change).at(videos, np.array([row[2] for row in rows]))
+        scenes = dict(zip(spans, begun.tolist(), strict=True))
         for passage, similarity in found:
-            hit = _hit(connection, space.channel, passage, similarity)
-            if hit is not None and not any(_overlap(hit, better) for better in told.setdefault(hit.video_id, [])):
-                told[hit.video_id].append(hit)
-                yield hit
+            if passage not in spans or not scenes[passage]:
+                continue
+            video, start, end = spans[passage]
+            if chosen.setdefault(video, _Spans()).add(start, end):
+                hit = _hit(connection, space.channel, scenes[passage], spans[passage], similarity)
+                if hit is not None:
+                    yield hit
 
 
-def _overlap(one: WordHit, other: WordHit) -> bool:
-    """Whether two passages of one video and channel share time."""
-    return one.start < other.end and other.start < one.end
+class _Spans:
+    """Spans [start, end) that do not overlap."""
+
+    def __init__(self) -> None:
+        self._starts: list[float] = []
+        self._ends: list[float] = []
+
+    def add(self, start: float, end: float) -> bool:
+        """Add a span, unless it shares time with one that was added before: then return False."""
+        at = bisect_right(self._starts, start)
+        if (at > 0 and self._ends[at - 1] > start) or (at < len(self._starts) and self._starts[at] < end):
+            return False
+        self._starts.insert(at, start)
+        self._ends.insert(at, end)
+        return True
 
 
-def _hit(connection: sqlite3.Connection, channel: str, passage: int, similarity: float) -> WordHit | None:
-    row = connection.execute(
-        "SELECT video_id, start_seconds, end_seconds FROM passages WHERE id = ?", (passage,)
-    ).fetchone()
-    if row is None:
-        return None
-    video_id, start, end = row
+def _hit(
+    connection: sqlite3.Connection, channel: str, scene: int, span: tuple[int, float, float], similarity: float
+) -> WordHit | None:
+    video_id, start, end = span
     lines = [
         transcript_line(row)
         for row in connection.execute(
@@ -57,10 +77,9 @@ def _hit(connection: sqlite3.Connection, channel: str, passage: int, similarity:
             (video_id, channel, start, end, end),
         )
     ]
-    scene = scene_at(connection, video_id, start)
-    if scene is None or not lines:
+    if not lines:
         return None
-    told = first_passage(lines)  # where one line is shown for long, others come and go meanwhile
+    kept = first_passage(lines)  # where one line is shown for long, others come and go meanwhile
     return WordHit(
         scene_id=scene,
         video_id=video_id,
@@ -68,7 +87,7 @@ def _hit(connection: sqlite3.Connection, channel: str, passage: int, similarity:
         end=end,
         score=0.0,
         channel=channel,
-        lines=tuple(told),
-        spans=((),) * len(told),
+        lines=tuple(kept),
+        spans=((),) * len(kept),
         similarity=similarity,
     )

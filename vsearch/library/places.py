@@ -93,6 +93,15 @@ def among(ids: Ids, wanted: Ids) -> Ids:
     return place[ids[place] == wanted] if len(ids) else place[:0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Passages:
+    """Passages of a space by ascending id, each array [N]."""
+
+    ids: Ids
+    scenes: Ids
+    """In which each begins."""
+
+
 class Places:
     """Tables of one library. Thread-safe."""
 
@@ -100,6 +109,7 @@ class Places:
         self._guard = threading.Lock()
         self._lines: tuple[int, Lines] | None = None
         self._scenes: tuple[int, Scenes] | None = None
+        self._passages: dict[int, tuple[int, Passages]] = {}
 
     def lines(self, connection: sqlite3.Connection, change: int, ids: Ids) -> Lines:
         """Of these ids, ascending; those that are gone are absent."""
@@ -128,6 +138,20 @@ class Places:
                 )
                 scenes = Scenes(ids[order].astype(np.int64), starts[order], ranks, of_videos, first)
                 known = self._scenes = (change, scenes)
+        return known[1]
+
+    def passages(self, connection: sqlite3.Connection, change: int, space_id: int) -> Passages:
+        """Those of a space."""
+        scenes = self.scenes(connection, change)
+        with self._guard:
+            known = self._passages.get(space_id)
+            if known is None or known[0] != change:
+                ids, videos, starts = columns(
+                    connection, ("id", "video_id", "start_seconds"), "FROM passages WHERE space_id = ?", (space_id,)
+                )
+                order = np.argsort(ids)
+                begun = scenes.at(videos[order].astype(np.int64), starts[order])
+                known = self._passages[space_id] = (change, Passages(ids[order].astype(np.int64), begun))
         return known[1]
 
 

@@ -96,7 +96,8 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
 
 
 def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
-    """Make a catalog of what can be read, on the disk and checked: see `_copy`. LibraryDamaged where it is not sound."""
+    """Make a catalog of what can be read, on the disk and checked: see `_copy`. LibraryDamaged where
+    it is not sound."""
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
         migrate(new, folder)
         with closing(sqlite3.connect(folder / CATALOG, isolation_level=None)) as old:

@@ -90,11 +90,10 @@ def headers(folder: Path, space_id: int) -> list[Path]:
     """The headers of a space's snapshots, unread."""
     prefix = f"space-{space_id}-"
     try:
-        names = os.listdir(folder)
+        return [file for file in folder.iterdir() if file.name.startswith(prefix) and file.name.endswith(".json")]
     except OSError as error:
         raise_if_exhausted(error)
         return []
-    return [folder / name for name in names if name.startswith(prefix) and name.endswith(".json")]
 
 
 def changes(folder: Path, space_id: int) -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from vsearch.library.folding import Unit, is_unspaced, units
@@ -54,6 +55,7 @@ class WordQuery:
         return bool(self.phrases)
 
 
+@lru_cache(maxsize=32)
 def parse(text: str) -> WordQuery:
     """Words and "quoted phrases" of a query; whatever it holds, nothing is raised."""
     quoted, rest = split_quotes(text)

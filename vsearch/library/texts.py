@@ -55,6 +55,8 @@ STOP_WORD = 2.0
 """Nats that a stop word tells within a run: the next word is this one in seven times."""
 _TIES = 2_000
 """Up to so many passages of one score are ordered by what else tells them apart; more by their age in the library."""
+_COMMON_TIES = 200
+"""The same where words are common."""
 _READ = 1_000
 """Passages at most that are read to see how much of the query stands there word for word: the best by their terms."""
 _COMMON = 20_000
@@ -275,7 +277,7 @@ def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Id
     while at < len(order):
         end = at + int(np.searchsorted(-rounded[order[at:]], -rounded[order[at]], side="right"))
         same = order[at:end]
-        if 1 < len(same) <= _TIES:
+        if 1 < len(same) <= (_TIES if rare else _COMMON_TIES):
             parts = [ids[firsts[one] : ends[one]] for one in same.tolist()]
             chosen = "(SELECT value FROM json_each(?))", json.dumps(np.concatenate(parts).tolist())
             if rare:

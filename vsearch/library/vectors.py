@@ -5,8 +5,8 @@ whether a vector came from a snapshot, from what was added since, or through a f
 
 Index types by the number of scenes (chosen by benchmarks/query_latency.py, 512 dimensions, 2 cores):
   flat   up to 100,000: every vector is compared, as fp16, exactly what the catalog holds. IDMap2 over SQfp16
-  ivf    beyond: about 4 sqrt(N) k-means lists, of which as many are compared as the depth needs; 8 bits a component (SQ8).
-         Lists of fp16 found no more (the catalog scores anyway), were slower and twice as large
+  ivf    beyond: about 4 sqrt(N) k-means lists, of which as many are compared as the depth needs; 8 bits a component
+         (SQ8). Lists of fp16 found no more (the catalog scores anyway), were slower and twice as large
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ FLAT_LIMIT = 100_000
 _PROBES = 16
 """Lists that are compared at least."""
 _COMPARED = 50
-"""Vectors that are compared for each that is wanted. The neighbours of a query lie in the more lists the more of them are
-wanted: with 16 lists alone, recall falls from 1.0 at 10 to 0.5 at 1,000 (150,000 clustered vectors)."""
+"""Vectors that are compared for each that is wanted. The more neighbours of a query are wanted, the more lists hold
+them: with 16 lists alone, recall falls from 1.0 at 10 to 0.5 at 1,000 (150,000 clustered vectors)."""
 _SPARE = 16  # more candidates than wanted where codes are rounded
 _POINTS_PER_LIST = 40  # k-means training; FAISS warns below 39
 
