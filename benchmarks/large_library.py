@@ -165,6 +165,9 @@ def run(sides: Sequence[Side], scenes: int, repeat: int, limit: float) -> list[R
     step = f"open reader, first query after {scenes // 20:,} more"
     results.append(once(sides, Row(step, "grow", {}), PATIENCE))
     results.append(measure(sides, Row(f"open reader, after {scenes // 2:,} more", "query", _READ), repeat, limit))
+    for name, asked in (("all channels", {}), ("all channels, --has-speech", {"has_speech": True})):
+        values = {"library": "scratch", "asked": asked}
+        results.append(measure(sides, Row(f"{name}, just after a write", "after_write", values), repeat, limit))
     for side in sides:
         side.ask("remove", PATIENCE)
     gone = f"{scenes * 3 // 4:,} removals"

@@ -125,6 +125,12 @@ class Steps:
         hits = engine.search(query)
         return {**clock.told(), "hits": len(hits)}
 
+    def after_write(self, run: int, library: str, asked: Told) -> Told:
+        """The same, right after something was written: what was kept of the catalog's last state is of no use."""
+        with Library.open(self._folder / library) as writer:
+            writer.set_default_model("mini")
+        return self.query(run, library, asked)
+
     def _query(self, run: int, library: str, asked: Told) -> Query:
         videos = len((self._film_shape if library == "film" else self._large_shape).videos())
         given = dict(asked)
