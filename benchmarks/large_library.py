@@ -156,25 +156,36 @@ def build(sides: Sequence[Side]) -> None:
         list(threads.map(make, sides))
 
 
-def run(sides: Sequence[Side], scenes: int, repeat: int, limit: float) -> list[Result]:
-    results = [measure(sides, row, repeat, limit) for row in ROWS]
-    results += [
-        measure(sides, Row(f"verify, {name}", "verify", {"library": library}, aim=False), repeat, limit)
-        for name, library in (("film", "film"), (f"{scenes:,} scenes", "large"))
+def run(sides: Sequence[Side], scenes: int, repeat: int, limit: float, only: str) -> list[Result]:
+    """only: rows whose name holds this."""
+
+    def rows(wanted: Sequence[Row]) -> list[Result]:
+        return [measure(sides, row, repeat, limit) for row in wanted if only in row.name]
+
+    results = rows([*ROWS, _verify("film", "film"), _verify(f"{scenes:,} scenes", "large")])
+    more, gone = f"{scenes // 2:,} more", f"{scenes * 3 // 4:,} removals"
+    grown = [
+        Row(f"open reader, after {more}", "query", _READ),
+        _after_write("open reader, all channels, just after a write", {}),
+        _after_write("open reader, --has-speech, just after a write", {"has_speech": True}),
     ]
-    step = f"open reader, first query after {scenes // 20:,} more"
-    results.append(once(sides, Row(step, "grow", {}), PATIENCE))
-    results.append(measure(sides, Row(f"open reader, after {scenes // 2:,} more", "query", _READ), repeat, limit))
-    for name, asked in (("all channels", {}), ("all channels, --has-speech", {"has_speech": True})):
-        values = {"library": "scratch", "asked": asked}
-        results.append(measure(sides, Row(f"{name}, just after a write", "after_write", values), repeat, limit))
-    for side in sides:
-        side.ask("remove", PATIENCE)
-    gone = f"{scenes * 3 // 4:,} removals"
-    results.append(measure(sides, Row(f"open reader, after {gone}", "query", _READ), repeat, limit))
-    row = Row(f"verify, {gone} since the snapshot", "verify", {"library": "scratch"}, aim=False)
-    results.append(measure(sides, row, repeat, limit))
+    shrunk = [Row(f"open reader, after {gone}", "query", _READ), _verify(f"{gone} since the snapshot", "scratch")]
+    if any(only in row.name for row in (*grown, *shrunk)):
+        step = f"open reader, first query after {scenes // 20:,} more"
+        results.append(once(sides, Row(step, "grow", {}), PATIENCE))
+        results += rows(grown)
+        for side in sides:
+            side.ask("remove", PATIENCE)
+        results += rows(shrunk)
     return results
+
+
+def _verify(name: str, library: str) -> Row:
+    return Row(f"verify, {name}", "verify", {"library": library}, aim=False)
+
+
+def _after_write(name: str, asked: dict[str, Any]) -> Row:
+    return Row(name, "after_write", {"library": "scratch", "asked": asked})
 
 
 def _told(ms: float | None, limit: float) -> str:
@@ -233,6 +244,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200_000, help="in the large library (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N")
     parser.add_argument("--limit", type=float, default=60.0, metavar="SECONDS", help="for one run of one row")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name holds this")
     parser.add_argument("--cache", type=Path, help="where libraries of revisions are kept for the next time")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args()
@@ -241,7 +253,7 @@ def main() -> None:
         sides = [_side(revision, Path(name) / f"side-{at}", given) for at, revision in enumerate(names)]
         try:
             build(sides)
-            results = run(sides, given.scenes, given.repeat, given.limit)
+            results = run(sides, given.scenes, given.repeat, given.limit, given.only)
         finally:
             for side in sides:
                 side.close()
