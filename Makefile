@@ -89,6 +89,7 @@ bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, r
 	@$(BIN)/python -m benchmarks.memory
 	@$(BIN)/python -m benchmarks.rerank
 	@$(BIN)/python -m benchmarks.query_latency
+	@$(BIN)/python -m benchmarks.large_library --scenes 20000
 	@$(BIN)/python -m benchmarks.serve
 
 eval: $(VENV)/.installed-test ## one table over all benchmarks (DATA=folder, MODELS="[LABEL=]MODEL ...", see docs/evaluation.md)

@@ -5,8 +5,8 @@ cold    a fresh process: Python starts, the library is opened and searched, the 
 warm    one process asks on: median and 95th percentile of search, scenes and frames of 10 hits
 recall  of the 10 nearest, against comparing everything
 
-The vectors are clustered as CLIP's are: a common direction (mean cosine of two scenes about 0.5), topics of uneven size
-around it, scenes around each topic; a query lies near a topic. Two frames a scene, five scenes a video.
+The vectors are clustered (benchmarks/synthetic.py); a query lies near a topic. Two frames a scene, 50 scenes a video.
+Whole queries, filters and words over a large library: benchmarks/large_library.py.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.library import Library, VideoRecord, codec
-from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
+from benchmarks.synthetic import SYNTHETIC, Shape, Synthetic, fill
+from vsearch.library import Library
+from vsearch.media import Space, Vectors
 
 K = 10
-SCENES_A_VIDEO = 5
-SYNTHETIC = Space(model="synthetic", fingerprint="benchmark", dim=512)
-INFO = VideoInfo(duration=25.0, width=1280, height=720, codec="h264", container="mp4")
+SCENES_A_VIDEO = 50
 
 COLD = """
 import sys
@@ -64,132 +63,32 @@ class Result:
     snapshot_mb: float
 
 
-class Synthetic:
-    """Clustered unit vectors, the same for a seed."""
-
-    def __init__(self, scenes: int, dim: int, seed: int = 0) -> None:
-        self._dim = dim
-        self._rng = np.random.default_rng(seed)
-        topics = max(20, scenes // 200)
-        self._common = _unit(self._rng.standard_normal((1, dim)))
-        self._topics = _unit(self._common + _unit(self._rng.standard_normal((topics, dim))))
-        weights = 1 / np.arange(1, topics + 1) ** 0.5
-        self._weights = weights / weights.sum()
-
-    def draw(self, count: int, spread: float = 0.7) -> Vectors:
-        """float32 [count, dim]."""
-        topics = self._rng.choice(len(self._topics), size=count, p=self._weights)
-        noise = self._rng.standard_normal((count, self._dim), dtype=np.float32)
-        return _unit(self._topics[topics] + noise * np.float32(spread / np.sqrt(self._dim)))
-
-
-def _unit(rows: NDArray[np.float64] | NDArray[np.float32]) -> Vectors:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 def build(folder: Path, scenes: int, space: Space) -> Library:
-    """A library of that many scenes; kept in `folder` for the next time. Rows are written in bulk, not a video each."""
+    """A library of that many scenes; kept in `folder` for the next time."""
     if folder.exists():
         return Library.open(folder)
     partial = folder.with_name(folder.name + ".partial")
-    if partial.exists():
-        import shutil
-
-        shutil.rmtree(partial)
-    source = Synthetic(scenes, space.dim)
+    shutil.rmtree(partial, ignore_errors=True)
     with Library.open(partial, create=True) as library:
-        # One video by the front door makes the space; the others follow in bulk, rows exactly alike.
-        library.add_video(_record(0, space, source.draw(SCENES_A_VIDEO)))
-    _fill(partial / "catalog.db", source, scenes)
+        fill(library, Shape(scenes, a_video=SCENES_A_VIDEO), Synthetic(scenes, space.dim), space, space.dim)
     partial.rename(folder)
     return Library.open(folder)
-
-
-def _record(number: int, space: Space, vectors: Vectors) -> VideoRecord:
-    scenes = tuple(
-        EncodedScene(Scene(5.0 * i, 5.0 * i + 5.0), vector, np.stack([vector, vector]), 5.0 * i + np.array([1.0, 3.0]))
-        for i, vector in enumerate(vectors)
-    )
-    return VideoRecord(_stamp(number), f"key-{number}", INFO, space, scenes)
-
-
-def _stamp(number: int) -> FileStamp:
-    return FileStamp(Path(f"/videos/{number % 1000:03d}/clip-{number}.mp4"), 1_000_000 + number, 1_700_000_000 * 10**9)
-
-
-def _fill(database: Path, source: Synthetic, scenes: int) -> None:
-    import sqlite3
-
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("PRAGMA synchronous = OFF")
-    per_batch = 4000
-    for first in range(1, scenes // SCENES_A_VIDEO, per_batch):
-        numbers = range(first, min(first + per_batch, scenes // SCENES_A_VIDEO))
-        connection.execute("BEGIN")
-        connection.execute("UPDATE meta SET change = change + 1")
-        connection.executemany(
-            "INSERT INTO videos VALUES (?, ?, 25.0, 1280, 720, 'h264', 'mp4', 0, 0, NULL)",
-            ((n + 1, f"key-{n}") for n in numbers),
-        )
-        connection.executemany(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-            (
-                (n + 1, codec.path_to_bytes(s.path), s.size, s.mtime_ns, n + 1)
-                for n, s in ((n, _stamp(n)) for n in numbers)
-            ),
-        )
-        connection.executemany("INSERT INTO encodings VALUES (?, 1)", ((n + 1,) for n in numbers))
-        vectors = source.draw(len(numbers) * SCENES_A_VIDEO)
-        spans = [(n * SCENES_A_VIDEO + i + 1, n + 1, i) for n in numbers for i in range(SCENES_A_VIDEO)]
-        connection.executemany(
-            "INSERT INTO scenes VALUES (?, ?, ?, ?, ?)",
-            ((scene, video, i, 5.0 * i, 5.0 * i + 5.0) for scene, video, i in spans),
-        )
-        connection.executemany(
-            "INSERT INTO vectors VALUES (?, 1, ?, (SELECT change FROM meta), ?)",
-            ((s[0], s[0], codec.vector_to_bytes(v)) for s, v in zip(spans, vectors, strict=True)),
-        )
-        connection.executemany(
-            "INSERT INTO frames VALUES (?, 1, ?, ?, ?)",
-            (
-                (
-                    s[0],
-                    s[0],
-                    codec.times_to_bytes(5.0 * s[2] + np.array([1.0, 3.0])),
-                    codec.frames_to_bytes(np.stack([v, v])),
-                )
-                for s, v in zip(spans, vectors, strict=True)
-            ),
-        )
-        connection.execute("COMMIT")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
 
 
 def exact(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """The K nearest by comparing everything that the catalog holds: ids [Q, K]."""
     scores: list[Vectors] = []
     ids: list[NDArray[np.int64]] = []
-    for part, halves in _all_vectors(library, space):
+    for part, vectors in library.all_vectors(space):
         keep = slice(None) if allowed is None else np.isin(part, allowed)
         if len(part[keep]) == 0:
             continue
-        found = queries @ halves[keep].astype(np.float32).T
+        found = queries @ vectors[keep].T
         top = np.argsort(-found, axis=1)[:, :K]
         scores.append(np.take_along_axis(found, top, axis=1))
         ids.append(part[keep][top])
     order = np.argsort(-np.concatenate(scores, axis=1), axis=1)[:, :K]
     return np.take_along_axis(np.concatenate(ids, axis=1), order, axis=1)
-
-
-def _all_vectors(library: Library, space: Space) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-    from vsearch.library.reader import Reader
-
-    reader = Reader(library.path, library.path / "catalog.db")
-    try:
-        yield from reader.vectors_since(1, space.dim, -1)
-    finally:
-        reader.close()
 
 
 def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
