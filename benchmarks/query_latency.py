@@ -3,7 +3,7 @@
 cold    a fresh process: Python starts, the library is opened and searched, the hits are looked up. With --model it is
         the whole command, `vsearch query --model ...`, over a library in that model's space
 warm    one process asks on: median and 95th percentile of search, scenes and frames of 10 hits
-recall  of the 10 nearest, against comparing everything
+recall  of the 10, 100, 400 and 1,000 nearest, against comparing everything; milliseconds of the search alone beside it
 
 The vectors are clustered (benchmarks/synthetic.py); a query lies near a topic. Two frames a scene, 50 scenes a video.
 Whole queries, filters and words over a large library: benchmarks/large_library.py.
@@ -29,6 +29,7 @@ from vsearch.library import Library
 from vsearch.media import Space, Vectors
 
 K = 10
+DEPTHS = (10, 100, 400, 1000)
 SCENES_A_VIDEO = 50
 
 COLD = """
@@ -56,7 +57,10 @@ class Result:
     warm_median_ms: float
     warm_p95_ms: float
     filtered_median_ms: float
-    recall_at_10: float
+    recall: dict[int, float]
+    """By depth."""
+    depth_ms: dict[int, float]
+    """Median of a warm search, by depth."""
     filtered_recall_at_10: float
     snapshot_seconds: float | None
     catalog_mb: float
@@ -75,8 +79,10 @@ def build(folder: Path, scenes: int, space: Space) -> Library:
     return Library.open(folder)
 
 
-def exact(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """The K nearest by comparing everything that the catalog holds: ids [Q, K]."""
+def exact(
+    library: Library, space: Space, queries: Vectors, k: int, allowed: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """The k nearest by comparing everything that the catalog holds: ids [Q, k]."""
     scores: list[Vectors] = []
     ids: list[NDArray[np.int64]] = []
     for part, vectors in library.all_vectors(space):
@@ -84,10 +90,10 @@ def exact(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.
         if len(part[keep]) == 0:
             continue
         found = queries @ vectors[keep].T
-        top = np.argsort(-found, axis=1)[:, :K]
+        top = np.argsort(-found, axis=1)[:, :k]
         scores.append(np.take_along_axis(found, top, axis=1))
         ids.append(part[keep][top])
-    order = np.argsort(-np.concatenate(scores, axis=1), axis=1)[:, :K]
+    order = np.argsort(-np.concatenate(scores, axis=1), axis=1)[:, :k]
     return np.take_along_axis(np.concatenate(ids, axis=1), order, axis=1)
 
 
@@ -111,7 +117,16 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
 
         warm = _times(library, space, asked, None)
         filtered = _times(library, space, asked, allowed)
-        found = np.concatenate([library.search_vectors(space, q[None], K)[1] for q in asked])
+        truth = exact(library, space, asked, max(DEPTHS), None)
+        depth_ms, recalls = {}, {}
+        for k in DEPTHS:
+            started, found = [], []
+            for query in asked:
+                started.append(time.perf_counter())
+                found.append(library.search_vectors(space, query[None], k)[1])
+                started[-1] = time.perf_counter() - started[-1]
+            depth_ms[k] = 1000 * float(np.median(started))
+            recalls[k] = recall(np.concatenate(found), truth[:, :k])
         among = np.concatenate([library.search_vectors(space, q[None], K, allowed=allowed)[1] for q in asked])
         status = library.status()
         result = Result(
@@ -121,8 +136,9 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
             warm_median_ms=float(np.median(warm)),
             warm_p95_ms=float(np.percentile(warm, 95)),
             filtered_median_ms=float(np.median(filtered)),
-            recall_at_10=recall(found, exact(library, space, asked, None)),
-            filtered_recall_at_10=recall(among, exact(library, space, asked, allowed)),
+            recall=recalls,
+            depth_ms=depth_ms,
+            filtered_recall_at_10=recall(among, exact(library, space, asked, K, allowed)),
             snapshot_seconds=snapshot_seconds,
             catalog_mb=status.catalog_bytes / 2**20,
             snapshot_mb=status.snapshot_bytes / 2**20,
@@ -161,7 +177,7 @@ def show(results: list[Result]) -> None:
     from rich.table import Table
 
     table = Table(title="query latency, milliseconds")
-    heads = ("scenes", "index", "cold", "warm", "p95", "filtered", "recall@10", "filtered r@10", "snapshot s", "MB")
+    heads = ("scenes", "index", "cold", "warm", "p95", "filtered", "recall", "filtered r@10", "snapshot s", "MB")
     for head in heads:
         table.add_column(head, justify="right")
     for r in results:
@@ -173,7 +189,7 @@ def show(results: list[Result]) -> None:
             f"{r.warm_median_ms:.1f}",
             f"{r.warm_p95_ms:.1f}",
             f"{r.filtered_median_ms:.1f}",
-            f"{r.recall_at_10:.3f}",
+            "\n".join(f"@{k}: {r.recall[k]:.3f}, {r.depth_ms[k]:.1f} ms" for k in DEPTHS),
             f"{r.filtered_recall_at_10:.3f}",
             taken,
             f"{r.catalog_mb:.0f}+{r.snapshot_mb:.0f}",

@@ -9,15 +9,17 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.library.made import record
+from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryDamaged
-from vsearch.library import Library, repair_library
+from vsearch.library import Library, repair_library, verify
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +89,8 @@ def saved(folder: Path) -> int:
     assert not list(copy.glob("catalog.db.repaired*"))
     with Library.open(copy) as library:
         assert library.verify().clean
+        (aside,) = copy.glob("damaged-*")  # also where an earlier repair was killed
+        assert not (aside / "catalog.db").samefile(copy / "catalog.db")
         return library.status().videos
 
 
@@ -116,6 +120,9 @@ def test_a_repair_that_is_killed_at_any_step_loses_nothing(broken: Path, tmp_pat
         shutil.copytree(broken, folder)
         assert run(KILLED, folder, step).returncode == -signal.SIGKILL
         assert saved(folder) == expected, step
+        if not is_broken(folder):  # killed after the swap: nothing is half done
+            with Library.open(folder) as library:
+                assert library.status().videos == expected, step
         shutil.rmtree(folder)
 
 
@@ -152,3 +159,44 @@ def test_a_repair_on_a_full_disk(broken: Path, tmp_path: Path) -> None:
         assert saved(tmp_path / "with room") == expected
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_libraries_that_are_open_follow_a_repair(broken: Path) -> None:
+    with Library.open(broken) as reader, Library.open(broken) as writer:
+        change = reader.status().change
+        reader.spaces()
+        writer.set_default_model("fake")
+        expected = saved(broken)
+        assert run(KILLED, broken, 0).returncode == 0
+        assert reader.status().videos == expected
+        assert reader.status().change > change + 1, "what is kept for a change of the broken catalog is not used again"
+        assert reader.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected
+        assert reader.default_model() == "fake"
+        writer.add_video(record("/v/new.mp4", "new"))
+        assert reader.status().videos == expected + 1
+        assert reader.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected + 3
+        reader.save_snapshots()
+    with Library.open(broken) as again:
+        assert again.find_key("new") is not None
+        assert again.verify().clean
+
+
+def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Library) -> None:
+    """Between two, a kill would leave videos that no model can find."""
+    for number in range(4):
+        library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
+    library.add_video(record("/v/3.mp4", "in the place of 3"))
+    with closing(sqlite3.connect(library.path / "catalog.db")) as connection, connection:
+        connection.execute("DELETE FROM vectors WHERE scene_id = 1")
+        connection.execute("DELETE FROM frames WHERE scene_id = 4")
+        connection.execute("UPDATE scenes SET end_seconds = start_seconds WHERE id = 7")
+        connection.execute("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)")
+    before = library.status().change
+    with library._writing() as writer:
+        found = verify.check(library._reader, library.path / "snapshots")
+        done = verify.put_right(found, writer, library.path / "snapshots")
+    assert library.status().change == before + 1
+    assert [row.key for row in library.files()] == ["in the place of 3"]
+    assert sum("to be indexed again" in line for line in done) == 3
+    assert "removed 1 videos that no file holds" in done
+    assert library.verify().clean

@@ -5,6 +5,7 @@ The library can always be made again from the videos; this saves the hours of en
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from vsearch.errors import LibraryDamaged, LibraryLocked
-from vsearch.library import codec
+from vsearch.library import codec, snapshots
 from vsearch.library.faults import is_full, translated
 from vsearch.library.folder import CATALOG, SNAPSHOTS
 from vsearch.library.library import Library
@@ -74,6 +75,7 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
     new = folder / f"{CATALOG}.repaired"
     with WriterLock(folder).held(), translated(folder):
         _remove(new)
+        _remove_unfinished(folder)
         try:
             kept, lost, whole = _rebuild(folder, new)
             if not whole:
@@ -85,8 +87,6 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
         except BaseException:
             _remove(new)
             raise
-        for snapshot in (folder / SNAPSHOTS).glob("space-*"):
-            snapshot.unlink()
     if not kept:
         return [f"nothing could be read of the catalog: {_AGAIN}; the broken one lies in {aside.name}"], lost
     done = [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"]
@@ -101,7 +101,7 @@ def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
         migrate(new, folder)
         with closing(sqlite3.connect(folder / CATALOG, isolation_level=None)) as old:
-            copied = _copy(old, new)
+            copied = _copy(old, new, 1 + _last_change(old, folder))
         (answer,) = new.execute("PRAGMA integrity_check(1)").fetchone()
         if answer != "ok":
             raise LibraryDamaged(f"the repaired catalog of {folder} is not sound ({answer}): try again")
@@ -125,6 +125,8 @@ def _swap(folder: Path, new: Path) -> Path:
         shutil.copy2(catalog, aside / CATALOG)
     if log.exists() and log.stat().st_size:
         shutil.copy2(log, aside / log.name)
+    # They belong to the broken catalog, and each can be taken again.
+    snapshots.sweep_unknown(folder / SNAPSHOTS, ())
     # SQLite would apply the log of the broken catalog to the new one. All that could be read of it is in the new one.
     log.unlink(missing_ok=True)
     index.unlink(missing_ok=True)
@@ -155,6 +157,14 @@ def _remove(catalog: Path) -> None:
         catalog.with_name(catalog.name + ending).unlink(missing_ok=True)
 
 
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a repair that was killed has set aside: the broken catalog is still in its place."""
+    for aside in folder.glob("damaged-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if (aside / CATALOG).samefile(folder / CATALOG):
+                shutil.rmtree(aside)
+
+
 def _is_damage(error: Exception) -> bool:
     """Whether rows cannot be read, or not kept, because of what the broken catalog holds. Anything else, such as a full
     disk, is no reason to give up a video."""
@@ -162,7 +172,22 @@ def _is_damage(error: Exception) -> bool:
     return not name.startswith(_PASSING) and not (isinstance(error, sqlite3.Error) and is_full(error))
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[Path], bool]:
+def _last_change(old: sqlite3.Connection, folder: Path) -> int:
+    """The newest change that anything tells of. Open libraries keep what they have made of a change by its number, so
+    the new catalog goes on from there."""
+    known = [snapshots.change_of(file) for file in (folder / SNAPSHOTS).glob("space-*.json")]
+    for table in ("meta", "vectors", "passages", "removals"):
+        try:
+            (change,) = old.execute(f"SELECT MAX(change) FROM {table} NOT INDEXED").fetchone()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+        else:
+            known += [change] if isinstance(change, int) else []
+    return max((change for change in known if 0 <= change < 2**62), default=0)
+
+
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tuple[int, list[Path], bool]:
     """How many videos were saved, the files of those that were not, and whether these are all."""
     kept = 0
     lost: list[Path] = []
@@ -188,9 +213,9 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list[P
             lost += paths
         new.execute("RELEASE video")
     # The copies are new to every snapshot and every reader.
-    new.execute("UPDATE meta SET change = 1")
-    new.execute("UPDATE vectors SET change = 1")
-    new.execute("UPDATE passages SET change = 1")
+    new.execute("UPDATE meta SET change = ?, pruned_through = ?", (change, change))
+    new.execute("UPDATE vectors SET change = ?", (change,))
+    new.execute("UPDATE passages SET change = ?", (change,))
     new.execute("COMMIT")
     return kept, lost, whole
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from vsearch.library.gpu import GpuCopy, Search, copy_flat, copy_ivf, gpus
 from vsearch.library.ids import ascending
+from vsearch.library.probing import nearest_by_steps, nearest_in_lists
 from vsearch.library.snapshots import Snapshot
 from vsearch.library.untyped import load_faiss
 from vsearch.media import Vectors
@@ -35,10 +37,9 @@ Chunks = Callable[[], Iterator[tuple[Ids, Halves]]]
 
 FLAT_LIMIT = 100_000
 _PROBES = 16
-"""Lists that are compared at least."""
-_COMPARED = 50
-"""Vectors that are compared for each that is wanted. The more neighbours of a query are wanted, the more lists hold
-them: with 16 lists alone, recall falls from 1.0 at 10 to 0.5 at 1,000 (150,000 clustered vectors)."""
+"""Lists that the first step compares at least."""
+_COMPARED = 16
+"""Vectors that the first step compares for each that is wanted: see probing.py."""
 _SPARE = 16  # more candidates than wanted where codes are rounded
 _POINTS_PER_LIST = 40  # k-means training; FAISS warns below 39
 
@@ -168,41 +169,53 @@ class Base:
         if wanted == 0:
             return np.empty(0, dtype=np.int64)
         if self.recipe.kind == "flat":
-            return _ids(self._search(queries, wanted, allowed, 0))
-        # A filter that admits one scene in n leaves one in n of what each list offers: probe n times as many.
-        compared = max(_PROBES * self.index.ntotal / self.recipe.lists, _COMPARED * k)
-        probes = min(self.recipe.lists, math.ceil(compared * self.recipe.lists / max(1, admitted)))
-        found = self._search(queries, wanted, allowed, probes)
-        if probes < self.recipe.lists and (found < 0).any():
-            found = self._search(queries, wanted, allowed, self.recipe.lists)
-        return _ids(found)
+            return _ids(self._search_all(queries, wanted, self._selector(allowed)))
+        return _ids(self._search_lists(queries, wanted, k, allowed, admitted))
 
-    def _search(self, queries: Vectors, k: int, allowed: Ids | None, probes: int) -> Ids:
+    def _search_lists(self, queries: Vectors, wanted: int, k: int, allowed: Ids | None, admitted: int) -> Ids:
+        """Of an inverted index: ids [Q, wanted], -1 where there are fewer."""
+        lists, selector, gpu = self.recipe.lists, self._selector(allowed), self.gpu
+        # A filter that admits one scene in n leaves one in n of what each list offers: begin with n times as many.
+        compared = max(_PROBES * self.index.ntotal / lists, _COMPARED * k)
+        first = min(lists, math.ceil(compared * lists / max(1, admitted)))
+        if selector is None and gpu is not None:
+            proposed = nearest_by_steps(lambda probes: gpu.search(queries, wanted, probes), k, first, lists)
+            if proposed is not None:
+                return proposed
+        with _threads_for(queries):
+            return nearest_in_lists(self.index, queries, k, wanted, first, selector)
+
+    def _selector(self, allowed: Ids | None) -> Any:
+        """Of FAISS; None where every id may be found."""
         faiss = load_faiss()
-        selector = None
         if allowed is not None:
             bits = np.zeros(8 * (int(allowed[-1]) // 8 + 1), dtype=np.bool_)
             bits[allowed] = True
-            selector = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
-        elif len(self.hidden):
-            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden))
+            return faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+        return faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden)) if len(self.hidden) else None
+
+    def _search_all(self, queries: Vectors, k: int, selector: Any) -> Ids:
+        """Of a flat index: ids [Q, k]."""
         if selector is None and self.gpu is not None:
-            proposed = self.gpu.search(queries, k, probes)
+            proposed = self.gpu.search(queries, k, 0)
             if proposed is not None:
                 return proposed
-        if probes:
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
-        else:
-            parameters = faiss.SearchParameters(sel=selector)
-        # FAISS divides work by query. For a single one a second thread has nothing to do, but is waited for: on a busy
-        # machine that costs more than the search. The setting is the calling thread's own.
-        before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(min(before, len(queries)))
-        try:
-            found: Ids = self.index.search(queries, k, params=parameters)[1]
-        finally:
-            faiss.omp_set_num_threads(before)
+        with _threads_for(queries):
+            found: Ids = self.index.search(queries, k, params=load_faiss().SearchParameters(sel=selector))[1]
         return found
+
+
+@contextmanager
+def _threads_for(queries: Vectors) -> Iterator[None]:
+    """FAISS divides work by query. For a single one a second thread has nothing to do, but is waited for: on a busy
+    machine that costs more than the search. The setting is the calling thread's own."""
+    faiss = load_faiss()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(min(before, len(queries)))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -273,22 +273,20 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     statements += [(f"DELETE FROM {table} WHERE {where}", {}) for table, where in _LOOSE.items()]
     statements += [(f"DELETE FROM {table} WHERE rowid = :rowid", {"rowid": rowid}) for table, rowid in found.dangling]
     if found.dangling or found.loose:
-        writer.run(statements)
         done.append("removed rows that belonged to nothing")
-    if found.unindexed:
-        writer.run([("INSERT INTO line_words (line_words) VALUES ('rebuild')", {})])
-        done.append("made the index of words anew")
+    else:
+        statements.clear()
     for (video, space), how in found.encodings.items():
-        writer.run(_drop_encoding(video, space))
+        statements += _drop_encoding(video, space)
         done.append(f"video {video}, space {space}: removed its vectors, for {how}")
-    broken = set(found.videos)
-    if found.encodings:
-        broken |= writer.unencoded_videos()
-    if broken:
-        writer.remove_videos(sorted(broken))
-        done += [f"video {video}: removed, to be indexed again" for video in sorted(broken)]
-    if found.orphans:
-        done.append(f"removed {writer.remove_orphans().videos} videos that no file holds")
+    if found.unindexed:
+        statements.append(("INSERT INTO line_words (line_words) VALUES ('rebuild')", {}))
+        done.append("made the index of words anew")
+    if statements or found.videos or found.orphans:
+        removed, orphans = writer.repair(statements, found.videos)
+        done += [f"video {video}: removed, to be indexed again" for video in sorted(removed)]
+        if found.orphans:
+            done.append(f"removed {orphans} videos that no file holds")
     for space, problems in found.snapshots.items():
         snapshots.sweep(folder, space, None)
         done += [f"{problem}: taken anew" for problem in problems]

@@ -245,28 +245,30 @@ class Writer:
         finally:
             connection.close()
 
-    def unencoded_videos(self) -> set[int]:
-        """Videos with pictures that no space knows."""
-        with translated(self._folder), Session(self._engine) as session:
+    def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Plain SQL in one transaction."""
+        with self._transaction() as (session, change):
+            _run(session, statements, change)
+
+    def repair(
+        self, statements: Iterable[tuple[str, dict[str, Any]]], broken: Iterable[int]
+    ) -> tuple[set[int], int]:
+        """What verify's repairs need, in one transaction: plain SQL, then videos removed with their files, so that the
+        next index run finds them new: the broken ones, and those with pictures that no space knows any more.
+
+        Returns the ids of these, and how many videos were removed because no file held them before.
+        """
+        with self._transaction() as (session, change):
+            _run(session, statements, change)
+            orphans, _ = remove_orphans(session, change)
             words = select(catalog.Space.id).where(catalog.Space.channel.in_(WORD_CHANNELS))
             encoded = select(catalog.Encoding.video_id).where(catalog.Encoding.space_id.not_in(words))
-            return set(
-                session.scalars(
-                    select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
-                )
-            )
-
-    def remove_videos(self, video_ids: Iterable[int]) -> None:
-        """Drop videos with their files: the next index run finds them new."""
-        with self._transaction() as (session, change):
-            session.execute(delete(catalog.File).where(catalog.File.video_id.in_(list(video_ids))))
+            unencoded = select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
+            removed = {*broken, *session.scalars(unencoded)}
+            for video_id in removed:
+                session.execute(delete(catalog.File).where(catalog.File.video_id == video_id))
             remove_orphans(session, change)
-
-    def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Plain SQL in one transaction: what verify's repairs need."""
-        with self._transaction() as (session, change):
-            for statement, values in statements:
-                session.execute(text(statement), {**values, "change": change} if ":change" in statement else values)
+        return removed, orphans
 
 
 def _connect(database: Path) -> sqlite3.Connection:
@@ -274,6 +276,11 @@ def _connect(database: Path) -> sqlite3.Connection:
     for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _run(session: Session, statements: Iterable[tuple[str, dict[str, Any]]], change: int) -> None:
+    for statement, values in statements:
+        session.execute(text(statement), {**values, "change": change} if ":change" in statement else values)
 
 
 def _count(session: Session, statement: Delete) -> int:
