@@ -250,9 +250,7 @@ class Writer:
         with self._transaction() as (session, change):
             _run(session, statements, change)
 
-    def repair(
-        self, statements: Iterable[tuple[str, dict[str, Any]]], broken: Iterable[int]
-    ) -> tuple[set[int], int]:
+    def repair(self, statements: Iterable[tuple[str, dict[str, Any]]], broken: Iterable[int]) -> tuple[set[int], int]:
         """What verify's repairs need, in one transaction: plain SQL, then videos removed with their files, so that the
         next index run finds them new: the broken ones, and those with pictures that no space knows any more.
 
