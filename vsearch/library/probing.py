@@ -1,9 +1,9 @@
 """How many lists of an inverted index a search compares: as many as hold the nearest, whatever the depth.
 
 That depends on the vectors. Of 150,000 scenes around topics the 400 nearest lie in 300 of 2,048 lists, the 10 nearest
-in 16, and of vectors without any topics they lie everywhere. So lists are compared in steps, the nearest first, each step
-as many as all before it, until a step brings next to nothing new. No list is compared twice, so the most that a search
-costs is one pass over the index.
+in 16, and of vectors without any topics they lie everywhere. So lists are compared in steps, the nearest first, each
+step as many as all before it, until a step brings next to nothing new. No list is compared twice, so the most that a
+search costs is one pass over the index.
 """
 
 from __future__ import annotations
