@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -239,8 +241,17 @@ def test_no_path_of_a_request_is_looked_up_elsewhere(
     known: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[object] = []
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def look(path: Any, *args: Any, **options: Any) -> Any:
+            if str(path).startswith("/etc"):  # the library's own files may be looked at
+                looked.append(path)
+            return original(path, *args, **options)
+
+        return look
+
     for name in ("stat", "lstat", "open", "scandir", "readlink", "access"):
-        monkeypatch.setattr(f"os.{name}", lambda *args, **_: looked.append(args) or pytest.fail(str(args)))  # type: ignore[func-returns-value]
+        monkeypatch.setattr(f"os.{name}", watched(getattr(os, name)))
     with pytest.raises(NotAllowed):
         allowed_paths(["/etc/shadow"], [tmp_path], known)
     assert not looked
