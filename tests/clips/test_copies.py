@@ -12,7 +12,6 @@ import pytest
 from tests.clips.numbered import draw_number, loud_spans, make_numbered, read_numbers
 from tests.clips.packed_avi import NOTHING_NEW, make_packed
 from tests.sounds import beeps, write_sound
-from vsearch.clips import cut
 from vsearch.clips.write import write_clip
 from vsearch.errors import MediaError
 
@@ -46,20 +45,20 @@ def tag_of(path: Path) -> str:
 @pytest.mark.parametrize("name", EDITED)
 def test_what_mp4_cannot_hold_is_copied_into_quicktime(tmp_path: Path, name: str) -> None:
     made = make_numbered(tmp_path / name, 1.6, **{"gop": 10, **EDITED[name]})
-    clip = cut(made.path, tmp_path / "clip", 0.6, 1.2)
-    assert clip.copied and clip.path.suffix == ".mov"
-    numbers, _ = read_numbers(clip.path)
+    clip, target = write_clip(made.path, tmp_path / "clip", 0.6, 1.2, "copy"), tmp_path / "clip"
+    assert clip.copied and clip.suffix == ".mov"
+    numbers, _ = read_numbers(target)
     assert numbers[-1] == 29 and numbers[0] <= 15
-    pictures, sound = packets_of(clip.path, "video"), packets_of(clip.path, "audio")
+    pictures, sound = packets_of(target, "video"), packets_of(target, "audio")
     assert all(one in packets_of(made.path, "video") for one in pictures) and len(pictures) >= len(numbers)
     assert b"".join(sound) in b"".join(packets_of(made.path, "audio")) and bool(sound) == ("audio" in EDITED[name])
     if name in ("prores.mov", "dnxhr.mov"):
-        assert tag_of(clip.path) == tag_of(made.path)
+        assert tag_of(target) == tag_of(made.path)
 
 
 def test_what_did_not_come_from_quicktime_goes_into_matroska(tmp_path: Path) -> None:
     made = make_numbered(tmp_path / "a.avi", 1.0, codec="mjpeg", pix_fmt="yuvj420p")
-    assert cut(made.path, tmp_path / "clip", 0.2, 0.6).path.suffix == ".mkv"
+    assert write_clip(made.path, tmp_path / "clip", 0.2, 0.6, "copy").suffix == ".mkv"
 
 
 @pytest.mark.parametrize("ending", ["mov", "mp4", "mkv"])
@@ -77,14 +76,14 @@ def test_hevc_keeps_its_tag(tmp_path: Path, own: str, ending: str) -> None:
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    clip = cut(source, tmp_path / "clip", 0.0, 0.6)
-    assert clip.copied and tag_of(clip.path) == ("hvc1" if ending == "mkv" else own)
-    assert read_numbers(clip.path)[0] == list(range(15))
+    clip = write_clip(source, tmp_path / "clip", 0.0, 0.6, "copy")
+    assert clip.copied and tag_of(tmp_path / "clip") == ("hvc1" if ending == "mkv" else own)
+    assert read_numbers(tmp_path / "clip")[0] == list(range(15))
 
 
 def test_mp3_stays_in_mp4(tmp_path: Path) -> None:
     made = make_numbered(tmp_path / "a.mp4", 1.0, audio="libmp3lame")
-    assert cut(made.path, tmp_path / "clip", 0.0, 0.6).path.suffix == ".mp4"
+    assert write_clip(made.path, tmp_path / "clip", 0.0, 0.6, "copy").suffix == ".mp4"
 
 
 def long_sound(path: Path, pictures: int, seconds: float, codec: str = "aac", first: float = 0.0) -> Path:
@@ -154,14 +153,15 @@ def test_after_all_of_it_there_is_nothing(tmp_path: Path, how: str) -> None:
 def test_packed_pictures_are_taken_apart(tmp_path: Path, b_frames: int, empty: bytes, ending: str) -> None:
     source = make_packed(tmp_path / "a.avi", 100, b_frames=b_frames, empty=empty)
     assert read_numbers(source)[0] == list(range(100)), "the test's own file is sound"
+    target = tmp_path / "clip"
     for start, end in ((0.0, 1.0), (1.4, 2.2), (2.0, 4.0)):
-        clip = cut(source, tmp_path / f"clip{ending}", start, end, overwrite=True)
+        clip = write_clip(source, target, start, end, "copy", ending)
         assert clip.copied and clip.start <= start
         first, last = round(clip.start * 25), round(clip.end * 25)
-        numbers, times = read_numbers(clip.path)
+        numbers, times = read_numbers(target)
         assert numbers == list(range(first, last)), "each picture once, from the first packet on"
         assert [time + clip.start for time in times] == pytest.approx([n / 25 for n in numbers], abs=0.002)
         assert round(end * 25) <= last <= round(end * 25) + (b_frames if ending else 0)
-        packets = packets_of(clip.path, "video")
+        packets = packets_of(target, "video")
         assert all(packet.count(b"\x00\x00\x01\xb6") == 1 and len(packet) > 20 for packet in packets)
-        assert b"b1393p" not in clip.path.read_bytes(), "nor does it say that it is packed"
+        assert b"b1393p" not in target.read_bytes(), "nor does it say that it is packed"

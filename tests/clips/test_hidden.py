@@ -14,6 +14,7 @@ from tests.clips.edits import set_edits
 from tests.clips.numbered import loud_spans, make_numbered, read_number, read_numbers
 from tests.sounds import beeps, write_sound
 from vsearch.clips.write import write_clip
+from vsearch.errors import MediaError
 
 EDITS = {
     "beginning": [(2.6, 1.48)],
@@ -45,8 +46,16 @@ def all_numbers(path: Path) -> list[int]:
         return [read_number(frame.to_ndarray(format="rgb24")) for frame in container.decode(container.streams.video[0])]
 
 
-@pytest.mark.parametrize("how", ["copy", "exact", "browser"])
-@pytest.mark.parametrize("span", [(0.0, 3.0), (0.2, 0.8), (0.3, 1.15), (1.1, 1.6), (0.6, 1.0)])
+@pytest.mark.parametrize(
+    ("span", "how"),
+    [
+        ((0.0, 3.0), "copy"),
+        ((0.3, 1.15), "copy"),
+        ((0.6, 1.0), "copy"),
+        ((1.1, 1.6), "browser"),
+        ((0.3, 1.15), "exact"),
+    ],
+)
 @pytest.mark.parametrize("kind", EDITS)
 def test_hidden_pictures_stay_hidden(
     tmp_path: Path, trimmed: Callable[[str, str], Path], kind: str, span: tuple[float, float], how: str
@@ -70,6 +79,27 @@ def test_what_is_whole_is_still_copied(tmp_path: Path, trimmed: Callable[[str, s
     assert clip.copied and clip.start == pytest.approx(0.6, abs=0.002)
     assert all_numbers(tmp_path / "clip")[0] == 50
     assert not write_clip(source, tmp_path / "clip", 0.2, 2.0, "copy").copied
+
+
+@pytest.mark.parametrize("how", ["copy", "exact", "browser"])
+def test_hidden_pictures_of_a_fragmented_file(tmp_path: Path, how: str) -> None:
+    whole, source = make_numbered(tmp_path / "whole.mp4", 4.0, gop=50).path, tmp_path / "a.mp4"
+    options = {"movflags": "frag_keyframe+delay_moov"}
+    with av.open(str(whole)) as container, av.open(str(source), "w", options=options) as output:
+        track = output.add_stream_from_template(container.streams.video[0])
+        trimmed = round(0.8 / container.streams.video[0].time_base)
+        for packet in container.demux(video=0):
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - trimmed, packet.dts - trimmed, track
+                output.mux(packet)
+    # FFmpeg begins to count with what is hidden.
+    clip = write_clip(source, tmp_path / "clip", 0.4, 1.6, how)
+    assert not clip.copied and clip.start >= 0.79
+    assert all_numbers(tmp_path / "clip") == list(range(20, 40))
+    assert write_clip(source, tmp_path / "clip", 2.2, 3.0, how).copied == (how != "exact")
+    assert all_numbers(tmp_path / "clip")[-1] >= 74
+    with pytest.raises(MediaError):
+        write_clip(source, tmp_path / "clip", 0.1, 0.6, how)
 
 
 def loud_everywhere(path: Path) -> list[bool]:

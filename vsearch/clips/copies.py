@@ -19,6 +19,7 @@ from vsearch.clips.sound import sound_packets
 from vsearch.clips.timeline import (
     EPSILON,
     base_of,
+    hidden_before,
     key_frame_before,
     packets_of,
     sound_origin,
@@ -95,13 +96,13 @@ class VideoCopy:
         """What is shown from the key frame to the end, rebased, and the pictures after the end that it is built on."""
         base = base_of(self._stream())
         stop = (Fraction(self._stop - EPSILON) + self._origin) / base
-        first = 0 if self._template.format.name == "avi" else (self._origin - Fraction(EPSILON)) / base
+        first = hidden_before(self._template)
         after: list[Packet[Any]] = []
         """Read, shown after the end, and not written until something comes that is shown before it."""
         hidden, shown_to, ends_at = False, self._zero, sys.maxsize
         for packet in self._found():
             pts = cast(int, packet.pts)
-            if packet.is_discard or pts < first:
+            if packet.is_discard or (first is not None and pts < first):
                 hidden = True  # and more that is shown may come, as an edit list has it
                 continue
             if packet.dts is not None and packet.dts >= stop:

@@ -70,6 +70,12 @@ def video_origin(path: Path) -> Fraction:
         return Fraction(0) if ticks is None else ticks * base_of(stream)
 
 
+def hidden_before(container: InputContainer) -> int | None:
+    """Ticks before which the edit list of a fragmented MP4 hides everything; FFmpeg does not say so of a packet. None:
+    the container has no edit lists."""
+    return 0 if "mov" in container.format.name.split(",") else None
+
+
 def video_stream(container: InputContainer) -> VideoStream:
     """Raises MediaError where there are no pictures."""
     stream = pick_stream(container)
@@ -176,8 +182,10 @@ def _within(picture: Picture, start: float, end: float) -> Picture:
 
 def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[Picture]:
     """Frames with the times that indexer/decode_pyav.py gives them."""
-    times, begun = FrameTimes(container, stream, float(origin)), False
+    times, begun, first = FrameTimes(container, stream, float(origin)), False, hidden_before(container)
     for frame in _decoded(container, stream, sought):
+        if first is not None and frame.pts is not None and frame.pts < first:
+            continue
         if sought and not begun and times.ticks(frame) is None:
             continue
         begun = True
