@@ -348,6 +348,39 @@ def test_what_a_long_lived_reader_gathers_is_merged(library: Library) -> None:
     assert {i for i, _ in answers(library)} == set(everything(library)[0].tolist())
 
 
+def test_a_reader_that_stays_open_adopts_newer_snapshots(library: Library) -> None:
+    fill(library, 5)
+    library.save_snapshots()
+    with Library.open(library.path) as reader:
+        for first in (5, 10, 15):
+            fill(library, 5, first=first)
+            expected = answers(library)
+            assert answers(reader) == expected
+            library.save_snapshots()
+            assert answers(reader) == expected
+            view = reader._index(1, SPACE)._view
+            assert view is not None and view.base is not None
+            assert view.base.index.ntotal == 3 * (first + 5), "without waiting for another change"
+            assert view.recent == () and len(view.base.hidden) == 0
+
+
+def test_a_damaged_newer_snapshot_is_looked_at_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    fill(library, 5)
+    library.save_snapshots()
+    with Library.open(library.path) as reader:
+        held = base_of(reader)
+        fill(library, 5, first=5)
+        expected = answers(library)
+        library.save_snapshots()
+        truncate(snapshot_files(library)[1])
+        for _ in range(3):
+            assert answers(reader) == expected
+        view = reader._index(1, SPACE)._view
+        assert view is not None and view.base is not None and held is not None
+        assert view.base.index is held.index  # type: ignore[attr-defined]
+        assert caplog.text.count("passing over the snapshot") == 1
+
+
 def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: Library) -> None:
     fill(library, 2)
     library.save_snapshots()
