@@ -20,6 +20,7 @@ import pytest
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryDamaged
 from vsearch.library import Library, repair_library, verify
+from vsearch.media import TranscriptLine
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,3 +201,40 @@ def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Librar
     assert sum("to be indexed again" in line for line in done) == 3
     assert "removed 1 videos that no file holds" in done
     assert library.verify().clean
+
+
+def test_a_broken_index_costs_no_video(library: Library, tmp_path: Path) -> None:
+    """Every secondary index in turn: what it leads to is whole."""
+    for number in range(12):
+        line = TranscriptLine(0.5, 1.5, f"words of {number}")
+        library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, lines=[line]))
+    database = library.path / "catalog.db"
+    with closing(sqlite3.connect(database)) as connection:
+        indexes = connection.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'index'").fetchall()
+    library.close()
+    assert len(indexes) > 10
+    harmed = 0
+    for name, page in indexes:
+        copy = tmp_path / name
+        shutil.copytree(library.path, copy)
+        with (copy / "catalog.db").open("r+b") as file:
+            file.seek((page - 1) * 8192)
+            file.write(b"\xff" * 8192)
+        harmed += is_broken(copy)
+        report = repair_library(copy)
+        assert report.clean and not report.lost, (name, report)
+        with Library.open(copy) as repaired:
+            assert repaired.status().videos == 12, name
+            assert repaired.status().lines == 12
+            assert repaired.search_vectors(SPACE, unit(1, 1), 100)[1].shape[1] == 36
+    assert harmed == len(indexes)
+
+
+def test_a_broken_index_beside_a_broken_table_costs_what_the_table_has_lost(broken: Path) -> None:
+    expected = saved(broken)
+    with closing(sqlite3.connect(broken / "catalog.db")) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'scenes_video'").fetchone()
+    with (broken / "catalog.db").open("r+b") as file:
+        file.seek((page - 1) * 8192)
+        file.write(b"\xff" * 8192)
+    assert saved(broken) == expected

@@ -24,24 +24,25 @@ from vsearch.library.lock import WriterLock
 from vsearch.library.migrations import migrate
 from vsearch.library.raw_pages import file_paths
 from vsearch.library.rows import VerifyReport
+from vsearch.library.scanned import ScannedRows
 from vsearch.library.snapshots import sync_folder
 
 _log = logging.getLogger(__name__)
 
 _AGAIN = "run `vsearch index` on every folder again"
 
-# Child tables of a video, and how their rows are found. Parents first.
+# Child tables of a video, and what leads from a row to it. Parents first.
 _PARTS = {
-    "files": "video_id = ?",
-    "scenes": "video_id = ?",
-    "encodings": "video_id = ?",
-    "lines": "video_id = ?",
-    "transcripts": "video_id = ?",
-    "passages": "video_id = ?",
-    "vectors": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
-    "frames": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
-    "thumbnails": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
-    "labels": "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+    "files": "video_id",
+    "scenes": "video_id",
+    "encodings": "video_id",
+    "lines": "video_id",
+    "transcripts": "video_id",
+    "passages": "video_id",
+    "vectors": "scene_id",
+    "frames": "scene_id",
+    "thumbnails": "scene_id",
+    "labels": "scene_id",
 }
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_INTERRUPT")
 """Errors that say nothing of the catalog."""
@@ -197,21 +198,17 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tupl
     _copy_rows(old, new, "failures", "1", ())
     _copy_rows(old, new, "settings", "1", ())
     video_ids, whole = _video_ids(old)
+    scanned = ScannedRows(old)
     for video_id in video_ids:
-        new.execute("SAVEPOINT video")
-        try:
-            if _copy_rows(old, new, "videos", "id = ?", (video_id,)):
-                for table, where in _PARTS.items():
-                    _copy_rows(old, new, table, where, (video_id,), strict=table not in _MADE_AGAIN)
-                kept += 1
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            if not _is_damage(error):
-                raise
-            new.execute("ROLLBACK TO video")
+        copied = _copy_video(old, new, video_id, None)
+        if copied is None:
+            copied = _copy_video(old, new, video_id, scanned)
+        if copied is None:
             paths = _paths(old, video_id)
             whole = whole and bool(paths)
             lost += paths
-        new.execute("RELEASE video")
+        else:
+            kept += copied
     # The copies are new to every snapshot and every reader.
     new.execute("UPDATE meta SET change = ?, pruned_through = ?", (change, change))
     new.execute("UPDATE vectors SET change = ?", (change,))
@@ -220,12 +217,45 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tupl
     return kept, lost, whole
 
 
+def _copy_video(
+    old: sqlite3.Connection, new: sqlite3.Connection, video_id: int, scanned: ScannedRows | None
+) -> bool | None:
+    """Copy a video with all that belongs to it, or nothing of it: whether there is one. None where it cannot be read.
+
+    scanned: find the rows without the indexes, in the tables where that can be.
+    """
+    new.execute("SAVEPOINT video")
+    found: bool | None
+    try:
+        found = bool(_copy_rows(old, new, "videos", "id = ?", (video_id,)))
+        for table, parent in _PARTS.items() if found else ():
+            where, value = _rows_of_video(table, parent, video_id, scanned)
+            _copy_rows(old, new, table, where, (value,), strict=table not in _MADE_AGAIN)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if not _is_damage(error):
+            raise
+        new.execute("ROLLBACK TO video")
+        found = None
+    new.execute("RELEASE video")
+    return found
+
+
+def _rows_of_video(table: str, parent: str, video_id: int, scanned: ScannedRows | None) -> tuple[str, int | str]:
+    """A condition, and its value."""
+    rows = None if scanned is None else scanned.of_video(table, parent, video_id)
+    if rows is not None:
+        return "rowid IN (SELECT value FROM json_each(?))", rows
+    if parent == "scene_id":
+        return "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)", video_id
+    return f"{parent} = ?", video_id
+
+
 def _copy_rows(
     old: sqlite3.Connection,
     new: sqlite3.Connection,
     table: str,
     where: str,
-    values: tuple[int, ...],
+    values: tuple[int | str, ...],
     *,
     strict: bool = False,
 ) -> int:
