@@ -44,7 +44,8 @@ class ScannedRows:
             )
         except (sqlite3.DatabaseError, TypeError, ValueError, OverflowError):  # a page or a value that is broken
             return None
-        rows, parents = pairs[:, 0], pairs[:, 1]
+        rows: _Ids = pairs[:, 0].astype(np.int64)
+        parents: _Ids = pairs[:, 1].astype(np.int64)
         if parent == "scene_id":
             if self.of_video("scenes", "video_id", 0) is None:
                 return None
