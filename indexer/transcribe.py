@@ -321,7 +321,9 @@ class WordStage:
             warnings.append(
                 f"{_subtitles(late)} of {stamp.path.name} {'begins' if late == 1 else 'begin'} after its end"
             )
-        return Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language), "; ".join(warnings) or None
+        warning = "; ".join(warnings) or None
+        words = Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language, cause=warning)
+        return words, warning
 
     def _end(self, target: _Target, lines: Sequence[TranscriptLine], inspected: Inspected | None = None) -> float:
         """Seconds: where pictures and sound of a file have ended; 0.0: it is not known."""

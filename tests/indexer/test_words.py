@@ -239,7 +239,9 @@ def test_no_word_is_said_after_the_end(index: Index, library: Library, talk: Pat
     text = "".join(f"{n}\n00:00:{times}\nword {n}\n\n" for n, times in enumerate(cues, 1))
     talk.with_suffix(".srt").write_text(text)
     events, _ = index(talk)
-    assert [event.warning for event in of(Transcribed, events)] == ["1 subtitle of talk.srt begins after its end"]
+    assert [event.warning for event in of(Transcribed, events)] == [
+        "1 subtitle of talk.srt begins after the end of the video"
+    ]
     row = library.find_file(talk)
     assert row is not None
     lines = library.transcript(row.video_id)
