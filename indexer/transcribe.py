@@ -318,9 +318,8 @@ class WordStage:
             raise MediaError(f"every subtitle of {stamp.path.name} begins after the end of the video")
         warnings = [f"{_subtitles(found.unreadable)} of {stamp.path.name} cannot be read"] if found.unreadable else []
         if late:
-            warnings.append(
-                f"{_subtitles(late)} of {stamp.path.name} {'begins' if late == 1 else 'begin'} after its end"
-            )
+            begin = "begins" if late == 1 else "begin"
+            warnings.append(f"{_subtitles(late)} of {stamp.path.name} {begin} after the end of the video")
         warning = "; ".join(warnings) or None
         words = Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language, cause=warning)
         return words, warning
