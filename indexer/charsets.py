@@ -25,7 +25,7 @@ LEAST_FIT = 0.75
 """Of those characters, the share that must be letters of a language."""
 LEAST_FIT_NAMED = 0.5
 """The same, where a name tells the language."""
-MOST_ACCENTED = 0.45
+MOST_ACCENTED = 0.65
 """Of the letters of a language in Latin script, the share that may be outside ASCII."""
 LEAST_FOREIGN = 0.2
 """Of the letters of a language in another script with words, the share that must be outside ASCII."""
@@ -118,8 +118,9 @@ _NEUTRAL = re.compile(
 """Punctuation of every language."""
 _INSIDE = re.compile(r"(?<=[^\W\d_])[¡£§©«\u00ad®°´·»¿×€™](?=[^\W\d_])")
 """Punctuation inside a word, where none belongs."""
-_TURNED = re.compile("[а-џα-ώ][Ѐ-ЯΑ-Ω]")
-"""An upper case letter after a lower case one: KOI8 and the code pages of Windows swap the two."""
+_TURNED = re.compile("[а-џα-ώ][Ѐ-ЯΑ-Ω]|[a-zß-öø-ÿ][À-ÖØ-Þ]")
+"""An upper case letter after a lower case one: KOI8 and the code pages of Windows swap the two, and so do those of
+Windows and the Macintosh for some accents."""
 
 _MIXED = re.compile("[A-Za-z][^\\W\\d_a-zA-Z]|[^\\W\\d_a-zA-Z][A-Za-z]")
 """Letters side by side of which one is outside ASCII: in Latin script alone, or where words are not set apart."""

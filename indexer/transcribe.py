@@ -318,10 +318,11 @@ class WordStage:
             raise MediaError(f"every subtitle of {stamp.path.name} begins after the end of the video")
         warnings = [f"{_subtitles(found.unreadable)} of {stamp.path.name} cannot be read"] if found.unreadable else []
         if late:
-            warnings.append(
-                f"{_subtitles(late)} of {stamp.path.name} {'begins' if late == 1 else 'begin'} after its end"
-            )
-        return Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language), "; ".join(warnings) or None
+            begin = "begins" if late == 1 else "begin"
+            warnings.append(f"{_subtitles(late)} of {stamp.path.name} {begin} after the end of the video")
+        warning = "; ".join(warnings) or None
+        words = Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language, cause=warning)
+        return words, warning
 
     def _end(self, target: _Target, lines: Sequence[TranscriptLine], inspected: Inspected | None = None) -> float:
         """Seconds: where pictures and sound of a file have ended; 0.0: it is not known."""

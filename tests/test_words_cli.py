@@ -42,6 +42,14 @@ def test_subtitles_need_no_speech_model(vsearch: Vsearch, film: Path) -> None:
     assert (value["source"], value["language"], len(value["lines"])) == ("sidecar", "en", 2)
 
 
+def test_words_that_are_not_all_are_printed_with_what_is_missing(vsearch: Vsearch, film: Path) -> None:
+    film.with_suffix(".en.srt").write_text(SRT + "\n3\n00:10:00,000 --> 00:10:01,000\nlate\n\n4\nxx --> yy\nz\n")
+    assert "a.mkv: 1 subtitle of a.en.srt cannot be read" in one_line(vsearch("index", film.parent).err)
+    ran = vsearch("transcript", film)
+    assert (ran.code, ran.out) == (0, "Ask not what\nyour country can do\n")
+    assert "1 subtitle of a.en.srt begins after the end of the video" in one_line(ran.err)
+
+
 def test_what_nobody_listened_to_is_said_in_one_line(vsearch: Vsearch, film: Path) -> None:
     film.with_suffix(".en.srt").unlink()
     ran = vsearch("index", film.parent)

@@ -83,6 +83,20 @@ def test_a_bad_byte_in_english_utf_8() -> None:
     assert decode_text("déjà vu ".encode()[:-1] + b"\xc3") == "déjà vu�"  # cut off inside a character
 
 
+@pytest.mark.parametrize(
+    ("language", "encoding", "said"),
+    [
+        ("pl", "cp1250", "Zażółć gęślą jaźń"),
+        ("hu", "iso8859-2", "árvíztűrő tükörfúrógép"),
+        ("lv", "cp1257", "Glāžšķūņa rūķīši dzērumā čiepj koncertflīģeļu vākus"),
+        ("ca", "cp1252", "Jove xef, porti whisky amb quinze glaçons d’hidrogen, coi!"),
+    ],
+)
+def test_many_accents_and_few(language: str, encoding: str, said: str) -> None:
+    for told in (language, None):
+        assert decode_text(cue(said).encode(encoding), told) == cue(said)
+
+
 def test_quotation_marks_alone() -> None:
     text = "“It’s here,” she said – and left…"
     assert decode_text(text.encode("cp1252"), "en") == decode_text(text.encode("cp1252")) == text

@@ -192,12 +192,11 @@ def test_the_next_subtitle_file_is_read_where_the_first_is_malformed(
     assert said(library, talk) == ["the repaired word"]
 
 
-@pytest.mark.parametrize("name", ["talk.en.forced.srt", "Subs/talk/2_English (Forced).srt", "talk.Signs.en.srt"])
 def test_a_forced_subtitle_file_is_not_what_is_said(
-    index: Index, library: Library, reader: BeepReader, talk: Path, name: str
+    index: Index, library: Library, reader: BeepReader, talk: Path
 ) -> None:
-    forced, full = talk.parent / name, talk.with_suffix(".fr.srt")
-    forced.parent.mkdir(exist_ok=True, parents=True)
+    forced, full = talk.parent / "Subs" / "talk" / "2_English (Forced).srt", talk.with_suffix(".fr.srt")
+    forced.parent.mkdir(parents=True)
     forced.write_text(SRT.replace("the written word", "[alien sign]"))
     _, summary = index(talk.parent)
     assert [event.path for event in summary.untranscribed] == [forced]
@@ -211,15 +210,17 @@ def test_a_forced_subtitle_file_is_not_what_is_said(
     assert said(library, talk) == ["the written word"]
 
 
-@pytest.mark.parametrize("mark", [{"forced": True}, {"title": "Signs & Songs"}, {"title": "English (Forced)"}])
-def test_a_forced_track_is_not_what_is_said(
-    index: Index, library: Library, talk: Path, mark: dict[str, object]
-) -> None:
-    forced = with_subtitles(talk, talk.with_name("forced.mkv"), [(0.5, 1.0, "[alien sign]")], **mark)  # type: ignore[arg-type]
-    both = with_subtitles(forced, talk.with_name("both.mkv"), [(0.5, 1.5, "all that is said")])
-    index(forced, both)
-    assert (source(library, forced), set(said(library, forced))) == ("whisper", {"beep"})
-    assert (source(library, both), said(library, both)) == ("embedded", ["all that is said"])
+def test_a_forced_track_is_not_what_is_said(index: Index, library: Library, talk: Path) -> None:
+    pairs = []
+    for number, (forced, title) in enumerate([(True, ""), (False, "Signs & Songs"), (False, "English (Forced)")]):
+        alone, both = talk.with_name(f"{number}.mkv"), talk.with_name(f"{number}-full.mkv")
+        with_subtitles(talk, alone, [(0.5, 1.0, f"[sign {number}]")], forced=forced, title=title)
+        with_subtitles(alone, both, [(0.5, 1.5, f"all that is said {number}")])
+        pairs.append((alone, both))
+    index(talk.parent)
+    for number, (alone, both) in enumerate(pairs):
+        assert (source(library, alone), set(said(library, alone))) == ("whisper", {"beep"})
+        assert (source(library, both), said(library, both)) == ("embedded", [f"all that is said {number}"])
 
 
 def test_subtitles_in_another_encoding_are_read_or_refused(index: Index, library: Library, talk: Path) -> None:
@@ -239,7 +240,9 @@ def test_no_word_is_said_after_the_end(index: Index, library: Library, talk: Pat
     text = "".join(f"{n}\n00:00:{times}\nword {n}\n\n" for n, times in enumerate(cues, 1))
     talk.with_suffix(".srt").write_text(text)
     events, _ = index(talk)
-    assert [event.warning for event in of(Transcribed, events)] == ["1 subtitle of talk.srt begins after its end"]
+    assert [event.warning for event in of(Transcribed, events)] == [
+        "1 subtitle of talk.srt begins after the end of the video"
+    ]
     row = library.find_file(talk)
     assert row is not None
     lines = library.transcript(row.video_id)

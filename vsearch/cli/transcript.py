@@ -24,6 +24,7 @@ def transcript(
 ) -> None:
     """Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt"""
     from indexer.discover import absolute
+    from vsearch.report import readable
     from vsearch.transcripts import render
 
     if channel not in _CHANNELS:
@@ -39,5 +40,7 @@ def transcript(
     if known is None and not lines:
         raise PathError(f"{lacking} {path} yet: `vsearch index --only {channel}` does.")
     if known is not None and known.cause is not None:
-        raise PathError(f"There are no words of {path}: {known.cause}.")
+        if not lines:
+            raise PathError(f"There are no words of {path}: {known.cause}.")
+        typer.echo(f"vsearch: not all of {readable(str(path))}: {readable(known.cause)}.", err=True)
     typer.echo(render(lines, format, known), nl=False)
