@@ -144,7 +144,7 @@ def once(sides: Sequence[Side], row: Row, limit: float) -> Result:
 
 
 def build(sides: Sequence[Side]) -> None:
-    """All libraries, the sides at the same time."""
+    """Make every library; both revisions work at the same time."""
 
     def make(side: Side) -> None:
         side.check_source()

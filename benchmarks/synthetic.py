@@ -131,7 +131,7 @@ class Shape:
     a_video: int = 1000
     """Scenes of a video, at most."""
     frames: int = 2
-    """Of a scene."""
+    """Frame vectors of each scene."""
     first_video: int = 0
 
     def videos(self) -> list[tuple[int, int]]:

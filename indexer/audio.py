@@ -110,7 +110,7 @@ def _duration(container: InputContainer) -> float:
 
 
 def _end(stream: Stream) -> float | None:
-    """Seconds of the stream's clock, where it is told."""
+    """The end of a stream in seconds of its own clock; None where the container does not say."""
     if stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     told = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", stream.metadata.get("DURATION", ""))  # Matroska

@@ -24,7 +24,7 @@ SAMPLE = 32_768
 LEAST_FIT = 0.75
 """Of those characters, the share that must be letters of a language."""
 LEAST_FIT_NAMED = 0.5
-"""The same, where a name tells the language."""
+"""The share of letters of a language that is enough where the file's name gives the language."""
 MOST_ACCENTED = 0.65
 """Of the letters of a language in Latin script, the share that may be outside ASCII."""
 LEAST_FOREIGN = 0.2
@@ -50,7 +50,7 @@ class _Alphabet:
     letters: str
     """A class of a regular expression: the letters outside ASCII, lower case."""
     common: str
-    """The most common of them."""
+    """The most common of the letters outside ASCII."""
     share: float
     """Of a text's letters outside ASCII, what the common ones make up, roughly."""
 
@@ -125,7 +125,7 @@ Windows and the Macintosh for some accents."""
 _MIXED = re.compile("[A-Za-z][^\\W\\d_a-zA-Z]|[^\\W\\d_a-zA-Z][A-Za-z]")
 """Letters side by side of which one is outside ASCII: in Latin script alone, or where words are not set apart."""
 _WEDGED = re.compile("[a-z][^\\x00-\\x7f][a-z]")
-"""The same, where words are not set apart."""
+"""A letter outside ASCII between two inside it: out of place in scripts that are written without blanks."""
 
 
 def decode_text(data: bytes, language: str | None = None) -> str:

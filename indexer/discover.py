@@ -144,7 +144,7 @@ def sniff(path: Path) -> Kind:
 
 
 def promises_video(path: Path) -> bool:
-    """Whether a file is told of where it turns out to be no video."""
+    """Whether a file that turns out to be no video is reported, because its name says that it is one."""
     return has_video_ending(path) and not is_source(path)
 
 

@@ -1,4 +1,4 @@
-"""Subtitle files that belong to a video, by their names: what a person wrote beats what a model guesses.
+"""Subtitle files that belong to a video, by their names: written subtitles are more reliable than a transcriber.
 
 Sidecars().of(video, language) -> [Sidecar, ...]     best first; asks the file system once a folder
 match(media, files) -> {video: [Sidecar, ...]}       the rules alone, on names
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 from indexer.discover import has_sound_ending, has_video_ending
 from vsearch.languages import language_named, language_tag, same_language
 from vsearch.media import FileStamp
+from vsearch.spelling import caseless, composed
 
 ENDINGS = (".srt", ".vtt", ".ass", ".ssa")
 """Where two lie beside a video, in the order in which they are preferred."""
@@ -137,7 +137,7 @@ def match(media: Collection[str], files: Mapping[str, int]) -> dict[str, list[Si
     owners: dict[str, list[str]] = {}
     for name in sorted(media):
         for stem in dict.fromkeys((name, Path(name).stem)):
-            owners.setdefault(_fold(stem), []).append(name)
+            owners.setdefault(caseless(stem), []).append(name)
     videos = [name for name in media if has_video_ending(Path(name)) and not _is_sample(name)]
     alone = videos[0] if len(videos) == 1 else None
     found: dict[str, list[Sidecar]] = {name: [] for name in media}
@@ -149,10 +149,10 @@ def match(media: Collection[str], files: Mapping[str, int]) -> dict[str, list[Si
         sidecar: Sidecar | None
         if len(folders) == 2:
             known = folders[1]
-            names, sidecar = owners.get(_fold(known), []), _loose(file, _below(stem, known), size)
+            names, sidecar = owners.get(caseless(known), []), _loose(file, _below(stem, known), size)
         else:
             known, rest = _split(stem, owners)
-            names = owners.get(_fold(known), [])
+            names = owners.get(caseless(known), [])
             sidecar = _tagged(file, rest, size) if names else None
             if sidecar is None and folders and alone is not None:
                 names, sidecar = [alone], _loose(file, _below(stem, Path(alone).stem), size)
@@ -185,10 +185,6 @@ def _rank(name: str) -> int:
     return ENDINGS.index("." + name.lower().rpartition(".")[2])
 
 
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
 def _is_sample(name: str) -> bool:
     return re.search(r"(?<![a-z])sample(?![a-z])", name.lower()) is not None
 
@@ -197,7 +193,7 @@ def _split(stem: str, owners: Mapping[str, list[str]]) -> tuple[str, str]:
     """The longest name of a video that it begins with, and the tags that follow."""
     at = len(stem)
     while at > 0:
-        if _fold(stem[:at]) in owners:
+        if caseless(stem[:at]) in owners:
             return stem[:at], stem[at + 1 :]
         at = stem.rfind(".", 0, at)
     return "", stem
@@ -205,7 +201,7 @@ def _split(stem: str, owners: Mapping[str, list[str]]) -> tuple[str, str]:
 
 def _below(stem: str, video: str) -> str:
     """Without the video's name in front."""
-    own, name = unicodedata.normalize("NFC", stem), unicodedata.normalize("NFC", video)
+    own, name = composed(stem), composed(video)
     return own[len(name) :] if own.casefold().startswith(name.casefold()) else own
 
 
@@ -255,4 +251,4 @@ def _sidecar(file: str, language: str | None, flags: Collection[str], titled: bo
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).lower())
+    return re.findall(r"[^\W_]+", composed(text).lower())

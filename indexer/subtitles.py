@@ -184,7 +184,7 @@ def _seconds(clock: str) -> float:
 
 
 def _shortened(lines: Sequence[TranscriptLine]) -> Iterator[TranscriptLine]:
-    """Cues that nobody ended, or titles that stay on screen, end where others follow."""
+    """End cues without a proper end, and titles that stay on screen, where other cues follow."""
     for at, line in enumerate(lines):
         if line.end - line.start > LONGEST_CUE and at + 1 < len(lines) and lines[at + 1].start < line.end:
             line = replace(line, end=min(line.end, max(lines[at + 1].start, line.start + SHORTEST_READ)))

@@ -46,7 +46,7 @@ class Card:
     size: tuple[int, int] = (192, 128)
     """Width, height as stored."""
     aspect: Fraction = Fraction(1)
-    """Of a stored pixel."""
+    """Width over height of a stored pixel."""
     rotation: int = 0
     """Degrees clockwise that a player turns the picture."""
     mirrored: bool = False

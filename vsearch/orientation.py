@@ -46,7 +46,7 @@ class Orientation:
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The same as FFmpeg's filters."""
+        """FFmpeg's filters that do what this orientation does."""
         steps = ("transpose=cclock_flip", self.transposed), ("hflip", self.flip_x), ("vflip", self.flip_y)
         return tuple(name for name, wanted in steps if wanted)
 

@@ -110,7 +110,7 @@ def test_programs_under_the_endings_of_videos_are_passed_over(run: Run, folder: 
     assert summary.indexed == 2 and summary.skipped == () and not library.failed
     _, summary = run(folder)
     assert summary.unchanged == 2 and summary.skipped == () and not library.failed
-    # one that is named is told of, and not remembered
+    # a file that is named is reported, and not remembered
     _, summary = run(folder / "project" / "plain.ts")
     assert [skip.cause for skip in summary.skipped] == ["not a video"] and not library.failed
     assert made.path in library.stamps

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vsearch.clips.boxes import time_code_rate
 from vsearch.clips.timeline import base_of, sound_origin
 from vsearch.containers import open_video, pick_stream
+from vsearch.orientation import pixel_aspect
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -107,7 +108,7 @@ def read_material(path: Path) -> Material:
             sample_rate=0 if sound is None else sound.codec_context.sample_rate,
             time_code=_time_code(container),
             time_code_rate=_time_code_rate(path, container),
-            pixel_aspect=Fraction((None if stream is None else stream.sample_aspect_ratio) or 1),
+            pixel_aspect=pixel_aspect(None if stream is None else stream.sample_aspect_ratio),
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Collection
 
 from vsearch.media import Hit
+from vsearch.spelling import caseless
 
 _LONGEST = 80
 """Bytes of a video's name that its clips keep."""
@@ -35,4 +35,4 @@ def unused_name(name: str, used: Collection[str]) -> str:
 def name_key(name: str) -> str:
     """Names with the same key are one file on some file system: macOS and Windows ignore case, macOS how an accent is
     written."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+    return caseless(name)

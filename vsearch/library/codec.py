@@ -11,11 +11,12 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Box, Seconds, Vectors, Word
+from vsearch.media import Box, Seconds, TranscriptLine, Vectors, Word
 
 HALF = np.dtype("<f2")
 _SINGLE = np.dtype("<f4")
@@ -112,3 +113,9 @@ def box_from_json(text: str | None) -> Box | None:
         return Box(float(left), float(top), float(right), float(bottom))
     except (TypeError, ValueError):
         return None
+
+
+def transcript_line(row: Sequence[Any]) -> TranscriptLine:
+    """From start, end, text, channel, words, box and confidence."""
+    start, end, text, channel, words, box, confidence = row
+    return TranscriptLine(start, end, text, channel, words_from_json(words), box_from_json(box), confidence)

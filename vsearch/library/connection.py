@@ -38,11 +38,6 @@ class CatalogState:
     pruned_through: int
 
 
-def connect_read_only(database: Path) -> sqlite3.Connection:
-    """A read-only connection in autocommit mode. sqlite3.Error or OSError where there is none to be had."""
-    return CatalogConnection.open(database).sqlite
-
-
 def uri_of(path: PurePath) -> str:
     """The SQLite URI of an absolute path, without parameters.
 

@@ -6,7 +6,6 @@ import fnmatch
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from vsearch.languages import language_spellings
 from vsearch.library import codec
 from vsearch.library.rows import label_key
+from vsearch.spelling import composed
 
 if TYPE_CHECKING:
     from vsearch.library.reader import Reader
@@ -75,20 +75,16 @@ def admits(path_glob: str | None, under: Path | None, *, exactly: bool = False) 
     """Whether a path, as text, fits the pattern, or is named by it character by character, and lies at or below the
     folder. Unicode normal forms mean nothing. exactly: a pattern is a name."""
     matches = None if path_glob is None else _matcher(path_glob, exactly=exactly)
-    folder = None if under is None else _composed(os.fsdecode(codec.path_to_bytes(under)))
+    folder = None if under is None else composed(os.fsdecode(codec.path_to_bytes(under)))
     below = None if folder is None else folder.rstrip(os.sep) + os.sep
 
     def admitted(path: str) -> bool:
-        path = _composed(path)
+        path = composed(path)
         if below is not None and path != folder and not path.startswith(below):
             return False
         return matches is None or matches(path)
 
     return admitted
-
-
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _is_pattern(pattern: str | None) -> bool:
@@ -98,7 +94,7 @@ def _is_pattern(pattern: str | None) -> bool:
 def _matcher(pattern: str, *, exactly: bool) -> Callable[[str], bool]:
     """Whether a path, as composed text, is one that a shell pattern names: see `Library.select_scenes`."""
     # Windows paths may be written with either slash.
-    pattern = _composed(os.path.normcase(pattern).replace(os.sep, "/"))
+    pattern = composed(os.path.normcase(pattern).replace(os.sep, "/"))
     expression = re.compile(fnmatch.translate(pattern))
     end = re.compile(fnmatch.translate(f"*/{pattern}"))
 

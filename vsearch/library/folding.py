@@ -158,11 +158,6 @@ def _is_accent(character: str) -> bool:
     return rank == 1 or 10 <= rank <= 36 or rank >= 200 or any(first <= code <= last for first, last in _VARIANTS)
 
 
-def caseless(text: str) -> str:
-    """A name as it is compared with others: case and Unicode normal form mean nothing, accents do."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
-
-
 def folded(text: str) -> str:
     """What the index of words holds of a text."""
     return " ".join(index_tokens([unit.text for unit in units(text)]))

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.library import codec
 from vsearch.library.places import Places
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
-from vsearch.library.word_hits import transcript_line
 from vsearch.media import Space
 from vsearch.passages import first_passage
 
@@ -70,7 +70,7 @@ def _hit(
 ) -> WordHit | None:
     video_id, start, end = span
     lines = [
-        transcript_line(row)
+        codec.transcript_line(row)
         for row in connection.execute(
             "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines WHERE video_id = ? "
             "AND channel = ? AND start_seconds BETWEEN ? AND ? AND end_seconds <= ? ORDER BY start_seconds, id",

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
+from vsearch.library.ids import Ids, ascending
+
 Seconds = NDArray[np.float64]
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 _FEW = 20_000
 """Up to so many lines are looked up by their ids; for more, the table of all lines is made and kept."""
@@ -44,7 +45,7 @@ class Scenes:
     ids: Ids
     starts: Seconds
     ranks: Ids
-    """Of the video, among `known`."""
+    """The number of each scene's video among `known`."""
     known: Ids
     """Videos, ascending."""
     first: Ids
@@ -75,15 +76,9 @@ def timeline(lines: Lines) -> Seconds:
     """Lines of all videos and channels on one axis [N], in seconds: those of one channel of a video lie as far apart as
     they are, others further than any window."""
     talks = lines.videos * 2 + lines.read
-    rank = np.searchsorted(union([talks]), talks)
+    rank = np.searchsorted(ascending(talks), talks)
     timed: Seconds = rank * _span(lines.starts) + lines.starts
     return timed
-
-
-def union(parts: Sequence[Ids]) -> Ids:
-    """All ids, ascending, each once. (np.unique hashes, which takes several times as long.)"""
-    ids = np.sort(np.concatenate(parts))
-    return ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
 
 
 def among(ids: Ids, wanted: Ids) -> Ids:
@@ -99,7 +94,7 @@ class Passages:
 
     ids: Ids
     scenes: Ids
-    """In which each begins."""
+    """The scene in which each passage begins."""
 
 
 class Places:
@@ -129,53 +124,64 @@ class Places:
         with self._guard:
             known = self._scenes
             if known is None or known[0] != change:
-                ids, videos, starts = columns(
-                    connection, ("id", "video_id", "start_seconds"), "FROM scenes INDEXED BY scenes_start", ()
+                (ids, videos), (starts,) = columns(
+                    connection, ("id", "video_id"), ("start_seconds",), "FROM scenes INDEXED BY scenes_start"
                 )
                 order = np.lexsort((ids, starts, videos))
-                of_videos, first, ranks = np.unique(
-                    videos[order].astype(np.int64), return_index=True, return_inverse=True
-                )
-                scenes = Scenes(ids[order].astype(np.int64), starts[order], ranks, of_videos, first)
+                of_videos, first, ranks = np.unique(videos[order], return_index=True, return_inverse=True)
+                scenes = Scenes(ids[order], starts[order], ranks, of_videos, first)
                 known = self._scenes = (change, scenes)
         return known[1]
 
     def passages(self, connection: sqlite3.Connection, change: int, space_id: int) -> Passages:
-        """Those of a space."""
+        """Every passage of a space."""
         scenes = self.scenes(connection, change)
         with self._guard:
             known = self._passages.get(space_id)
             if known is None or known[0] != change:
-                ids, videos, starts = columns(
-                    connection, ("id", "video_id", "start_seconds"), "FROM passages WHERE space_id = ?", (space_id,)
+                (ids, videos), (starts,) = columns(
+                    connection, ("id", "video_id"), ("start_seconds",), "FROM passages WHERE space_id = ?", (space_id,)
                 )
                 order = np.argsort(ids)
-                begun = scenes.at(videos[order].astype(np.int64), starts[order])
-                known = self._passages[space_id] = (change, Passages(ids[order].astype(np.int64), begun))
+                begun = scenes.at(videos[order], starts[order])
+                known = self._passages[space_id] = (change, Passages(ids[order], begun))
         return known[1]
 
 
 def _lines(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> Lines:
-    names = ("id", "video_id", "channel = 'ocr'", "start_seconds", "end_seconds")
-    ids, videos, read, starts, ends = columns(connection, names, f"FROM lines {where}", values)
-    order = np.argsort(ids)
-    found = Lines(ids.astype(np.int64), videos.astype(np.int64), read > 0, starts, ends)
-    return found[order]
+    (ids, videos, read), (starts, ends) = columns(
+        connection,
+        ("id", "video_id", "channel = 'ocr'"),
+        ("start_seconds", "end_seconds"),
+        f"FROM lines {where}",
+        values,
+    )
+    return Lines(ids, videos, read > 0, starts, ends)[np.argsort(ids)]
 
 
 def columns(
-    connection: sqlite3.Connection, names: tuple[str, ...], source: str, values: tuple[object, ...]
-) -> list[NDArray[np.float64]]:
-    """Columns of numbers (ids below 2^53), each [N], of `SELECT names source`; all in one order, whichever it is.
+    connection: sqlite3.Connection,
+    whole: tuple[str, ...],
+    real: tuple[str, ...],
+    source: str,
+    values: tuple[object, ...] = (),
+) -> tuple[list[Ids], list[Seconds]]:
+    """Columns of whole numbers and of seconds, each [N], from a source in SQL; all in one order, whichever it is.
 
     SQLite joins each column into one text: that takes a fifth of the time of reading row by row.
     """
-    row = connection.execute(f"SELECT {', '.join(f'group_concat({name})' for name in names)} {source}", values)
-    texts = cast("tuple[str | None, ...]", row.fetchone())
-    return [np.fromstring(text, dtype=np.float64, sep=",") if text else np.empty(0) for text in texts]
+    joined = ", ".join(f"group_concat({name})" for name in (*whole, *real))
+    texts = cast("tuple[str | None, ...]", connection.execute(f"SELECT {joined} {source}", values).fetchone())
+    return [_numbers(text, np.int64) for text in texts[: len(whole)]], [
+        _numbers(text, np.float64) for text in texts[len(whole) :]
+    ]
+
+
+def _numbers(text: str | None, kind: type[_Number]) -> NDArray[_Number]:
+    return np.fromstring(text, dtype=kind, sep=",") if text else np.empty(0, dtype=kind)
 
 
 def rowids(connection: sqlite3.Connection, match: str) -> Ids:
     """Ascending ids of the lines that an FTS5 expression matches."""
-    (found,) = columns(connection, ("rowid",), "FROM line_words WHERE line_words MATCH ?", (match,))
-    return np.sort(found.astype(np.int64))
+    (found,), _ = columns(connection, ("rowid",), (), "FROM line_words WHERE line_words MATCH ?", (match,))
+    return np.sort(found)

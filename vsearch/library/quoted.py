@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library.folding import match_units
-from vsearch.library.places import Ids, Lines, rowids, timeline, union
+from vsearch.library.ids import Ids, ascending
+from vsearch.library.places import Lines, rowids, timeline
 from vsearch.library.rows import WordHit
 from vsearch.library.terms import holds
 from vsearch.library.texts import (
@@ -105,7 +106,7 @@ def _groups(search: WordSearch, passages: Iterable[tuple[int, ...]]) -> list[Gro
     known = list(passages)
     if not known:
         return []
-    ids = union([np.array(one, dtype=np.int64) for one in known])
+    ids = ascending(*(np.array(one, dtype=np.int64) for one in known))
     of_line = dict(zip(ids.tolist(), search.masks(ids).tolist(), strict=True))
     masks = [tuple(of_line[one] for one in passage) for passage in known]
     together = np.array([reduce(or_, one) for one in masks], dtype=np.uint64)
@@ -125,7 +126,7 @@ def _scores(search: WordSearch, first: Ids, last: Ids, masks: NDArray[np.uint64]
     if not search.asked.beside or len(first) == 0:
         return np.ones(len(first))
     rows = [search.rows[term] for term in search.asked.beside]
-    lines = search.lines(union([*rows, first, last]))
+    lines = search.lines(ascending(*rows, first, last))
     axis = timeline(lines)
     order = np.argsort(axis, kind="stable")
     near = search.masks(lines.ids)[order]
@@ -244,7 +245,7 @@ def _together(search: WordSearch) -> Iterator[list[_Place]]:
     if not all(len(lines.ids) or chain for lines, chain in zip(alone, chains, strict=True)):
         return
     chained = [one for chain in chains for place in chain for one in place.ids]
-    lines = search.lines(union([*(one.ids for one in alone), np.array(chained, dtype=np.int64)]))
+    lines = search.lines(ascending(*(one.ids for one in alone), np.array(chained, dtype=np.int64)))
     axis = timeline(lines)
 
     def when(ids: Sequence[int] | Ids) -> NDArray[np.float64]:

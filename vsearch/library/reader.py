@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import codec
-from vsearch.library.ids import parsed
+from vsearch.library.places import columns
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
 from vsearch.media import FileStamp, Space, TranscriptLine, VideoInfo
@@ -107,18 +107,7 @@ class Reader(VectorReader):
                 "WHERE video_id = ? ORDER BY start_seconds, id",
                 (video_id,),
             ).fetchall()
-        return [
-            TranscriptLine(
-                start,
-                end,
-                text,
-                channel,
-                codec.words_from_json(words),
-                codec.box_from_json(box),
-                confidence,
-            )
-            for start, end, text, channel, words, box, confidence in rows
-        ]
+        return [codec.transcript_line(row) for row in rows]
 
     def transcripts(self, video_id: int) -> list[TranscriptRow]:
         with self.transaction() as connection:
@@ -224,12 +213,9 @@ class Reader(VectorReader):
     def select_scenes(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
         """Ids, ascending, of the scenes that an SQL condition over scenes and videos admits."""
         with self.transaction() as connection:
-            (ids,) = connection.execute(
-                f"SELECT group_concat(scenes.id) FROM scenes JOIN videos ON videos.id = scenes.video_id "
-                f"WHERE {condition}",
-                tuple(values),
-            ).fetchone()
-        return np.sort(parsed(ids))
+            source = f"FROM scenes JOIN videos ON videos.id = scenes.video_id WHERE {condition}"
+            (ids,), _ = columns(connection, ("scenes.id",), (), source, tuple(values))
+        return np.sort(ids)
 
     def labels(self) -> list[LabelRow]:
         """Every label that a scene has, with the model that gave it, in the order of the alphabet."""

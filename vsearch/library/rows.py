@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vsearch.library.folding import caseless
 from vsearch.media import EncodedScene, FileStamp, Space, TranscriptLine, VideoInfo
+from vsearch.spelling import caseless
 
 
 @dataclass(frozen=True, slots=True)

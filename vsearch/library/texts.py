@@ -29,7 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library.folding import is_unspaced, match_units, match_word
-from vsearch.library.places import Ids, Lines, Places, Scenes, among, rowids, timeline, union
+from vsearch.library.ids import Ids, ascending
+from vsearch.library.places import Lines, Places, Scenes, among, rowids, timeline
 from vsearch.library.reader import Reader
 from vsearch.library.rows import WordHit
 from vsearch.library.terms import WordQuery, has_run, longest_run, parse
@@ -56,7 +57,7 @@ STOP_WORD = 2.0
 _TIES = 2_000
 """Up to so many passages of one score are ordered by what else tells them apart; more by their age in the library."""
 _COMMON_TIES = 200
-"""The same where words are common."""
+"""How many passages of one score are ordered by what tells them apart where words are common."""
 _READ = 1_000
 """Passages at most that are read to see how much of the query stands there word for word: the best by their terms."""
 _COMMON = 20_000
@@ -98,7 +99,7 @@ class WordSearch:
         return {term: math.log((self.total + PRIOR + 0.5) / (len(ids) + 0.5)) for term, ids in self.rows.items()}
 
     def lines(self, ids: Ids) -> Lines:
-        """Those of the channel."""
+        """The lines with these ids, as far as they are of the channel that is asked."""
         lines = self.places.lines(self.connection, self.change, ids)
         return lines if self.channel is None else lines[lines.read == (self.channel == "ocr")]
 
@@ -121,7 +122,7 @@ class WordSearch:
         return lines[np.searchsorted(self.allowed, last, side="right") > np.searchsorted(self.allowed, first)]
 
     def masks(self, ids: Ids) -> Masks:
-        """Of lines, ascending."""
+        """The terms of the query that each line holds, as bits. ids: of lines, ascending."""
         found = np.zeros(len(ids), dtype=np.uint64)
         for bit, rows in enumerate(self.rows.values()):
             found[among(ids, rows)] |= np.uint64(1 << bit)
@@ -145,14 +146,14 @@ def search_words(
             return []
         rows = {term: rowids(connection, match_word(term)) for term in asked.terms}
         (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
-        admitted = None if allowed is None else np.unique(allowed)
+        admitted = None if allowed is None else ascending(allowed)
         search = WordSearch(connection, asked, rows, total, admitted, channel, places, reader.state().change)
         return list(islice(quoted_hits(search) if asked.exact else _passage_hits(search), k))
 
 
 def _passage_hits(search: WordSearch) -> Iterator[WordHit]:
     weights = np.array(list(search.weights.values()))
-    matched = union(list(search.rows.values()))
+    matched = ascending(*search.rows.values())
     lines = _said_inside(search, search.touching(search.lines(matched)))
     if len(lines.ids) == 0:
         return

@@ -173,7 +173,7 @@ class Base:
         return _ids(self._search_lists(queries, wanted, k, allowed, admitted))
 
     def _search_lists(self, queries: Vectors, wanted: int, k: int, allowed: Ids | None, admitted: int) -> Ids:
-        """Of an inverted index: ids [Q, wanted], -1 where there are fewer."""
+        """Search an inverted index: ids [Q, wanted], -1 where there are fewer."""
         lists, selector, gpu = self.recipe.lists, self._selector(allowed), self.gpu
         # A filter that admits one scene in n leaves one in n of what each list offers: begin with n times as many.
         compared = max(_PROBES * self.index.ntotal / lists, _COMPARED * k)
@@ -186,7 +186,7 @@ class Base:
             return nearest_in_lists(self.index, queries, k, wanted, first, selector)
 
     def _selector(self, allowed: Ids | None) -> Any:
-        """Of FAISS; None where every id may be found."""
+        """The selector of FAISS for these ids; None where every id may be found."""
         faiss = load_faiss()
         if allowed is not None:
             bits = np.zeros(8 * (int(allowed[-1]) // 8 + 1), dtype=np.bool_)
@@ -195,7 +195,7 @@ class Base:
         return faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden)) if len(self.hidden) else None
 
     def _search_all(self, queries: Vectors, k: int, selector: Any) -> Ids:
-        """Of a flat index: ids [Q, k]."""
+        """Search a flat index: ids [Q, k]."""
         if selector is None and self.gpu is not None:
             proposed = self.gpu.search(queries, k, 0)
             if proposed is not None:

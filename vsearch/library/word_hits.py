@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vsearch.library import codec
 from vsearch.library.folding import is_unspaced, match_word, unfolded, units
@@ -36,7 +35,7 @@ def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[Store
             (int(line_id),),
         ).fetchone()
         if row is not None:
-            found.append(StoredLine(int(line_id), row[0], transcript_line(row[2:]), tuple(unfolded(row[1]))))
+            found.append(StoredLine(int(line_id), row[0], codec.transcript_line(row[2:]), tuple(unfolded(row[1]))))
     return found
 
 
@@ -46,12 +45,6 @@ def line_words(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
         "SELECT id, folded FROM lines WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
     )
     return {line_id: unfolded(folded) for line_id, folded in rows}
-
-
-def transcript_line(row: Sequence[Any]) -> TranscriptLine:
-    """From start, end, text, channel, words, box and confidence."""
-    start, end, text, channel, words, box, confidence = row
-    return TranscriptLine(start, end, text, channel, codec.words_from_json(words), codec.box_from_json(box), confidence)
 
 
 def scene_at(connection: sqlite3.Connection, video_id: int, seconds: float) -> int | None:

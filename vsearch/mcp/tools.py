@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError, PathError
 from vsearch.library import Library
-from vsearch.library.folding import caseless
 from vsearch.report import readable
+from vsearch.spelling import caseless
 
 if TYPE_CHECKING:
     from vsearch.library.rows import FileRow

@@ -46,13 +46,13 @@ AT_ONCE = 32
 """Moments that are worked out together."""
 
 Ids = NDArray[np.int64]
-MomentFinder = Callable[[Sequence[Answer]], list[Answer]]
-"""Gives answers the span of their file in which the query holds."""
+Locate = Callable[[int, Sequence[Found]], Sequence[Found]]
+"""Finds in scenes the part of their file, or the frame, that fits the query as the model of that number encodes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Voice:
-    """A model with the query as it reads it."""
+class _EncodedQuery:
+    """A query as one model encodes it."""
 
     model: TextEncoder
     how: Rerank
@@ -105,52 +105,32 @@ class SearchEngine:
             chosen_rerank(query.rerank, model) if query.wording else query.rerank or "none" for model in self._models
         ]
         exact = query.channel == "all" and query.example is None and is_exact(query.text)
-        seen = not exact and query.channel not in ("speech", "text")
-        selection = Selection(query.k, query.per_video, by_passage=not seen, moments=query.moments)
-        models = [at for at, model in enumerate(self._models) if self._has_vectors(model.space)] if seen else []
-        voices: list[_Voice] | None = None
-        sentence = self._sentence(query)
-        evidence: Evidence | None = None
-        silent = False  # no words count: scenes are ranked, and scored, as the model does it
-        moments = None
+        by_passage = exact or query.channel in ("speech", "text")
+        asked = [] if by_passage else [at for at, one in enumerate(self._models) if self._has_vectors(one.space)]
+        if allowed is not None and len(allowed) == 0:
+            return []
+        encoded = [self._encode(query, self._models[at], hows[at]) for at in asked]
+        ranking = _Ranking(library, query, encoded, self._sentence(query), self._fusion, self._usual(hows), by_passage)
+        selection = Selection(query.k, query.per_video, by_passage=by_passage, moments=query.moments)
         pool = max(POOL, query.recall)
         while True:
-            if allowed is not None and len(allowed) == 0:
-                break
-            words, words_end = ([], True) if silent else self._words(query, sentence, pool, allowed)
-            rows = library.scenes([hit.scene_id for hit in words], path_glob=query.path_glob, under=query.folder)
-            if not seen:
-                answers, end = words_alone(words, rows), words_end
-            else:
-                if voices is None:
-                    voices = [self._voice(query, self._models[at], hows[at]) for at in models]
-                pictures, pictures_end = self._pictures(query, voices, pool, allowed)
-                usual = self._usual(hows)
-                if evidence is None:
-                    evidence = weigh_evidence(pictures, words, rows, usual)
-                    answers = fuse(pictures, words, rows, self._fusion, usual)
-                    silent = all(answer.words is None for answer in answers)
-                else:
-                    answers = fuse(pictures, words, rows, self._fusion, usual, evidence)
-                if silent:
-                    answers = [Answer(one.candidate.row, one.candidate.score, one) for one in pictures]
-                if query.moments and moments is None:
-                    moments = self._moments(voices, pictures)
-                end = words_end and pictures_end
-            if moments is None:
-                selection.extend(answers)
-            else:
+            answers, complete = ranking.answers(pool, allowed)
+            if query.moments and encoded:
                 for at in range(0, len(answers), AT_ONCE):
-                    selection.extend(moments([one for one in answers[at : at + AT_ONCE] if selection.admits(one)]))
-                    if selection.full:
-                        break
-            if selection.full or end:
+                    selection.extend(
+                        ranking.moments([one for one in answers[at : at + AT_ONCE] if selection.admits(one)])
+                    )
+            else:
+                selection.extend(answers)
+            if selection.full or complete:
                 break
-            selection.next_pool()
-            pool *= GROWTH
             if selection.full_videos:
                 allowed = library.scenes_outside(selection.full_videos, allowed)
-        return hits_of(selection.answers if moments else self._with_best_frames(selection.answers, voices or []))
+                if len(allowed) == 0:
+                    break
+            selection.next_pool()
+            pool *= GROWTH
+        return hits_of(selection.answers if query.moments else ranking.best_frames(selection.answers))
 
     def _usual(self, hows: Sequence[Rerank]) -> UsualScore | None:
         """What the right picture scores, where one model ranks by its own inner product and knows."""
@@ -165,96 +145,14 @@ class SearchEngine:
         spaces = [space for channel in query.word_channels if (space := self._sentences.space(channel)) in held]
         return (spaces, self._sentences.encode_sentences([query.text])[0]) if spaces else None
 
-    def _words(
-        self, query: Query, sentence: tuple[list[Space], Vectors] | None, pool: int, allowed: Ids | None
-    ) -> tuple[list[WordHit], bool]:
-        """The `pool` best passages of each channel of words, by words and by meaning, best first; whether these are
-        all."""
-        library = self._library
-        said = [library.search_words(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
-        meant: list[list[WordHit]] = []
-        end = all(len(hits) < pool for hits in said)
-        if sentence is not None:
-            spaces, vector = sentence
-            for space in spaces:
-                near = library.search_passages(space, vector, pool, allowed=allowed)
-                meant.append([hit for hit in near if hit.similarity > UNLIKE])
-                end = end and len(meant[-1]) < pool
-        # Of equals, what is said comes first.
-        return join_words([hit for hits in said for hit in hits], [hit for hits in meant for hit in hits]), end
-
-    def _pictures(
-        self, query: Query, voices: Sequence[_Voice], pool: int, allowed: Ids | None
-    ) -> tuple[list[Found], bool]:
-        """The `pool` best scenes of each model by what is seen, best first; whether these are all."""
-        library, like = self._library, query.example
-        lists: list[list[Found]] = []
-        end = True
-        for at, voice in enumerate(voices):
-            space = voice.model.space
-            alike = partial(same_instant, library, space, like.scene_id) if isinstance(like, SceneExample) else None
-            recalled = recall(
-                library,
-                space,
-                voice.vector,
-                pool,
-                allowed=allowed,
-                path_glob=query.path_glob,
-                under=query.folder,
-                left_out=alike,
-            )
-            end = end and recalled.complete
-            candidates = rerank(
-                library,
-                voice.model,
-                space,
-                voice.how,
-                (voice.vector, voice.words),
-                recalled.candidates,
-                query.recall,
-            )
-            lists.append([whole_scene(candidate, at) for candidate in candidates])
-        if len(lists) < 2:
-            return (lists[0] if lists else []), end
-        return fuse_spaces([voice.model.space for voice in voices], lists, self._fusion.how), end
-
-    def _moments(self, voices: Sequence[_Voice], pictures: Sequence[Found]) -> MomentFinder:
-        """pictures: of the first pool."""
-        from vsearch.search.moments import background_score, find_moments
-
-        library = self._library
-        candidates = [one.candidate for one in pictures]
-        backgrounds = [
-            background_score(library, voice.model, voice.model.space, voice.vector, candidates) for voice in voices
-        ]
-
-        def localised(answers: Sequence[Answer]) -> list[Answer]:
-            found: dict[int, Found] = {}
-            for at, (voice, background) in enumerate(zip(voices, backgrounds, strict=True)):
-                own = [one.picture.candidate for one in answers if one.picture is not None and one.picture.voice == at]
-                moments = find_moments(library, voice.model, voice.model.space, voice.vector, own, background)
-                found.update({moment.candidate.row.id: moment for moment in moments})
-            return [replace(answer, picture=found.get(answer.row.id)) for answer in answers]
-
-        return localised
-
-    def _with_best_frames(self, answers: Sequence[Answer], voices: Sequence[_Voice]) -> list[Answer]:
-        """The answers, each with the time of the frame that fits best."""
-        found: dict[int, Found] = {}
-        for at, voice in enumerate(voices):
-            own = [one.picture for one in answers if one.picture is not None and one.picture.voice == at]
-            best = with_best_frames(self._library, voice.model, voice.model.space, voice.vector, own)
-            found.update({one.candidate.row.id: one for one in best})
-        return [replace(answer, picture=found.get(answer.row.id)) for answer in answers]
-
-    def _voice(self, query: Query, model: TextEncoder, how: Rerank) -> _Voice:
+    def _encode(self, query: Query, model: TextEncoder, how: Rerank) -> _EncodedQuery:
         if query.example is None:
-            return _Voice(model, how, *read_query(model, query.wording, how))
+            return _EncodedQuery(model, how, *read_query(model, query.wording, how))
         example = example_vector(self._library, model, query.example)
         if not query.has_words:
-            return _Voice(model, how, example, None)
+            return _EncodedQuery(model, how, example, None)
         vector, words = read_query(model, query.text, how)
-        return _Voice(model, how, mix_query(vector, example, query.example_weight), words)
+        return _EncodedQuery(model, how, mix_query(vector, example, query.example_weight), words)
 
     def missing_videos(self) -> int:
         """How many videos of the library a model has not encoded yet, and so cannot find; of several the most."""
@@ -277,6 +175,137 @@ class SearchEngine:
             f"The library holds no vectors of the model {space.model!r}, only of {names}: "
             f"query with --model {known[0].model}, or index with --model {space.model}."
         )
+
+
+class _Ranking:
+    """Answers to one query from pools of any depth. Of a deeper pool it says what stands behind the first one."""
+
+    def __init__(
+        self,
+        library: Library,
+        query: Query,
+        encoded: Sequence[_EncodedQuery],
+        sentence: tuple[list[Space], Vectors] | None,
+        fusion: Fusion,
+        usual: UsualScore | None,
+        by_passage: bool,
+    ) -> None:
+        """encoded: by each model that has vectors here. sentence: what passages are compared with, and where. usual:
+        see `fuse`. by_passage: passages of words alone are answers."""
+        self._library = library
+        self._query = query
+        self._encoded = encoded
+        self._sentence = sentence
+        self._fusion = fusion
+        self._usual = usual
+        self._by_passage = by_passage
+        self._evidence: Evidence | None = None
+        self._first: list[Found] = []
+        """Pictures of the first pool."""
+        self._backgrounds: list[float] | None = None
+        self._pictures_alone = False
+        """No words count: scenes are ranked, and scored, as the model does it."""
+
+    def answers(self, pool: int, allowed: Ids | None) -> tuple[list[Answer], bool]:
+        """Answers from a pool of that depth, best first; whether there are no more."""
+        words, no_more_words = ([], True) if self._pictures_alone else self._words(pool, allowed)
+        rows = self._library.scenes(
+            [hit.scene_id for hit in words], path_glob=self._query.path_glob, under=self._query.folder
+        )
+        if self._by_passage:
+            return words_alone(words, rows), no_more_words
+        pictures, no_more_pictures = self._pictures(pool, allowed)
+        first = self._evidence is None
+        if self._evidence is None:
+            self._evidence, self._first = weigh_evidence(pictures, words, rows, self._usual), pictures
+        answers = fuse(pictures, words, rows, self._fusion, self._usual, self._evidence)
+        if first:
+            self._pictures_alone = all(answer.words is None for answer in answers)
+        if self._pictures_alone:
+            answers = [Answer(one.candidate.row, one.candidate.score, one) for one in pictures]
+        return answers, no_more_words and no_more_pictures
+
+    def _words(self, pool: int, allowed: Ids | None) -> tuple[list[WordHit], bool]:
+        """The `pool` best passages of each channel of words, by words and by meaning, best first; whether these are
+        all."""
+        library, query = self._library, self._query
+        said = [library.search_words(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
+        meant: list[list[WordHit]] = []
+        no_more = all(len(hits) < pool for hits in said)
+        if self._sentence is not None:
+            spaces, vector = self._sentence
+            for space in spaces:
+                near = library.search_passages(space, vector, pool, allowed=allowed)
+                meant.append([hit for hit in near if hit.similarity > UNLIKE])
+                no_more = no_more and len(meant[-1]) < pool
+        # Of equals, what is said comes first.
+        return join_words([hit for hits in said for hit in hits], [hit for hits in meant for hit in hits]), no_more
+
+    def _pictures(self, pool: int, allowed: Ids | None) -> tuple[list[Found], bool]:
+        """The `pool` best scenes of each model by what is seen, best first; whether these are all."""
+        library, query, like = self._library, self._query, self._query.example
+        lists: list[list[Found]] = []
+        no_more = True
+        for at, encoded in enumerate(self._encoded):
+            space = encoded.model.space
+            alike = partial(same_instant, library, space, like.scene_id) if isinstance(like, SceneExample) else None
+            recalled = recall(
+                library,
+                space,
+                encoded.vector,
+                pool,
+                allowed=allowed,
+                path_glob=query.path_glob,
+                under=query.folder,
+                left_out=alike,
+            )
+            no_more = no_more and recalled.complete
+            candidates = rerank(
+                library,
+                encoded.model,
+                space,
+                encoded.how,
+                (encoded.vector, encoded.words),
+                recalled.candidates,
+                query.recall,
+            )
+            lists.append([whole_scene(candidate, at) for candidate in candidates])
+        if len(lists) < 2:
+            return (lists[0] if lists else []), no_more
+        return fuse_spaces([one.model.space for one in self._encoded], lists, self._fusion.how), no_more
+
+    def moments(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, each with the span of its file in which the query holds."""
+        from vsearch.search.moments import background_score, find_moments
+
+        if self._backgrounds is None:
+            first = [one.candidate for one in self._first]
+            self._backgrounds = [
+                background_score(self._library, one.model, one.model.space, one.vector, first) for one in self._encoded
+            ]
+        backgrounds = self._backgrounds
+
+        def locate(at: int, found: Sequence[Found]) -> Sequence[Found]:
+            one, candidates = self._encoded[at], [each.candidate for each in found]
+            return find_moments(self._library, one.model, one.model.space, one.vector, candidates, backgrounds[at])
+
+        return self._located(answers, locate)
+
+    def best_frames(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers, each with the time of the frame that fits best."""
+
+        def locate(at: int, found: Sequence[Found]) -> Sequence[Found]:
+            one = self._encoded[at]
+            return with_best_frames(self._library, one.model, one.model.space, one.vector, found)
+
+        return self._located(answers, locate)
+
+    def _located(self, answers: Sequence[Answer], locate: Locate) -> list[Answer]:
+        located: dict[int, Found] = {}
+        for at in range(len(self._encoded)):
+            own = [one.picture for one in answers if one.picture is not None and one.picture.model == at]
+            located.update({one.candidate.row.id: one for one in locate(at, own)})
+        return [replace(answer, picture=located.get(answer.row.id)) for answer in answers]
 
 
 def _missing(spaces: Sequence[SpaceRow], space: Space) -> int:

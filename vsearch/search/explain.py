@@ -25,14 +25,14 @@ class Found:
     end: float
     best_time: float
     """Seconds: the frame that matched best."""
-    voice: int = 0
-    """Which of the models that are asked ranks it highest."""
+    model: int = 0
+    """The number of the model that ranks it highest, among those that are asked."""
 
 
-def whole_scene(candidate: Candidate, voice: int = 0) -> Found:
+def whole_scene(candidate: Candidate, model: int = 0) -> Found:
     """The candidate's scene from start to end. Its best frame is not looked for: that is the middle meanwhile."""
     row = candidate.row
-    return Found(candidate, row.start, row.end, (row.start + row.end) / 2, voice)
+    return Found(candidate, row.start, row.end, (row.start + row.end) / 2, model)
 
 
 def with_best_frames(
