@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from indexer import Indexer, IndexOptions
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
-from indexer.events import Finished
-from indexer.options import available_cores
-from indexer.probe import Probed, probe_video
-from indexer.sample import Sampler
-from indexer.scenes import CutDetector
-from indexer.thumbnails import Thumbnails
 from tests.media import Shot, loop_video, make_video
 from vsearch.errors import MediaError
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
+from vsearch.indexer.events import Finished
+from vsearch.indexer.options import available_cores
+from vsearch.indexer.probe import Probed, probe_video
+from vsearch.indexer.sample import Sampler
+from vsearch.indexer.scenes import CutDetector
+from vsearch.indexer.thumbnails import Thumbnails
 from vsearch.library import Library
 from vsearch.media import Scene
 from vsearch.models.base import VideoEncoder

@@ -46,7 +46,7 @@ def _unit(rows: Vectors) -> Vectors:
 
 
 def index(video: Path, library: Path, model: str | None) -> None:
-    from indexer import Indexer
+    from vsearch.indexer import Indexer
     from vsearch.library import Library
     from vsearch.models.registry import load_model
 

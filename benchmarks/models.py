@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.indexing import film
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.options import available_cores
-from indexer.probe import Probed, probe_video
 from vsearch.errors import MediaError, ModelError
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.options import available_cores
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels, Vectors
 from vsearch.models.base import VideoEncoder
 from vsearch.models.registry import load_model

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.indexing import measure as spent
-from indexer import Indexer, IndexOptions
-from indexer.events import Event, Finished, Summary, TextRead
-from indexer.ocr import TextOptions, index_text
-from indexer.options import available_cores
 from tests.media import Shot, make_video
 from tests.signs import PLATES, Sign, put_up
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Event, Finished, Summary, TextRead
+from vsearch.indexer.ocr import TextOptions, index_text
+from vsearch.indexer.options import available_cores
 from vsearch.library import Library
 from vsearch.models.registry import load_model
 

@@ -113,9 +113,9 @@ def measure_page(address: str, queries: Sequence[str]) -> list[Timed]:
 
 def measure_engine(library: Path, model: str, queries: Sequence[str]) -> list[float]:
     """Milliseconds of the page's question to the engine in this program; the first one is left out."""
-    from ui.ask import Ask
-    from ui.service import Service
     from vsearch.settings import read_settings
+    from vsearch.ui.ask import Ask
+    from vsearch.ui.service import Service
 
     service = Service(read_settings(library=library, model=model))
     seconds = [service.search(Ask(q=query)).seconds for query in queries]

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from eval.models import open_model
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.probe import Probed, probe_video
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
 from vsearch.models.base import Filter, VideoEncoder
 

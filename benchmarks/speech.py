@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.memory import resident
-from indexer import Indexer
-from indexer.audio import inspect, read_blocks
-from indexer.transcribe import WordOptions
 from tests.sounds import write_sound
+from vsearch.indexer import Indexer
+from vsearch.indexer.audio import inspect, read_blocks
+from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import Library
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel

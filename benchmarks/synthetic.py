@@ -19,9 +19,9 @@ from vsearch.media import (
     FileStamp,
     PassageVectors,
     Scene,
+    Segment,
     Space,
     Transcript,
-    TranscriptLine,
     Vectors,
     VideoInfo,
 )
@@ -183,7 +183,7 @@ def speak(library: Library, shape: Shape, wording: Wording, sentences: SentenceE
         for number, count in shape.videos():
             spoken = [i for i in range(count) if i % 3]
             lines = tuple(
-                TranscriptLine(SCENE_SECONDS * i + 0.5, SCENE_SECONDS * i + 4.5, text)
+                Segment(SCENE_SECONDS * i + 0.5, SCENE_SECONDS * i + 4.5, text)
                 for i, text in zip(spoken, wording.lines(len(spoken)), strict=True)
             )
             spans = tuple((start, end) for start, end, _ in passages_of(lines))

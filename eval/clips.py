@@ -54,8 +54,8 @@ def evaluate_clips(
     folder: Path, captions: Sequence[Caption], library: Library, model: Model, rerank: Rerank | None = None
 ) -> Outcome:
     """Index the folder, then ask every caption. Other videos of the library are distractors."""
-    from indexer import Indexer
-    from indexer.events import Skipped
+    from vsearch.indexer import Indexer
+    from vsearch.indexer.events import Skipped
     from vsearch.search.engine import SearchEngine
 
     events = Indexer(library, model).index([folder])

@@ -156,8 +156,8 @@ def measure(
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """The command."""
-    from indexer import Indexer
-    from indexer.events import Skipped
+    from vsearch.indexer import Indexer
+    from vsearch.indexer.events import Skipped
     from vsearch.library import Library
     from vsearch.search.engine import SearchEngine
 

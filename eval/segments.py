@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from eval.models import open_transcriber
 from eval.report import note, print_json, printable, run
-from indexer.audio import inspect, read_blocks
 from vsearch.errors import MediaError
+from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.models.base import SAMPLE_RATE, AudioBlock
 from vsearch.models.speech import Guards, WhisperTranscriber, judge
 from vsearch.models.voice import STEP, Detector

@@ -21,8 +21,8 @@ from typing import Any
 from eval.models import open_transcriber
 from eval.options import add_json
 from eval.report import print_json, printable, run
-from indexer.transcribe import WordOptions
 from vsearch.errors import PathError
+from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import Library
 from vsearch.library.terms import tokens
 from vsearch.media import Word
@@ -100,8 +100,8 @@ def read_transcripts(folder: Path) -> dict[str, str]:
 
 def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> dict[str, Any]:
     """The numbers of `main`, over a library that is made in `scratch`."""
-    from indexer import Indexer
-    from indexer.discover import absolute
+    from vsearch.indexer import Indexer
+    from vsearch.indexer.discover import absolute
 
     folder = absolute(folder)  # without "..", as the library stores it
     truth = {name: spoken(text) for name, text in read_transcripts(folder).items()}

@@ -98,7 +98,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise PathError(f"{folder} is not a folder of videos")
     captions = read_captions(find_table(folder), folder).captions
     rows, skipped = read_typed(arguments.queries, captions)
-    from indexer import Indexer
+    from vsearch.indexer import Indexer
     from vsearch.library import Library
     from vsearch.search.engine import SearchEngine
 

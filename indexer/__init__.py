@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indexer.options import IndexOptions
-    from indexer.pipeline import Indexer
+    from vsearch.indexer.options import IndexOptions
+    from vsearch.indexer.pipeline import Indexer
 
 __all__ = ["IndexOptions", "Indexer"]
 
@@ -14,11 +14,11 @@ __all__ = ["IndexOptions", "Indexer"]
 def __getattr__(name: str) -> Any:
     """Imported when asked for: the decoding processes need none of the library."""
     if name == "Indexer":
-        from indexer.pipeline import Indexer
+        from vsearch.indexer.pipeline import Indexer
 
         return Indexer
     if name == "IndexOptions":
-        from indexer.options import IndexOptions
+        from vsearch.indexer.options import IndexOptions
 
         return IndexOptions
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

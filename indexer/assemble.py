@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from indexer.scenes import LONGEST_SCENE
+from vsearch.indexer.scenes import LONGEST_SCENE
 from vsearch.media import EncodedScene, Pixels, Scene, Vectors
 from vsearch.models.base import VideoEncoder
 

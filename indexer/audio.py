@@ -2,7 +2,7 @@
 
 inspect(path) -> Inspected                     which tracks there are
 read_blocks(path, index) -> Iterator[AudioBlock]
-read_subtitle_track(path, index) -> list[TranscriptLine]
+read_subtitle_track(path, index) -> list[Segment]
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.downmix import mono
-from indexer.probe import open_video, pick_stream, recorded_at
-from indexer.sidecars import PARTIAL_WORDS
-from indexer.subtitles import dialogue_text, plain
 from vsearch.clock import in_step
 from vsearch.errors import MediaError
+from vsearch.indexer.downmix import mono
+from vsearch.indexer.probe import open_video, pick_stream, recorded_at
+from vsearch.indexer.sidecars import PARTIAL_WORDS
+from vsearch.indexer.subtitles import dialogue_text, plain
 from vsearch.languages import short_language
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 from vsearch.models.base import SAMPLE_RATE, AudioBlock
 
 if TYPE_CHECKING:
@@ -220,11 +220,11 @@ def _mixable(layout: AudioLayout) -> AudioLayout | str:
     return "stereo" if named and 2 < layout.nb_channels <= 8 else layout
 
 
-def read_subtitle_track(path: Path, index: int) -> list[TranscriptLine]:
+def read_subtitle_track(path: Path, index: int) -> list[Segment]:
     """The lines of one embedded track of text, in time order; those that cannot be decoded are left out."""
     import av
 
-    lines: list[TranscriptLine] = []
+    lines: list[Segment] = []
     try:
         with open_video(path) as container:
             stream = container.streams[index]
@@ -240,7 +240,7 @@ def read_subtitle_track(path: Path, index: int) -> list[TranscriptLine]:
                 end = start + float(packet.duration * packet.time_base)
                 text = plain("\n".join(_words(rect) for rect in rects))
                 if text and start < end:
-                    lines.append(TranscriptLine(start, end, text))
+                    lines.append(Segment(start, end, text))
     except (av.error.FFmpegError, ValueError) as error:
         if not lines:
             raise MediaError("its subtitles cannot be read") from error

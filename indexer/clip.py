@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.conversation import NONSENSE, DecoderFailed, FileUnreadable, decoded, new_inbox, probe_file
-from indexer.discover import absolute
-from indexer.lanes import DecodingLane
-from indexer.options import IndexOptions
-from indexer.plan import Job
 from vsearch.errors import MediaError, PathError
+from vsearch.indexer.conversation import NONSENSE, DecoderFailed, FileUnreadable, decoded, new_inbox, probe_file
+from vsearch.indexer.discover import absolute
+from vsearch.indexer.lanes import DecodingLane
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.plan import Job
 from vsearch.media import Vectors
 from vsearch.models.base import VideoEncoder
 from vsearch.search.example import ClipExample

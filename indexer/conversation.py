@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.lanes import INBOX, TICK, Lane
-from indexer.plan import Job
-from indexer.probe import Probed
-from indexer.process import Inbox
-from indexer.wire import Message
 from vsearch.errors import MediaError
+from vsearch.indexer.lanes import INBOX, TICK, Lane
+from vsearch.indexer.plan import Job
+from vsearch.indexer.probe import Probed
+from vsearch.indexer.process import Inbox
+from vsearch.indexer.wire import Message
 from vsearch.media import FileStamp
 
 NONSENSE = "the decoder sent nonsense"

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from indexer.probe import Probed
+from vsearch.indexer.probe import Probed
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 
@@ -31,7 +31,7 @@ THUMBNAIL_SIDE = 320
 LARGE_SIDE = 960
 """The same of a picture that is to be read. Letters of an ordinary subtitle are 30 high there."""
 
-DECODERS = {"pyav": "indexer.decode_pyav:decode", "decord": "indexer.decode_decord:decode"}
+DECODERS = {"pyav": "vsearch.indexer.decode_pyav:decode", "decord": "vsearch.indexer.decode_decord:decode"}
 """Name -> "module:function". A name with a colon is such a reference itself, so that others can bring their own."""
 
 DEFAULT_DECODERS = ("pyav", "decord")

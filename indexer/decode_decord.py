@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.errors import MediaError
+from vsearch.indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.media import Pixels, Seconds
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
-from indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.clock import Clock, in_step
 from vsearch.colour import rgb_of
 from vsearch.errors import MediaError
 from vsearch.frame_times import FrameTimes
+from vsearch.indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
+from vsearch.indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture

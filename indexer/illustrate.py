@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from indexer.events import Illustrated
-from indexer.plan import Store, stamp_now
-from indexer.process import Correspondent
-from indexer.thumbnails import checked_thumbnail
 from vsearch.errors import MediaError
+from vsearch.indexer.events import Illustrated
+from vsearch.indexer.plan import Store, stamp_now
+from vsearch.indexer.process import Correspondent
+from vsearch.indexer.thumbnails import checked_thumbnail
 from vsearch.library.rows import FileRow
 
 log = logging.getLogger(__name__)

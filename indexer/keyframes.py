@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vsearch.media import Pixels
 
 if TYPE_CHECKING:
-    from indexer.decode import DecodedFrame
+    from vsearch.indexer.decode import DecodedFrame
 
 KEY_SECONDS = 3.0
 """Seconds between the pictures of a scene."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from indexer.assemble import SceneAssembler
-from indexer.options import IndexOptions
-from indexer.plan import Job
-from indexer.process import START_SECONDS, DecodingProcess, Inbox
-from indexer.spool import Spool
-from indexer.thumbnails import checked_thumbnail
-from indexer.wire import Message
+from vsearch.indexer.assemble import SceneAssembler
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.plan import Job
+from vsearch.indexer.process import START_SECONDS, DecodingProcess, Inbox
+from vsearch.indexer.spool import Spool
+from vsearch.indexer.thumbnails import checked_thumbnail
+from vsearch.indexer.wire import Message
 from vsearch.media import Scene
 from vsearch.models.base import FrameSize, VideoEncoder
 

@@ -6,12 +6,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.audio import Inspected, Track
-from indexer.events import Listening
-from indexer.word_process import WordProcess
 from vsearch.errors import MediaError
+from vsearch.indexer.audio import Inspected, Track
+from vsearch.indexer.events import Listening
+from vsearch.indexer.word_process import WordProcess
 from vsearch.languages import same_language
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 from vsearch.models.base import Transcriber
 
 SOUND = "sound 2"
@@ -22,7 +22,7 @@ SOUND = "sound 2"
 class Listened:
     """What was heard in a file."""
 
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[Segment, ...]
     language: str | None
     warning: str | None
     """One line, where not all could be heard."""
@@ -54,7 +54,7 @@ def listen(
     causes: list[str] = []
     for track in tracks:
         blocks = process.listen(path, track.index)
-        lines: list[TranscriptLine] = []
+        lines: list[Segment] = []
         languages: dict[str, int] = {}
         yield Listening(path, 0.0, inspected.duration)
         try:

@@ -15,18 +15,18 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.decode import DEFAULT_DECODERS
-from indexer.discover import Found, Unreadable, absolute, promises_video, walk
-from indexer.events import Event, Finished, Reading, Skipped, TextRead, Unchanged, Unread
-from indexer.keyframes import key_moments
-from indexer.passages import encode_missing, passages_for
-from indexer.plan import Store, stamp_now
-from indexer.process import Correspondent
-from indexer.reading import DEFAULT_READER, find_reader
-from indexer.shown import ShownLines
-from indexer.spool import Spool
-from indexer.tally import Tally
 from vsearch.errors import MediaError, ModelError
+from vsearch.indexer.decode import DEFAULT_DECODERS
+from vsearch.indexer.discover import Found, Unreadable, absolute, promises_video, walk
+from vsearch.indexer.events import Event, Finished, Reading, Skipped, TextRead, Unchanged, Unread
+from vsearch.indexer.keyframes import key_moments
+from vsearch.indexer.passages import encode_missing, passages_for
+from vsearch.indexer.plan import Store, stamp_now
+from vsearch.indexer.process import Correspondent
+from vsearch.indexer.reading import DEFAULT_READER, find_reader
+from vsearch.indexer.shown import ShownLines
+from vsearch.indexer.spool import Spool
+from vsearch.indexer.tally import Tally
 from vsearch.library.rows import VideoRow
 from vsearch.media import Box, FileStamp, Transcript
 from vsearch.models.base import SentenceEncoder, ShownText

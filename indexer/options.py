@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from indexer.decode import DEFAULT_DECODERS
-from indexer.scenes import LONGEST_SCENE
+from vsearch.indexer.decode import DEFAULT_DECODERS
+from vsearch.indexer.scenes import LONGEST_SCENE
 
 
 @dataclass(frozen=True, slots=True)

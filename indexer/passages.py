@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from indexer.events import Comparing, Event
-from indexer.plan import Store
-from vsearch.media import PassageVectors, TranscriptLine
+from vsearch.indexer.events import Comparing, Event
+from vsearch.indexer.plan import Store
+from vsearch.media import PassageVectors, Segment
 from vsearch.models.base import SentenceEncoder
 from vsearch.models.sentences import encode_passages
 
 
-def passages_for(
-    sentences: SentenceEncoder | None, channel: str, lines: Sequence[TranscriptLine]
-) -> PassageVectors | None:
+def passages_for(sentences: SentenceEncoder | None, channel: str, lines: Sequence[Segment]) -> PassageVectors | None:
     """What goes into the library with these lines; None where nobody makes vectors."""
     return None if sentences is None else encode_passages(sentences, channel, lines)
 

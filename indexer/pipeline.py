@@ -17,21 +17,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from indexer.assemble import SceneAssembler, regroup
-from indexer.discover import Unreadable, absolute, walk
-from indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
-from indexer.illustrate import StillStage
-from indexer.lanes import INBOX, TICK, DecodingLane, Lane
-from indexer.ocr import TextOptions, TextStage
-from indexer.options import IndexOptions
-from indexer.plan import Job, Planner, SoundFile, Store, stamp_now
-from indexer.probe import Probed
-from indexer.process import Inbox
-from indexer.prune import forget_gone
-from indexer.spool import Spool
-from indexer.tally import RunClock, Tally
-from indexer.transcribe import WordOptions, WordStage
-from indexer.wire import Message
+from vsearch.indexer.assemble import SceneAssembler, regroup
+from vsearch.indexer.discover import Unreadable, absolute, walk
+from vsearch.indexer.events import Discovered, Event, Finished, Indexed, Moved, Progress, Skipped, Started, Unchanged
+from vsearch.indexer.illustrate import StillStage
+from vsearch.indexer.lanes import INBOX, TICK, DecodingLane, Lane
+from vsearch.indexer.ocr import TextOptions, TextStage
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.plan import Job, Planner, SoundFile, Store, stamp_now
+from vsearch.indexer.probe import Probed
+from vsearch.indexer.process import Inbox
+from vsearch.indexer.prune import forget_gone
+from vsearch.indexer.spool import Spool
+from vsearch.indexer.tally import RunClock, Tally
+from vsearch.indexer.transcribe import WordOptions, WordStage
+from vsearch.indexer.wire import Message
 from vsearch.library.rows import VideoRecord, same_scenes
 from vsearch.models.base import VideoEncoder
 

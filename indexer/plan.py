@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexer.content_key import content_key
-from indexer.discover import Found, has_sound_ending, is_source, promises_video, sniff
-from indexer.events import Moved, Skipped, Unchanged
-from indexer.probe import Probed
+from vsearch.indexer.content_key import content_key
+from vsearch.indexer.discover import Found, has_sound_ending, is_source, promises_video, sniff
+from vsearch.indexer.events import Moved, Skipped, Unchanged
+from vsearch.indexer.probe import Probed
 from vsearch.library.rows import Failure, FileRow, SceneRow, TranscriptRow, VideoRecord, VideoRow
 from vsearch.media import (
     EncodedScene,
     FileStamp,
     PassageVectors,
     Scene,
+    Segment,
     Space,
     Transcript,
-    TranscriptLine,
     VideoInfo,
 )
 
@@ -57,7 +57,7 @@ class Store(Protocol):
     def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None: ...
     def set_passages(self, video_id: int, passages: PassageVectors) -> None: ...
     def without_passages(self, space: Space) -> list[int]: ...
-    def transcript(self, video_id: int) -> list[TranscriptLine]: ...
+    def transcript(self, video_id: int) -> list[Segment]: ...
     def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None: ...
 
 

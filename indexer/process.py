@@ -15,10 +15,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
-from indexer.wire import Message, receive, send
 from vsearch.errors import MediaError, ModelError
+from vsearch.indexer.wire import Message, receive, send
 
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from indexer.worker import main; main()"
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from vsearch.indexer.worker import main; main()"
 
 Inbox = queue.Queue[tuple["DecodingProcess", Message | None]]
 """What all processes say, in the order of arrival; None: the process has ended. Bounded, so that a decoder that is

@@ -12,11 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
-from indexer.keyframes import KeyPictures, frames_at, from_jpeg
-from indexer.probe import Probed
-from indexer.wire import Message, send
 from vsearch.errors import ModelError
+from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
+from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg
+from vsearch.indexer.probe import Probed
+from vsearch.indexer.wire import Message, send
 from vsearch.models.base import FrameSize, TextReader
 
 DEFAULT_READER = "vsearch.models.ocr:load_reader"

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from indexer.events import (
+from vsearch.indexer.events import (
     Comparing,
     Discovered,
     Event,
@@ -28,7 +28,7 @@ from indexer.events import (
     Unread,
     Untranscribed,
 )
-from indexer.events import Progress as Encoded
+from vsearch.indexer.events import Progress as Encoded
 from vsearch.report import footage, readable, short_path, trouble_table
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from indexer.events import Event
-from indexer.ocr import TextOptions, index_text, text_options
-from indexer.options import IndexOptions, available_cores
-from indexer.pipeline import Indexer
-from indexer.reading import DEFAULT_READER
-from indexer.transcribe import WordOptions, index_words
+from vsearch.indexer.events import Event
+from vsearch.indexer.ocr import TextOptions, index_text, text_options
+from vsearch.indexer.options import IndexOptions, available_cores
+from vsearch.indexer.pipeline import Indexer
+from vsearch.indexer.reading import DEFAULT_READER
+from vsearch.indexer.transcribe import WordOptions, index_words
 from vsearch.library import Library
 from vsearch.models.base import Model
 from vsearch.models.registry import keep_first_model, load_from

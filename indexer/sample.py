@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from indexer.decode import DecodedFrame
-from indexer.scenes import LONGEST_SCENE, SHORTEST_SCENE, split_shot
-from indexer.thumbnails import Thumbnails
+from vsearch.indexer.decode import DecodedFrame
+from vsearch.indexer.scenes import LONGEST_SCENE, SHORTEST_SCENE, split_shot
+from vsearch.indexer.thumbnails import Thumbnails
 from vsearch.media import Pixels, Scene
 
 EARLY_FRAMES = 16

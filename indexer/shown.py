@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from indexer.keyframes import FIRST_KEY
-from vsearch.media import Box, TranscriptLine
+from vsearch.indexer.keyframes import FIRST_KEY
+from vsearch.media import Box, Segment
 from vsearch.models.base import ShownText
 
 ALIKE = 0.8
@@ -91,12 +91,12 @@ class ShownLines:
         for track in self._shown:
             track.end = max(track.end, until or 0.0)
 
-    def finish(self) -> tuple[TranscriptLine, ...]:
+    def finish(self) -> tuple[Segment, ...]:
         """All lines by their start, those of one moment from top to bottom."""
         self._extend(None)
         tracks = sorted(self._done + self._open, key=lambda t: (t.start, round(t.best.box.top, 2), t.best.box.left))
         return tuple(
-            TranscriptLine(
+            Segment(
                 track.start,
                 max(track.end, track.start + 0.1),
                 max(track.spellings, key=lambda text: track.spellings[text]),

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.discover import has_sound_ending, has_video_ending
+from vsearch.indexer.discover import has_sound_ending, has_video_ending
 from vsearch.languages import language_named, language_tag, same_language
 from vsearch.media import FileStamp
 from vsearch.spelling import caseless, composed

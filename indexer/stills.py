@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest, find_decoder
-from indexer.probe import Probed, open_video, pick_stream, probe_video
-from indexer.thumbnails import jpeg
 from vsearch.clock import jumps
 from vsearch.errors import MediaError
+from vsearch.indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, open_video, pick_stream, probe_video
+from vsearch.indexer.thumbnails import jpeg
 from vsearch.media import Pixels, Scene
 from vsearch.models.base import FrameSize
 
@@ -55,7 +55,7 @@ def _key_frame(container: InputContainer, stream: VideoStream, probed: Probed, s
     """The last key frame before the scene's middle, if it lies in the scene."""
     import av
 
-    from indexer.decode_pyav import thumbnail_of
+    from vsearch.indexer.decode_pyav import thumbnail_of
 
     base = float(stream.time_base or 0)
     if not base:

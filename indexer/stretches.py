@@ -13,13 +13,13 @@ from types import TracebackType
 
 import numpy as np
 
-from indexer.content_key import content_key
-from indexer.conversation import NONSENSE, FileUnreadable, decoded, new_inbox, probe_file
-from indexer.discover import absolute
-from indexer.lanes import Lane, decode_request
-from indexer.options import IndexOptions
-from indexer.plan import Job
 from vsearch.errors import MediaError
+from vsearch.indexer.content_key import content_key
+from vsearch.indexer.conversation import NONSENSE, FileUnreadable, decoded, new_inbox, probe_file
+from vsearch.indexer.discover import absolute
+from vsearch.indexer.lanes import Lane, decode_request
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.plan import Job
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 from vsearch.models.padding import spread

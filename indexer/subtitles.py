@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.charsets import decode_text
 from vsearch.errors import MediaError
-from vsearch.media import TranscriptLine
+from vsearch.indexer.charsets import decode_text
+from vsearch.media import Segment
 
 LARGEST = 16 * 1024 * 1024
 """Bytes: subtitles of a whole day are smaller."""
@@ -44,7 +44,7 @@ _JOINERS = "\u200c\u200d"
 class Subtitles:
     """What a subtitle file says."""
 
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[Segment, ...]
     """In time order."""
     unreadable: int
     """Cues that were left out."""
@@ -75,14 +75,14 @@ def read_subtitles(path: Path, language: str | None = None) -> Subtitles:
         start, end, raw = cue
         said = plain(raw)
         if said:
-            lines.append(TranscriptLine(max(0.0, start), end, said))
+            lines.append(Segment(max(0.0, start), end, said))
     if not lines and (unreadable or text.strip()):
         raise MediaError(f"no subtitle can be read in {path.name}")
     lines.sort(key=lambda line: (line.start, line.end))
     return Subtitles(tuple(_shortened(list(_unrolled(lines)))), unreadable)
 
 
-def within(lines: Sequence[TranscriptLine], duration: float) -> tuple[TranscriptLine, ...]:
+def within(lines: Sequence[Segment], duration: float) -> tuple[Segment, ...]:
     """What lies inside [0, duration): ends are moved there, and what begins later is left out.
 
     Where the duration is 0.0, it is not known, and no line is longer than LONGEST_CUE.
@@ -183,7 +183,7 @@ def _seconds(clock: str) -> float:
     return seconds
 
 
-def _shortened(lines: Sequence[TranscriptLine]) -> Iterator[TranscriptLine]:
+def _shortened(lines: Sequence[Segment]) -> Iterator[Segment]:
     """End cues without a proper end, and titles that stay on screen, where other cues follow."""
     for at, line in enumerate(lines):
         if line.end - line.start > LONGEST_CUE and at + 1 < len(lines) and lines[at + 1].start < line.end:
@@ -191,7 +191,7 @@ def _shortened(lines: Sequence[TranscriptLine]) -> Iterator[TranscriptLine]:
         yield line
 
 
-def _unrolled(lines: Iterable[TranscriptLine]) -> Iterator[TranscriptLine]:
+def _unrolled(lines: Iterable[Segment]) -> Iterator[Segment]:
     """Without what rolls: live captions show the last line again above the new one, and a cue again and again."""
     shown: list[str] = []  # words of the cue before, as it was shown
     until = 0.0
@@ -199,7 +199,7 @@ def _unrolled(lines: Iterable[TranscriptLine]) -> Iterator[TranscriptLine]:
         words = line.text.split()
         rolled = _overlap(shown, words) if line.start <= until + 0.1 else 0
         if rolled < len(words):
-            yield TranscriptLine(line.start, line.end, " ".join(words[rolled:]))
+            yield Segment(line.start, line.end, " ".join(words[rolled:]))
         shown, until = words, line.end
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from indexer.events import (
+from vsearch.indexer.events import (
     Discovered,
     Event,
     Indexed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 
-from indexer.decode import DecodedFrame
+from vsearch.indexer.decode import DecodedFrame
 from vsearch.media import Pixels, Scene
 
 JPEG_QUALITY = 78

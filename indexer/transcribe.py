@@ -13,20 +13,20 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.audio import Inspected
-from indexer.content_key import content_key
-from indexer.discover import Found, Unreadable, absolute, has_sound_ending, promises_video, sniff, walk
-from indexer.events import Event, Finished, Indexed, Moved, Skipped, Transcribed, Unchanged, Untranscribed
-from indexer.listen import SOUND, listen, numbered, preferred
-from indexer.passages import encode_missing, passages_for
-from indexer.plan import Store, is_gone, stamp_now
-from indexer.sidecars import Sidecar, Sidecars, sidecar_recipe
-from indexer.subtitles import read_subtitles, within
-from indexer.tally import Tally
-from indexer.word_process import WordProcess
 from vsearch.errors import MediaError, ModelError
+from vsearch.indexer.audio import Inspected
+from vsearch.indexer.content_key import content_key
+from vsearch.indexer.discover import Found, Unreadable, absolute, has_sound_ending, promises_video, sniff, walk
+from vsearch.indexer.events import Event, Finished, Indexed, Moved, Skipped, Transcribed, Unchanged, Untranscribed
+from vsearch.indexer.listen import SOUND, listen, numbered, preferred
+from vsearch.indexer.passages import encode_missing, passages_for
+from vsearch.indexer.plan import Store, is_gone, stamp_now
+from vsearch.indexer.sidecars import Sidecar, Sidecars, sidecar_recipe
+from vsearch.indexer.subtitles import read_subtitles, within
+from vsearch.indexer.tally import Tally
+from vsearch.indexer.word_process import WordProcess
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
-from vsearch.media import WORD_CHANNELS, FileStamp, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.media import WORD_CHANNELS, FileStamp, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.base import SentenceEncoder, Transcriber
 
 log = logging.getLogger(__name__)
@@ -324,7 +324,7 @@ class WordStage:
         words = Transcript(lines, "sidecar", sidecar_recipe(stamp), sidecar.language, cause=warning)
         return words, warning
 
-    def _end(self, target: _Target, lines: Sequence[TranscriptLine], inspected: Inspected | None = None) -> float:
+    def _end(self, target: _Target, lines: Sequence[Segment], inspected: Inspected | None = None) -> float:
         """Seconds: where pictures and sound of a file have ended; 0.0: it is not known."""
         pictures = target.video.info.duration if target.video is not None else 0.0
         if pictures and all(line.end <= pictures for line in lines):

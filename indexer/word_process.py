@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from indexer.audio import Inspected
-from indexer.process import Correspondent
 from vsearch.errors import MediaError
-from vsearch.media import TranscriptLine
+from vsearch.indexer.audio import Inspected
+from vsearch.indexer.process import Correspondent
+from vsearch.media import Segment
 from vsearch.models.base import AudioBlock
 
 INBOX = 4
@@ -35,12 +35,12 @@ class WordProcess:
         except (KeyError, TypeError, ValueError) as error:
             raise MediaError("the decoder sent nonsense") from error
 
-    def subtitles(self, path: Path, index: int) -> tuple[TranscriptLine, ...]:
+    def subtitles(self, path: Path, index: int) -> tuple[Segment, ...]:
         """The lines of one embedded track."""
         fields = self._decoder.answer({"do": "subtitles", "path": str(path), "track": index}).fields
         try:
             rows = fields["lines"]
-            return tuple(TranscriptLine(float(start), float(end), str(text)) for start, end, text in rows)
+            return tuple(Segment(float(start), float(end), str(text)) for start, end, text in rows)
         except (KeyError, TypeError, ValueError) as error:
             raise MediaError("the decoder sent nonsense") from error
 

@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from indexer.wire import Message, receive, send
+from vsearch.indexer.wire import Message, receive, send
 
 HEARTBEAT = 0.5
 """Seconds between signs of life."""
@@ -80,7 +80,7 @@ def _serve(request: Message, answers: BinaryIO) -> None:
             elif fields["do"] == "thumbnails":
                 _thumbnails(fields, answers)
             elif fields["do"] in ("look", "read"):
-                from indexer import reading
+                from vsearch.indexer import reading
 
                 reading.serve(request, answers)
             else:
@@ -101,8 +101,8 @@ def _serve(request: Message, answers: BinaryIO) -> None:
 
 
 def _warm() -> None:
-    from indexer.decode import DEFAULT_DECODERS, find_decoder
-    from indexer.scenes import CutDetector
+    from vsearch.indexer.decode import DEFAULT_DECODERS, find_decoder
+    from vsearch.indexer.scenes import CutDetector
 
     CutDetector()
     find_decoder(DEFAULT_DECODERS[0])
@@ -113,7 +113,7 @@ def _warm() -> None:
 def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
     import av  # noqa: F401 - imported before it says that it has started
 
-    from indexer.probe import Rejected, probe_video
+    from vsearch.indexer.probe import Rejected, probe_video
 
     send(answers, {"is": "started"})
     found = probe_video(Path(fields["path"]))
@@ -124,13 +124,13 @@ def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
 
 
 def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
-    from indexer.ahead import ahead
-    from indexer.decode import DecodeRequest, find_decoder
-    from indexer.keyframes import KEY_SECONDS, KeyPictures
-    from indexer.probe import Probed
-    from indexer.sample import Sample, Sampler
-    from indexer.scenes import CutDetector
-    from indexer.thumbnails import Thumbnails
+    from vsearch.indexer.ahead import ahead
+    from vsearch.indexer.decode import DecodeRequest, find_decoder
+    from vsearch.indexer.keyframes import KEY_SECONDS, KeyPictures
+    from vsearch.indexer.probe import Probed
+    from vsearch.indexer.sample import Sample, Sampler
+    from vsearch.indexer.scenes import CutDetector
+    from vsearch.indexer.thumbnails import Thumbnails
     from vsearch.models.base import FrameSize
 
     decode = find_decoder(fields["decoder"])
@@ -185,7 +185,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
 
 
 def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:
-    from indexer.audio import inspect, read_blocks, read_subtitle_track
+    from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
 
     path = Path(fields["path"])
     if fields["do"] == "inspect":
@@ -200,7 +200,7 @@ def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:
 
 
 def _thumbnails(fields: dict[str, Any], answers: BinaryIO) -> None:
-    from indexer.stills import stills
+    from vsearch.indexer.stills import stills
     from vsearch.media import Scene
 
     for found in stills(Path(fields["path"]), [Scene(start, end) for start, end in fields["spans"]]):

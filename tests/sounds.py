@@ -12,7 +12,7 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from vsearch.media import TranscriptLine, Word
+from vsearch.media import Segment, Word
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard
 
 
@@ -123,6 +123,6 @@ class BeepReader:
                     begun = at
                 elif not on and begun is not None:
                     start, end = block.start + begun / 10, block.start + at / 10
-                    lines.append(TranscriptLine(start, end, self.word, words=(Word(start, end, self.word),)))
+                    lines.append(Segment(start, end, self.word, words=(Word(start, end, self.word),)))
                     begun = None
             yield Heard(tuple(lines), "en" if lines else None, block.end)

@@ -9,14 +9,14 @@ import av
 import numpy as np
 import pytest
 
-from indexer.audio import inspect, read_blocks, read_subtitle_track
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.events import Indexed
-from indexer.probe import Probed, probe_video
 from tests.indexer.conftest import Run, library, run  # noqa: F401 - fixtures
 from tests.sounds import beeps, with_subtitles
 from vsearch import clock
 from vsearch.clips.write import write_clip
+from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.events import Indexed
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.models.base import FrameSize
 
 FPS, RATE = 25, 48_000

@@ -25,7 +25,7 @@ def film(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.run.DEFAULT_READER", "tests.signs:SignReader")
+    monkeypatch.setattr("vsearch.indexer.run.DEFAULT_READER", "tests.signs:SignReader")
 
 
 @pytest.mark.usefixtures("reader")
@@ -55,7 +55,7 @@ def test_text_is_left_out_unless_asked_for_and_may_come_later(vsearch: Vsearch, 
 
 
 def test_without_a_reader_it_is_said_in_one_line(vsearch: Vsearch, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.run.DEFAULT_READER", "tests.signs:missing")
+    monkeypatch.setattr("vsearch.indexer.run.DEFAULT_READER", "tests.signs:missing")
     ran = vsearch("index", film.parent, "--ocr")
     assert ran.code == 0 and "1 video was not read: reading text in pictures needs spectacles" in ran.out
     ran = vsearch("index", film.parent, "--only", "text")

@@ -12,7 +12,7 @@ from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.sounds import BeepReader, beeps, write_sound
 from vsearch.errors import InputError
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 from vsearch.transcripts import FORMATS, render
 
 __all__ = ["vsearch"]  # the fixture
@@ -93,8 +93,8 @@ def test_what_makes_no_sense(vsearch: Vsearch, arguments: tuple[str, ...], says:
 
 
 LINES = [
-    TranscriptLine(0.0, 1.0, "one --> two\nthree \x1b[31m"),
-    TranscriptLine(3661.5, 3662.0, "<script> & co"),
+    Segment(0.0, 1.0, "one --> two\nthree \x1b[31m"),
+    Segment(3661.5, 3662.0, "<script> & co"),
 ]
 
 
@@ -112,9 +112,9 @@ def test_no_word_breaks_a_format() -> None:
 
 @pytest.mark.parametrize("form", ["srt", "vtt"])
 def test_what_is_written_can_be_read(form: str, tmp_path: Path) -> None:
-    from indexer.subtitles import read_subtitles
+    from vsearch.indexer.subtitles import read_subtitles
 
-    lines = [TranscriptLine(0.5, 1.25, "Ask not what"), TranscriptLine(3661.5, 3662.0, "a < b & c")]
+    lines = [Segment(0.5, 1.25, "Ask not what"), Segment(3661.5, 3662.0, "a < b & c")]
     path = tmp_path / f"a.{form}"
     path.write_text(render(lines, form), encoding="utf-8")
     assert list(read_subtitles(path).lines) == lines

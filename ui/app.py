@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ui.ask import Ask
-from ui.cards import cards
-from ui.example import from_page
-from ui.form import without
-from ui.panels import example_panel, filters_panel, history_panel, index_form, job_panel
-from ui.results import STATIC, show_results, static, told
-from ui.service import PAGE_SIZE, Answer, Service, shared_service
-from ui.state import change, current, example, fill_widgets, go, set_example, told_trouble, trouble
-from ui.text import escaped, from_home, literal
 from vsearch.errors import LibraryError, ModelError, QueryError, VsearchError
 from vsearch.library import LibraryStatus
 from vsearch.report import footage
 from vsearch.settings import read_settings
+from vsearch.ui.ask import Ask
+from vsearch.ui.cards import cards
+from vsearch.ui.example import from_page
+from vsearch.ui.form import without
+from vsearch.ui.panels import example_panel, filters_panel, history_panel, index_form, job_panel
+from vsearch.ui.results import STATIC, show_results, static, told
+from vsearch.ui.service import PAGE_SIZE, Answer, Service, shared_service
+from vsearch.ui.state import change, current, example, fill_widgets, go, set_example, told_trouble, trouble
+from vsearch.ui.text import escaped, from_home, literal
 
 NEWEST = 12
 KEYS = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from ui.ask import CHANNELS, Ask, read_address, write_address
+from vsearch.ui.ask import CHANNELS, Ask, read_address, write_address
 
 DEFAULT_WEIGHT = 2.0
 

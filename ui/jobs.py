@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.events import (
+from vsearch.errors import VsearchError
+from vsearch.indexer.events import (
     Event,
     Finished,
     Indexed,
@@ -22,7 +23,6 @@ from indexer.events import (
     Transcribed,
     Untranscribed,
 )
-from vsearch.errors import VsearchError
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import streamlit as st
 
-from ui.ask import CHANNELS, MAX_LABELS, Ask
-from ui.example import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
-from ui.form import without_filters
-from ui.jobs import IndexJob, JobState
-from ui.service import Service
-from ui.state import change, go, set_example, settle, trouble
-from ui.text import literal
 from vsearch.errors import VsearchError
 from vsearch.report import clock, footage
+from vsearch.ui.ask import CHANNELS, MAX_LABELS, Ask
+from vsearch.ui.example import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
+from vsearch.ui.form import without_filters
+from vsearch.ui.jobs import IndexJob, JobState
+from vsearch.ui.service import Service
+from vsearch.ui.state import change, go, set_example, settle, trouble
+from vsearch.ui.text import literal
 
 HISTORY_SHOWN = 12
 

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.playback import Film, how_to_play, made_clip, media_type
-from ui.service import Service
 from vsearch.errors import VsearchError
 from vsearch.report import readable
+from vsearch.ui.playback import Film, how_to_play, made_clip, media_type
+from vsearch.ui.service import Service
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",

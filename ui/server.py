@@ -15,9 +15,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import App
 
-from ui.routes import routes
-from ui.service import close_services, shared_service
 from vsearch.settings import Settings
+from vsearch.ui.routes import routes
+from vsearch.ui.service import close_services, shared_service
 
 PAGE = Path(__file__).with_name("app.py")
 ADDRESS = "127.0.0.1"

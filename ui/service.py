@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ui.ask import Ask
-from ui.example import Example
-from ui.history import History
-from ui.jobs import IndexJob
 from vsearch.errors import InputError, LibraryMissing, MediaError, PathError
 from vsearch.media import Hit
 from vsearch.settings import Settings
+from vsearch.ui.ask import Ask
+from vsearch.ui.example import Example
+from vsearch.ui.history import History
+from vsearch.ui.jobs import IndexJob
 
 if TYPE_CHECKING:
-    from indexer.events import Event
+    from vsearch.indexer.events import Event
     from vsearch.library import Library, LibraryStatus, SceneRow
     from vsearch.models.base import Model
     from vsearch.search import Query, SearchEngine
@@ -133,7 +133,7 @@ class Service:
         began = time.perf_counter()
         hits = engine.search(query)
         seconds = time.perf_counter() - began
-        from ui.cards import best_scores
+        from vsearch.ui.cards import best_scores
 
         return Answer(
             hits=tuple(hits[first : first + size]),
@@ -212,7 +212,7 @@ class Service:
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
-        from indexer.run import prepare_run
+        from vsearch.indexer.run import prepare_run
         from vsearch.library import Library
 
         # A model of its own: queries are answered meanwhile by the other, with other threads.
@@ -278,7 +278,7 @@ def _decode(example: Example, models: Sequence[Model]) -> GivenExample:
         from vsearch.search import read_picture
 
         return read_picture(example.data)
-    from indexer.clip import encode_clip
+    from vsearch.indexer.clip import encode_clip
 
     with tempfile.TemporaryDirectory(prefix="vsearch-") as folder:
         file = Path(folder) / "clip"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ui.ask import Ask, read_address, write_address
-from ui.example import Example
-from ui.form import DEFAULT_WEIGHT, asked, widget_values
+from vsearch.ui.ask import Ask, read_address, write_address
+from vsearch.ui.example import Example
+from vsearch.ui.form import DEFAULT_WEIGHT, asked, widget_values
 
 
 def current() -> Ask:

@@ -152,7 +152,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptLine:
+class Segment:
     """Words and when they were spoken or shown. [start, end) in seconds."""
 
     start: float
@@ -172,7 +172,7 @@ class TranscriptLine:
 class Transcript:
     """All lines of one channel of a video, and where they come from."""
 
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[Segment, ...]
     source: str
     """"whisper", "sidecar", "embedded" or "ocr": who wrote the words; "none": there are none to be had."""
     recipe: str
@@ -238,14 +238,14 @@ class Hit:
     """Score of every channel that had a say."""
     best_time: float
     """Seconds: the frame that matched best."""
-    words: tuple[TranscriptLine, ...] = field(default=())
+    words: tuple[Segment, ...] = field(default=())
     """Lines that hold words of the query."""
     matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
     """A line: [from, to) of the characters of its text that matched."""
     scene_id: int = 0
     """The library's own, to ask for the scene's thumbnail; 0 for what is in no library."""
 
-    def marked(self) -> list[tuple[TranscriptLine, tuple[tuple[int, int], ...]]]:
+    def marked(self) -> list[tuple[Segment, tuple[tuple[int, int], ...]]]:
         """Every line of `words` with the spans of it that matched."""
         unmarked = len(self.words) - len(self.matched)
         return list(zip(self.words, (*self.matched, *[()] * unmarked), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 SECONDS = 12.0
 """A passage is about so long: one or two sentences, so that a hit begins near what was meant."""
@@ -14,7 +14,7 @@ SHORTEST = 3
 """Words that a passage has at least: "yes" and "thank you" resemble everything."""
 
 
-def passages_of(lines: Sequence[TranscriptLine]) -> Iterator[tuple[float, float, str]]:
+def passages_of(lines: Sequence[Segment]) -> Iterator[tuple[float, float, str]]:
     """(start, end, text) of passages of a few lines, in time order. A passage shares half of its lines with the next,
     so that what is said across a border lies whole in one of them. Lines are of one channel, in time order."""
     at = 0
@@ -28,7 +28,7 @@ def passages_of(lines: Sequence[TranscriptLine]) -> Iterator[tuple[float, float,
         at += max(1, len(passage) // 2)
 
 
-def first_passage(lines: Sequence[TranscriptLine]) -> Sequence[TranscriptLine]:
+def first_passage(lines: Sequence[Segment]) -> Sequence[Segment]:
     """As many of at least one line, from the first on, as make one passage."""
     end, words, until = 0, 0, 0.0
     for line in lines:

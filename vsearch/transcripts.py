@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vsearch.errors import InputError
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 if TYPE_CHECKING:
     from vsearch.library.rows import TranscriptRow
 
 
-def render(lines: Sequence[TranscriptLine], form: str, row: TranscriptRow | None = None) -> str:
+def render(lines: Sequence[Segment], form: str, row: TranscriptRow | None = None) -> str:
     """The lines in one of FORMATS, ending in a newline unless there are none. InputError names the formats."""
     if form == "json":
         return _json(lines, row)
@@ -26,18 +26,18 @@ def render(lines: Sequence[TranscriptLine], form: str, row: TranscriptRow | None
     return _TEXTS[form](lines)
 
 
-def _txt(lines: Sequence[TranscriptLine]) -> str:
+def _txt(lines: Sequence[Segment]) -> str:
     return "".join(f"{_plain(line.text)}\n" for line in lines)
 
 
-def _srt(lines: Sequence[TranscriptLine]) -> str:
+def _srt(lines: Sequence[Segment]) -> str:
     return "".join(
         f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{_plain(line.text)}\n\n"
         for number, line in enumerate(lines, start=1)
     )
 
 
-def _vtt(lines: Sequence[TranscriptLine]) -> str:
+def _vtt(lines: Sequence[Segment]) -> str:
     cues = (
         f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n{html.escape(_plain(line.text), quote=False)}\n\n"
         for line in lines
@@ -45,7 +45,7 @@ def _vtt(lines: Sequence[TranscriptLine]) -> str:
     return "WEBVTT\n\n" + "".join(cues)
 
 
-def _json(lines: Sequence[TranscriptLine], row: TranscriptRow | None) -> str:
+def _json(lines: Sequence[Segment], row: TranscriptRow | None) -> str:
     value = {
         "source": row.source if row is not None else None,
         "language": row.language if row is not None else None,
@@ -63,7 +63,7 @@ def _json(lines: Sequence[TranscriptLine], row: TranscriptRow | None) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _place(line: TranscriptLine) -> dict[str, object]:
+def _place(line: Segment) -> dict[str, object]:
     """Of a line that is shown: its box, in fractions of the picture, and how sure the reader was."""
     if line.box is None:
         return {}
@@ -71,7 +71,7 @@ def _place(line: TranscriptLine) -> dict[str, object]:
     return {"box": box, "confidence": line.confidence}
 
 
-_TEXTS: dict[str, Callable[[Sequence[TranscriptLine]], str]] = {"txt": _txt, "srt": _srt, "vtt": _vtt}
+_TEXTS: dict[str, Callable[[Sequence[Segment]], str]] = {"txt": _txt, "srt": _srt, "vtt": _vtt}
 FORMATS = (*_TEXTS, "json")
 
 

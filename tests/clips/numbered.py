@@ -12,9 +12,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.probe import Probed, probe_video
 from tests.sounds import beeps
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.models.base import FrameSize
 
 
@@ -118,7 +118,7 @@ def read_numbers(path: Path, turned: int = 0) -> tuple[list[int], list[float]]:
 
 def loud_spans(path: Path) -> list[tuple[float, float]]:
     """[start, end) seconds of what is heard, to a hundredth."""
-    from indexer.audio import inspect, read_blocks
+    from vsearch.indexer.audio import inspect, read_blocks
 
     found: list[tuple[float, float]] = []
     for block in read_blocks(path, inspect(path).audio[0].index):

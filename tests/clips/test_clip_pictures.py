@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.probe import Probed, probe_video
 from tests.cards import ASPECTS, CODINGS, FIELDS, HDR, ORIENTATIONS, Card, error_of, named, read_card, write_card
 from vsearch.clips.kinds import ENCODERS, plays_in_browser
 from vsearch.clips.single import write_still
 from vsearch.clips.write import write_clip
 from vsearch.containers import open_video
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
 from vsearch.models.base import FrameSize
 

@@ -17,7 +17,6 @@ import av
 import numpy as np
 import pytest
 
-from indexer.probe import Probed, probe_video
 from tests.clips.numbered import Numbered, draw_number, loud_spans, make_numbered, read_number, read_numbers
 from tests.media import truncate
 from tests.sounds import beeps, write_sound
@@ -25,6 +24,7 @@ from vsearch.clips import browser_can_play, cut
 from vsearch.clips.kinds import ENCODERS
 from vsearch.clips.write import write_clip
 from vsearch.errors import MediaError, PathError
+from vsearch.indexer.probe import Probed, probe_video
 
 UNEVEN = list(itertools.accumulate([20, 40, 80, 33] * 35, initial=0))
 

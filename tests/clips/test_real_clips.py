@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.probe import Probed, probe_video
 from vsearch.clips.child import answer
+from vsearch.indexer.probe import Probed, probe_video
 
 
 def test_real_footage(shared_data: Path, tmp_path: Path) -> None:

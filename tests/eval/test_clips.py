@@ -77,7 +77,7 @@ def test_every_file_is_asked_for_once_and_copies_are_one_video(folder: Path) -> 
     assert [(q.text, q.k, q.per_video) for q in asked] == [("a dog", 3, 1), ("a cat", 3, 1), ("a cow", 3, 1)]
 
 
-@pytest.mark.skipif(find_spec("indexer.pipeline") is None, reason="there is no indexer to index with")
+@pytest.mark.skipif(find_spec("vsearch.indexer.pipeline") is None, reason="there is no indexer to index with")
 def test_the_product_finds_clips_by_their_colour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, colours in (("a", ["red"]), ("b", ["green", "blue"]), ("distractor", ["yellow"])):
         write_clip(tmp_path / f"{name}.mp4", colours * 2)

@@ -13,7 +13,7 @@ from tests.library.made import record
 from tests.sounds import beeps, write_sound
 from vsearch.errors import PathError
 from vsearch.library import Library
-from vsearch.media import Transcript, TranscriptLine, Word
+from vsearch.media import Segment, Transcript, Word
 from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
 
@@ -62,7 +62,7 @@ class Reciter:
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         end = max(block.end for block in blocks)
         words = tuple(Word(i / 2, i / 2 + 0.4, w) for i, w in enumerate(self._texts[round(end)].split()))
-        yield Heard((TranscriptLine(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
+        yield Heard((Segment(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
 
 
 def test_a_run_over_sound(tmp_path: Path) -> None:
@@ -89,13 +89,13 @@ def test_channels_are_measured_apart(tmp_path: Path) -> None:
     with Library.open(tmp_path / "library", create=True) as library:
         for name, words in (("a", "ask not what your country"), ("b", "whisk eggs until foamy today")):
             library.add_video(record(f"/v/{name}.mp4", name, space=model.space))
-            library.set_transcript(name, Transcript((TranscriptLine(0.5, 3.0, words),), "whisper", "r"))
+            library.set_transcript(name, Transcript((Segment(0.5, 3.0, words),), "whisper", "r"))
         shown = tuple(
-            TranscriptLine(1.0, 2.0, words, channel="ocr") for words in ("Exit through the gift shop", "Milk and flour")
+            Segment(1.0, 2.0, words, channel="ocr") for words in ("Exit through the gift shop", "Milk and flour")
         )
         library.set_transcript("b", Transcript(shown, "ocr", "r", channel="ocr"))
         library.set_transcript(
-            "a", Transcript((TranscriptLine(1.0, 2.0, "milk and flour", channel="ocr"),), "ocr", "r", channel="ocr")
+            "a", Transcript((Segment(1.0, 2.0, "milk and flour", channel="ocr"),), "ocr", "r", channel="ocr")
         )
         assert written_queries(library) == [Asked("exit through the", "b.mp4")]  # flour stands in two files
         mixed = mixed_queries(library, [Asked("red", "a.mp4"), Asked("blue", "b.mp4")])

@@ -21,7 +21,7 @@ from vsearch.export.files import parse_rate
 from vsearch.export.plan import FALLBACK_RATE, Timeline, common_rate, plan
 from vsearch.export.table import csv_table
 from vsearch.export.timecode import EDITING_RATES, to_frame
-from vsearch.media import Hit, TranscriptLine
+from vsearch.media import Hit, Segment
 
 FILM = Fraction(24_000, 1001)
 NTSC = Fraction(30_000, 1001)
@@ -306,7 +306,7 @@ def test_otio_is_read_back() -> None:
 
 
 def test_a_spreadsheet_runs_nothing() -> None:
-    words = (TranscriptLine(1, 2, '=HYPERLINK("http://x")'), TranscriptLine(2, 3, "line\nbreak"))
+    words = (Segment(1, 2, '=HYPERLINK("http://x")'), Segment(2, 3, "line\nbreak"))
     bad = Hit(1, 0.25, Path("=1+1"), 1.0, 2.0, {"visual": 0.25}, 1.5, words)
     (head, row) = csv.reader(io.StringIO(csv_table([bad])))
     assert head[:4] == ["rank", "score", "file", "start"] and len(row) == len(head)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.errors import MediaError
+from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 
 
 def hangs(request: DecodeRequest) -> Iterator[DecodedFrame]:

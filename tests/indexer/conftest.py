@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Event, Finished, Summary
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import Made, Shot, make_video
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Event, Finished, Summary
 
 Run = Callable[..., tuple[list[Event], Summary]]
 

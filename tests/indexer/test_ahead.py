@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.ahead import ahead
+from vsearch.indexer.ahead import ahead
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))

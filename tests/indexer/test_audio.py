@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from indexer.audio import inspect, read_blocks, read_subtitle_track
 from tests.media import Shot, make_video, truncate
 from tests.sounds import beeps, with_subtitles, write_sound
 from vsearch.errors import MediaError
+from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
 from vsearch.languages import short_language
 from vsearch.models.base import SAMPLE_RATE
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.events import Indexed, Skipped
 from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary
 from tests.media import Made, Shot, make_audio, make_gif, make_video, truncate
+from vsearch.indexer.events import Indexed, Skipped
 from vsearch.library.rows import Failure
 from vsearch.media import FileStamp
 
@@ -264,8 +264,8 @@ def test_noise_on_standard_output_does_not_reach_the_wire(run: Run, folder: Path
 PROGRAM = """
 import sys
 from pathlib import Path
-from indexer import Indexer, IndexOptions
-from indexer.events import Indexed, Progress
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Indexed, Progress
 from tests.indexer.doubles import DictLibrary, MeanColour
 library = DictLibrary()
 try:

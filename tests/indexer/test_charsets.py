@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from indexer.charsets import decode_text
 from vsearch.errors import MediaError
+from vsearch.indexer.charsets import decode_text
 
 SAID = {
     "ru": "Привет, как дела? Поезд в Москву отправляется в пять часов. Ты меня слышишь?",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import IndexOptions
-from indexer.clip import encode_clip
 from tests.media import Shot, make_video, truncate
 from vsearch.errors import MediaError, PathError
+from vsearch.indexer import IndexOptions
+from vsearch.indexer.clip import encode_clip
 from vsearch.models.fake import COLOURS, FakeModel
 
 
@@ -50,6 +50,6 @@ def test_what_is_no_clip_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(error) as caught:
             encode_clip(path, [FakeModel()])
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
-    monkeypatch.setattr("indexer.clip.LONGEST_CLIP", 0.5)
+    monkeypatch.setattr("vsearch.indexer.clip.LONGEST_CLIP", 0.5)
     with pytest.raises(MediaError, match="too long for a query"):
         encode_clip(tmp_path / "whole.mp4", [FakeModel()])

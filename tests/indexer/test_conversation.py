@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from indexer.conversation import DecoderFailed, FileUnreadable, answers, decoded, new_inbox, probe_file
-from indexer.lanes import DecodingLane
-from indexer.options import IndexOptions
-from indexer.process import DecodingProcess
-from indexer.wire import Message
 from tests.media import Shot, make_video
 from vsearch.errors import MediaError
+from vsearch.indexer.conversation import DecoderFailed, FileUnreadable, answers, decoded, new_inbox, probe_file
+from vsearch.indexer.lanes import DecodingLane
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.process import DecodingProcess
+from vsearch.indexer.wire import Message
 from vsearch.models.fake import FakeModel
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
-from indexer.probe import Probed, probe_video
 from tests.media import Shot, make_gif, make_video, truncate
 from vsearch.errors import MediaError
+from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, probe_video
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import fit_frame
 

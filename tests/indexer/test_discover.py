@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.content_key import BLOCK, BLOCKS, content_key
-from indexer.discover import Found, Unreadable, sniff, walk
 from tests.media import Made, make_audio, make_gif
+from vsearch.indexer.content_key import BLOCK, BLOCKS, content_key
+from vsearch.indexer.discover import Found, Unreadable, sniff, walk
 
 
 def names(*roots: Path) -> list[str]:

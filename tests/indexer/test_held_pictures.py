@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import Indexer
-from indexer.events import Indexed
-from indexer.stills import stills
 from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import COLOURS
+from vsearch.indexer import Indexer
+from vsearch.indexer.events import Indexed
+from vsearch.indexer.stills import stills
 from vsearch.library import Library
 from vsearch.media import Scene
 

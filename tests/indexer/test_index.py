@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Discovered, Finished, Indexed, Moved, Progress, Pruned, Skipped, Started, Unchanged
 from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryFull
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Discovered, Finished, Indexed, Moved, Progress, Pruned, Skipped, Started, Unchanged
 from vsearch.library.rows import VideoRecord
 from vsearch.media import Scene
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from indexer.events import Indexed
 from tests.indexer.conftest import Run
 from tests.media import Shot, make_video
 from tests.sounds import with_subtitles
+from vsearch.indexer.events import Indexed
 
 LIVE = {"flvflags": "no_duration_filesize"}
 

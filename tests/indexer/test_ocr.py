@@ -8,17 +8,17 @@ from typing import TypeVar
 
 import pytest
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead, Unchanged, Unread
-from indexer.ocr import TextOptions, index_text, text_options
-from indexer.spool import Spool
 from tests.indexer.doubles import MeanColour
 from tests.meanings import Thesaurus
 from tests.media import Shot, make_audio, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelError
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead, Unchanged, Unread
+from vsearch.indexer.ocr import TextOptions, index_text, text_options
+from vsearch.indexer.spool import Spool
 from vsearch.library import Library
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 E = TypeVar("E")
 
@@ -64,7 +64,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(path, SHOTS, size=SIZE, fps=10, paint=put_up(SIGNS)).path
 
 
-def shown(library: Library, path: Path) -> list[TranscriptLine]:
+def shown(library: Library, path: Path) -> list[Segment]:
     row = library.find_file(path)
     assert row is not None
     return [line for line in library.transcript(row.video_id) if line.channel == "ocr"]
@@ -74,7 +74,7 @@ def of(kind: type[E], events: Iterable[Event]) -> list[E]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def check(lines: list[TranscriptLine]) -> None:
+def check(lines: list[Segment]) -> None:
     assert [line.text for line in lines] == ["platform nine", "fresh bread"]
     for line, sign in zip(lines, SIGNS, strict=True):
         assert line.start == pytest.approx(sign.start, abs=0.11)
@@ -119,7 +119,7 @@ def test_pictures_are_decoded_once_and_read_once(
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("indexer.ocr.TextStage._look", never)
+        patch.setattr("vsearch.indexer.ocr.TextStage._look", never)
         index(film)
         events, summary = index(film)
     assert [type(event) for event in events] == [Unchanged, Finished] and summary.read == 0

@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from indexer.decode import DecodedFrame, DecodeRequest, find_decoder
-from indexer.probe import Probed, probe_video
-from indexer.stills import stills
 from tests.cards import (
     ASPECTS,
     CODINGS,
@@ -32,6 +29,9 @@ from tests.cards import (
 from tests.indexer.test_thumbnails import picture
 from tests.media import COLOURS, Shot, draw
 from vsearch.errors import MediaError
+from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, probe_video
+from vsearch.indexer.stills import stills
 from vsearch.media import Scene
 from vsearch.models.base import FrameSize
 from vsearch.models.fitting import scale_picture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Finished, Indexed, Moved, Summary
 from tests.indexer.doubles import MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryError, LibraryLocked
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Finished, Indexed, Moved, Summary
 from vsearch.library import Library
 
 FOOTAGE = Path(__file__).parents[3] / "shared" / "data" / "videos"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from indexer import IndexOptions
-from indexer.run import prepare_run
 from tests.media import Shot, make_video
 from vsearch.errors import UnknownModel
+from vsearch.indexer import IndexOptions
+from vsearch.indexer.run import prepare_run
 from vsearch.library import Library
 from vsearch.models.fake import FakeModel
 from vsearch.settings import Settings

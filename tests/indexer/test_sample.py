@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.sample import Sample, Sampler
-from indexer.scenes import split_shot
+from vsearch.indexer.sample import Sample, Sampler
+from vsearch.indexer.scenes import split_shot
 from vsearch.media import Pixels, Scene
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.decode import large_size
-from indexer.keyframes import KeyPictures, frames_at, from_jpeg, key_moments, to_jpeg
-from indexer.shown import ShownLines
-from indexer.spool import Spool
 from tests.indexer.test_sample import Frame
 from tests.signs import Sign, put_up
+from vsearch.indexer.decode import large_size
+from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg, key_moments, to_jpeg
+from vsearch.indexer.shown import ShownLines
+from vsearch.indexer.spool import Spool
 from vsearch.media import Box
 from vsearch.models.base import ShownText
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sidecars import Sidecar, Sidecars, match, ranked
+from vsearch.indexer.sidecars import Sidecar, Sidecars, match, ranked
 
 VIDEO = "talk.mp4"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.options import IndexOptions
-from indexer.stretches import ClipReader
 from tests.media import Shot, make_video, truncate
 from vsearch.errors import MediaError
+from vsearch.indexer.options import IndexOptions
+from vsearch.indexer.stretches import ClipReader
 from vsearch.models.base import FrameSize
 
 SIZE = FrameSize(16, 12)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.sidecars import match, ranked
-from indexer.subtitles import LONGEST_TEXT, read_subtitles, within
 from vsearch.errors import MediaError
-from vsearch.media import TranscriptLine, Word
+from vsearch.indexer.sidecars import match, ranked
+from vsearch.indexer.subtitles import LONGEST_TEXT, read_subtitles, within
+from vsearch.media import Segment, Word
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -158,15 +158,15 @@ def test_clocks_that_are_none(tmp_path: Path, clock: str) -> None:
 def test_no_line_ends_after_its_video() -> None:
     words = (Word(7.0, 7.5, "a"), Word(7.5, 9.0, "b"), Word(9.0, 9.5, "c"))
     lines = [
-        TranscriptLine(1.0, 2.0, "in"),
-        TranscriptLine(7.0, 9.5, "a b c", words=words),
-        TranscriptLine(8.0, 9.0, "x"),
+        Segment(1.0, 2.0, "in"),
+        Segment(7.0, 9.5, "a b c", words=words),
+        Segment(8.0, 9.0, "x"),
     ]
     inside = within(lines, 8.0)
     assert inside[0] is lines[0]
     assert [(line.start, line.end) for line in inside] == [(1.0, 2.0), (7.0, 8.0)]
     assert inside[1].words == (Word(7.0, 7.5, "a"), Word(7.5, 8.0, "b"))
-    assert within([TranscriptLine(1.0, 4e5, "x")], 0.0)[0].end == 61.0  # of a video whose length nobody knows
+    assert within([Segment(1.0, 4e5, "x")], 0.0)[0].end == 61.0  # of a video whose length nobody knows
 
 
 def test_characters_that_are_not_seen(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_endless_lines_take_linear_time(tmp_path: Path, piece: str) -> None:
 
 
 def test_more_cues_than_anybody_writes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.subtitles.MOST_CUES", 3)
+    monkeypatch.setattr("vsearch.indexer.subtitles.MOST_CUES", 3)
     with pytest.raises(MediaError, match="more than 3"):
         read(tmp_path, srt(*["00:00:01,000 --> 00:00:02,000"] * 4))
 

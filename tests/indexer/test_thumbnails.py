@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Illustrated, Unchanged
-from indexer.probe import Probed, probe_video
-from indexer.stills import stills
-from indexer.thumbnails import MAX_BYTES, Thumbnails, checked_thumbnail
 from tests.indexer.doubles import MeanColour
 from tests.media import COLOURS, Made, Shot, make_video
 from vsearch.errors import MediaError
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import Illustrated, Unchanged
+from vsearch.indexer.probe import Probed, probe_video
+from vsearch.indexer.stills import stills
+from vsearch.indexer.thumbnails import MAX_BYTES, Thumbnails, checked_thumbnail
 from vsearch.library import Library
 from vsearch.media import Pixels, Scene
 

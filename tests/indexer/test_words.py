@@ -14,16 +14,26 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from indexer import Indexer, IndexOptions
-from indexer.events import Event, Finished, Indexed, Moved, Skipped, Summary, Transcribed, Unchanged, Untranscribed
-from indexer.transcribe import WordOptions, index_words, sound_scenes
 from tests.indexer.doubles import MeanColour
 from tests.meanings import Thesaurus
 from tests.media import Shot, make_video
 from tests.sounds import BeepReader, beeps, with_subtitles, write_sound
 from vsearch.errors import MediaError, ModelError
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.events import (
+    Event,
+    Finished,
+    Indexed,
+    Moved,
+    Skipped,
+    Summary,
+    Transcribed,
+    Unchanged,
+    Untranscribed,
+)
+from vsearch.indexer.transcribe import WordOptions, index_words, sound_scenes
 from vsearch.library import Library
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
@@ -459,7 +469,7 @@ class Killer(BeepReader):
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         for block in blocks:
-            yield Heard((TranscriptLine(block.start, block.end, "before"),), "en", block.end)
+            yield Heard((Segment(block.start, block.end, "before"),), "en", block.end)
 
 
 def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_listening(
@@ -485,8 +495,8 @@ def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_lis
 def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     index: Index, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer.process import Correspondent
-    from indexer.wire import Message
+    from vsearch.indexer.process import Correspondent
+    from vsearch.indexer.wire import Message
 
     path = write_sound(tmp_path / "a.wav", [beeps(20.0, (0.0, 20.0))], codec="pcm_s16le")
     answers = Correspondent.answers

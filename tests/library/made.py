@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vsearch.library import VideoRecord
-from vsearch.media import EncodedScene, FileStamp, Scene, Space, TranscriptLine, Vectors, VideoInfo
+from vsearch.media import EncodedScene, FileStamp, Scene, Segment, Space, Vectors, VideoInfo
 
 DIM = 16
 SPACE = Space(model="fake", fingerprint="f0", dim=DIM)
@@ -43,7 +43,7 @@ def record(
     *,
     space: Space = SPACE,
     info: VideoInfo = INFO,
-    lines: Sequence[TranscriptLine] = (),
+    lines: Sequence[Segment] = (),
     mtime_ns: int = 10**18,
 ) -> VideoRecord:
     return VideoRecord(stamp(path, mtime_ns=mtime_ns), key, info, space, scenes(seed, count, space), tuple(lines))

@@ -10,7 +10,7 @@ from tests.library.made import record
 from vsearch.library import Library
 from vsearch.library.folding import folded, unfolded, units
 from vsearch.library.quotes import split_quotes
-from vsearch.media import Transcript, TranscriptLine
+from vsearch.media import Segment, Transcript
 
 LETTERS = [chr(code) for code in range(0x110000) if chr(code).isalnum()]
 
@@ -18,7 +18,7 @@ LETTERS = [chr(code) for code in range(0x110000) if chr(code).isalnum()]
 def add(library: Library, *texts: str) -> None:
     """A line a minute: each is a passage of its own."""
     library.add_video(record("/v/a.mp4", "A"))
-    lines = tuple(TranscriptLine(60.0 * i, 60.0 * i + 1, text) for i, text in enumerate(texts))
+    lines = tuple(Segment(60.0 * i, 60.0 * i + 1, text) for i, text in enumerate(texts))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
 
 
@@ -91,7 +91,7 @@ def test_scripts(library: Library, text: str, query: str, found: list[str] | Non
 
 def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: Library) -> None:
     library.add_video(record("/v/a.mp4", "A"))
-    lines = (TranscriptLine(0.0, 1.0, "大家你好世"), TranscriptLine(1.0, 2.0, "界杯 2026"))
+    lines = (Segment(0.0, 1.0, "大家你好世"), Segment(1.0, 2.0, "界杯 2026"))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
     (hit,) = library.search_words('"世界杯"', 5)
     assert hit.lines == lines and hit.spans == (((4, 5),), ((0, 2),))

@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import INFO, OTHER, SPACE, record, scenes, stamp, stored, unit
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import Failure, FileRow, Library, RemovalReport
-from vsearch.media import EncodedScene, Scene, Space, Transcript, TranscriptLine, VideoInfo
+from vsearch.media import EncodedScene, Scene, Segment, Space, Transcript, VideoInfo
 
 
 def search_all(library: Library, space: Space = SPACE) -> set[int]:
@@ -38,7 +38,7 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
 
 
 def test_what_was_added_is_found_again(library: Library) -> None:
-    lines = [TranscriptLine(1.0, 2.0, "hello"), TranscriptLine(0.0, 1.0, "EXIT", "ocr")]
+    lines = [Segment(1.0, 2.0, "hello"), Segment(0.0, 1.0, "EXIT", "ocr")]
     video = library.add_video(record("/v/a.mp4", "A", seed=1, lines=lines))
     row = library.find_key("A")
     assert row is not None
@@ -105,7 +105,7 @@ def test_a_moved_file_keeps_its_scenes(library: Library) -> None:
 
 
 def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: Library) -> None:
-    first = library.add_video(record("/v/a.mp4", "A", seed=1, lines=[TranscriptLine(0, 1, "old")]))
+    first = library.add_video(record("/v/a.mp4", "A", seed=1, lines=[Segment(0, 1, "old")]))
     library.add_encoding("A", OTHER, scenes(5, space=OTHER))
     second = library.add_video(record("/v/b.mp4", "A", seed=2, count=4))
     assert first == second
@@ -251,7 +251,7 @@ def test_any_name_survives(library: Library, name: bytes) -> None:
 
 
 def test_words_that_are_not_text_are_stored_readably(library: Library) -> None:
-    video = library.add_video(record("/v/a.mp4", "A", lines=[TranscriptLine(0, 1, "caf\udce9 \0 <b>")]))
+    video = library.add_video(record("/v/a.mp4", "A", lines=[Segment(0, 1, "caf\udce9 \0 <b>")]))
     assert [line.text for line in library.transcript(video)] == ["caf\\udce9 \0 <b>"]
 
 
@@ -289,9 +289,9 @@ def test_exact_names_and_normal_forms_of_paths(library: Library, pattern: str, f
 def test_scenes_in_which_something_is_said(library: Library, seed: int) -> None:
     draw = np.random.default_rng(seed)
     starts = np.sort(draw.uniform(0, 60, 12))
-    lines = [TranscriptLine(at, at + draw.uniform(0.1, 20), "words") for at in starts.tolist()][: seed * 3]
+    lines = [Segment(at, at + draw.uniform(0.1, 20), "words") for at in starts.tolist()][: seed * 3]
     video = library.add_video(record("/v/a.mp4", "A", count=30, lines=lines[:2]))
-    library.set_transcript("A", Transcript((TranscriptLine(1.0, 50.0, "shown", "ocr"),), "ocr", "r", channel="ocr"))
+    library.set_transcript("A", Transcript((Segment(1.0, 50.0, "shown", "ocr"),), "ocr", "r", channel="ocr"))
     if seed % 2:
         library.set_transcript("A", Transcript(tuple(lines), "whisper", "r"))
     else:
@@ -344,13 +344,13 @@ def test_a_folder_and_a_pattern_must_fit_the_same_file(library: Library) -> None
 
 
 def test_scenes_are_chosen_by_what_is_said_in_them(library: Library) -> None:
-    def said(key: str, language: str | None, *lines: TranscriptLine) -> None:
+    def said(key: str, language: str | None, *lines: Segment) -> None:
         library.set_transcript(key, Transcript(lines, "sidecar", "r", language))
 
     for number, key in enumerate("ABCD"):
         library.add_video(record(f"/v/{key}.mp4", key, seed=number))  # scenes of two seconds
-    said("A", "en", TranscriptLine(1.0, 2.0, "hello"))  # ends where the second scene begins
-    said("B", "pt-BR", TranscriptLine(3.0, 4.5, "ola"))
+    said("A", "en", Segment(1.0, 2.0, "hello"))  # ends where the second scene begins
+    said("B", "pt-BR", Segment(3.0, 4.5, "ola"))
     said("C", "eng")
 
     def admitted(**filters: object) -> list[tuple[str, float]]:

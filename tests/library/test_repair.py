@@ -20,7 +20,7 @@ import pytest
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryDamaged
 from vsearch.library import Library, repair_library, verify
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +206,7 @@ def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Librar
 def test_a_broken_index_costs_no_video(library: Library, tmp_path: Path) -> None:
     """Every secondary index in turn: what it leads to is whole."""
     for number in range(12):
-        line = TranscriptLine(0.5, 1.5, f"words of {number}")
+        line = Segment(0.5, 1.5, f"words of {number}")
         library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, lines=[line]))
     database = library.path / "catalog.db"
     with closing(sqlite3.connect(database)) as connection:

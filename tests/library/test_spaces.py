@@ -15,10 +15,10 @@ import pytest
 from tests.library.made import OTHER, SPACE, record, scenes, unit
 from vsearch.errors import LibraryError
 from vsearch.library import Library, repair_library
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE = TranscriptLine(0.5, 1.5, "to the lighthouse")
+LINE = Segment(0.5, 1.5, "to the lighthouse")
 
 
 def fill(library: Library, count: int = 3) -> None:

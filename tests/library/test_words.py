@@ -14,7 +14,7 @@ from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import Library, TranscriptRow, WordHit
 from vsearch.library.migrations import _STEPS, VERSION
 from vsearch.library.terms import longest_run, parse
-from vsearch.media import PassageVectors, Scene, Space, Transcript, TranscriptLine, VideoInfo, Word
+from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
 
 SPEECH = [
     (0.0, "And so, my fellow Americans:"),
@@ -29,8 +29,8 @@ COOKING = [
 ]
 
 
-def said(lines: list[tuple[float, str]], channel: str = "speech") -> tuple[TranscriptLine, ...]:
-    return tuple(TranscriptLine(start, start + 1.5, text, channel) for start, text in lines)
+def said(lines: list[tuple[float, str]], channel: str = "speech") -> tuple[Segment, ...]:
+    return tuple(Segment(start, start + 1.5, text, channel) for start, text in lines)
 
 
 def spoken(lines: list[tuple[float, str]], recipe: str = "r1") -> Transcript:
@@ -86,9 +86,7 @@ def test_a_quote_may_run_over_into_the_next_line(talks: Library) -> None:
 def test_where_words_have_times_the_hit_begins_with_the_word(library: Library) -> None:
     words = tuple(Word(float(i), i + 0.8, w) for i, w in enumerate(["well", "then", "ask", "not", "what"]))
     library.add_video(record("/v/a.mp4", "A"))
-    library.set_transcript(
-        "A", Transcript((TranscriptLine(0.0, 5.0, "well then ask not what", words=words),), "whisper", "r")
-    )
+    library.set_transcript("A", Transcript((Segment(0.0, 5.0, "well then ask not what", words=words),), "whisper", "r"))
     assert library.search_words('"ask not"', 1)[0].start == 2.0
     assert library.search_words("asking", 1)[0].start == 2.0
     assert library.search_words("then ask not", 1)[0].start == 1.0  # word for word, though "then" says nothing
@@ -133,7 +131,7 @@ def test_filters_admit_scenes_and_channels(talks: Library) -> None:
 def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: Library, seed: int) -> None:
     space = Space("words", "w0", DIM, "speech")
     starts = [float(at) for at in range(120)]
-    lines = [TranscriptLine(at, at + 1.5, "one two three") for at in starts]  # each overlaps with the next
+    lines = [Segment(at, at + 1.5, "one two three") for at in starts]  # each overlaps with the next
     vectors = unit(seed, len(lines))
     video = library.add_video(record("/v/a.mp4", "A", count=60))
     spans = tuple((line.start, line.end) for line in lines)

@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import record
 from tests.library.words_reference import Expected, Told, by_phrase, by_phrases, by_words
 from vsearch.library import Library, WordHit
-from vsearch.media import Transcript, TranscriptLine
+from vsearch.media import Segment, Transcript
 
 # Words by how often they are said; some mean nothing by themselves, some share their stem.
 SPOKEN = [*["run"] * 4, "runs", "running", "the", "the", "of", "and", "no", "no", "red", "blue", "green"]
@@ -31,7 +31,7 @@ def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, l
                 made, at = [], 0.0
                 for _ in range(40):
                     text = " ".join(draw.choices(SPOKEN, k=draw.choice([1, 1, 2, 4, 6])))
-                    made.append(TranscriptLine(at, at + 1.0, text, channel))
+                    made.append(Segment(at, at + 1.0, text, channel))
                     at += draw.choice([0.5, 1.0, 1.0, 2.0, 2.0, 20.0])
                 library.set_transcript(f"K{number}", Transcript(tuple(made), "whisper", "r", channel=channel))
                 for place, line in enumerate(made):

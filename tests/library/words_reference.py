@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from vsearch.library.terms import STOP_WORDS, longest_run
 from vsearch.library.texts import PRIOR, SPREAD, STOP_WORD, WINDOW
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Told:
 
     video: int
     number: int
-    line: TranscriptLine
+    line: Segment
     scene: int
 
     @property

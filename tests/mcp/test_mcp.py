@@ -18,7 +18,7 @@ from PIL import Image
 from tests.clips.numbered import make_numbered, read_number
 from tests.search.made import add
 from vsearch.library import Library, Tag
-from vsearch.media import Transcript, TranscriptLine
+from vsearch.media import Segment, Transcript
 from vsearch.models.fake import FakeModel
 
 pytest.importorskip("mcp")
@@ -32,7 +32,7 @@ def film(tmp_path: Path) -> Path:
     with Library.open(tmp_path / "library", create=True) as library:
         add(library, str(path), ["rrr", "bbb"])
         add(library, "/v/other.mp4", ["ggg"])
-        lines = tuple(TranscriptLine(at, at + 1, f"line {at}") for at in range(4))
+        lines = tuple(Segment(at, at + 1, f"line {at}") for at in range(4))
         library.set_transcript(f"key of {path}", Transcript(lines, "sidecar", "r", "en"))
         first = library.scenes_of(1)[0]
         library.set_labels(FakeModel().space, ["wall", "sky"], [Tag(first.id, "wall", 9.0), Tag(first.id, "sky", 9.0)])

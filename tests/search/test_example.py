@@ -12,7 +12,7 @@ from PIL import Image
 from tests.search.made import HeadedModel, add, frames_of
 from vsearch.errors import QueryError
 from vsearch.library import Library
-from vsearch.media import Hit, Pixels, Transcript, TranscriptLine
+from vsearch.media import Hit, Pixels, Segment, Transcript
 from vsearch.models.base import FrameSize
 from vsearch.models.fake import COLOURS, FakeModel
 from vsearch.search import ClipExample, ImageExample, Query, SceneExample, SearchEngine, read_picture
@@ -119,7 +119,7 @@ def test_a_model_that_reads_words_alone_says_so(colours: Library) -> None:
 
 
 def test_words_that_are_spoken_have_no_say_in_a_pure_example(colours: Library, engine: SearchEngine) -> None:
-    line = TranscriptLine(0.0, 1.0, "a zebra and a giraffe")
+    line = Segment(0.0, 1.0, "a zebra and a giraffe")
     colours.set_transcript("key of /v/green.mp4", Transcript((line,), "whisper", "r"))
     assert all(set(hit.channels) == {"visual"} for hit in engine.search(Query(example=stripes("red"))))
     both = engine.search(Query("zebra and giraffe", example=stripes("red"), example_weight=1.0))

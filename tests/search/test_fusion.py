@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import stamp
 from vsearch.errors import QueryError
 from vsearch.library import Library, SceneRow, VideoRecord, WordHit
-from vsearch.media import Box, EncodedScene, Hit, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.media import Box, EncodedScene, Hit, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
@@ -34,7 +34,7 @@ def film(library: Library, name: str, look: str, lines: Sequence[tuple[float, st
         for i, v in enumerate(vectors)
     ]
     library.add_video(VideoRecord(stamp(f"/v/{name}"), name, INFO, model.space, tuple(scenes)))
-    said = tuple(TranscriptLine(at, at + 2.0, text) for at, text in lines)
+    said = tuple(Segment(at, at + 2.0, text) for at, text in lines)
     library.set_transcript(name, Transcript(said, "whisper", "r"))
 
 
@@ -111,7 +111,7 @@ def test_limits_and_filters_hold_for_words_too(library: Library) -> None:
 
 def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
     sound = VideoInfo(duration=9.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
-    heard = Transcript((TranscriptLine(1.0, 2.0, "a talk about sparrows"),), "whisper", "r")
+    heard = Transcript((Segment(1.0, 2.0, "a talk about sparrows"),), "whisper", "r")
     with Library.open(tmp_path / "sounds", create=True) as library:
         library.add_sound(stamp("/v/talk.mp3"), "T", sound, [Scene(0.0, 9.0)], heard)
         assert [hit.video.name for hit in ask(library, "sparrows")] == ["talk.mp3"]
@@ -121,7 +121,7 @@ def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
 
 
 def write(library: Library, name: str, *texts: tuple[float, str]) -> None:
-    lines = tuple(TranscriptLine(at, at + 4.0, text, "ocr", box=Box(0.1, 0.2, 0.5, 0.3)) for at, text in texts)
+    lines = tuple(Segment(at, at + 4.0, text, "ocr", box=Box(0.1, 0.2, 0.5, 0.3)) for at, text in texts)
     library.set_transcript(name, Transcript(lines, "ocr", "r", channel="ocr"))
 
 
@@ -158,7 +158,7 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: Library, 
 
 
 def test_text_has_a_weight_of_its_own() -> None:
-    line = TranscriptLine(1.0, 2.0, "words", "ocr")
+    line = Segment(1.0, 2.0, "words", "ocr")
     shown = WordHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
     assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].row.id == 20
     assert fuse(PICTURES, [shown], ROWS, Fusion(text=0.5))[0].row.id == 1
@@ -171,7 +171,7 @@ def test_text_has_a_weight_of_its_own() -> None:
 
 
 def word_hit(scene: int, score: float, chance: float = 0.0) -> WordHit:
-    line = TranscriptLine(1.0, 2.0, "words")
+    line = Segment(1.0, 2.0, "words")
     return WordHit(scene, scene, 1.0, 2.0, score, "speech", (line,), ((),), chance)
 
 

@@ -13,7 +13,7 @@ from tests.library.made import stamp
 from tests.meanings import Thesaurus
 from tests.models.tiny import write_tiny
 from vsearch.library import Library, VideoRecord, WordHit
-from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Transcript, TranscriptLine, VideoInfo
+from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
 from vsearch.models.folder import FolderModel
 from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
@@ -24,11 +24,11 @@ from vsearch.search.words import join_words, meant, strength
 INFO = VideoInfo(duration=60.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
 
 
-def said(*lines: tuple[float, str], channel: str = "speech") -> tuple[TranscriptLine, ...]:
-    return tuple(TranscriptLine(at, at + 2.0, text, channel) for at, text in lines)
+def said(*lines: tuple[float, str], channel: str = "speech") -> tuple[Segment, ...]:
+    return tuple(Segment(at, at + 2.0, text, channel) for at, text in lines)
 
 
-def film(library: Library, name: str, look: str, lines: Sequence[TranscriptLine], *, encoded: bool = True) -> None:
+def film(library: Library, name: str, look: str, lines: Sequence[Segment], *, encoded: bool = True) -> None:
     model = FakeModel()
     vector = model.encode_texts([look])[0]
     scenes = [
@@ -138,8 +138,8 @@ def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: Lib
 
 def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: Library) -> None:
     shown = (
-        TranscriptLine(0.0, 50.0, "the used vehicle sale", "ocr", box=Box(0.0, 0.0, 0.5, 0.1), confidence=0.8),
-        TranscriptLine(5.0, 8.0, "mind the gap please", "ocr"),
+        Segment(0.0, 50.0, "the used vehicle sale", "ocr", box=Box(0.0, 0.0, 0.5, 0.1), confidence=0.8),
+        Segment(5.0, 8.0, "mind the gap please", "ocr"),
     )
     film(library, "sign.mp4", "black", shown)
     hit = ask(library, "a car", channel="text")[0]
@@ -172,21 +172,21 @@ def test_channels_have_vectors_of_their_own(library: Library) -> None:
 
 
 def test_passages_are_a_few_lines_that_overlap_by_half() -> None:
-    lines = [TranscriptLine(4.0 * i, 4.0 * i + 3.5, f"line number {i}") for i in range(8)]
+    lines = [Segment(4.0 * i, 4.0 * i + 3.5, f"line number {i}") for i in range(8)]
     spans = [(start, end) for start, end, _ in passages_of(lines)]
     assert spans[0] == (0.0, 11.5)
     assert spans[-1][1] == 31.5
     assert all(later[0] < earlier[1] for earlier, later in pairwise(spans))
     assert all(end - start <= 12 for start, end in spans)
-    long = [TranscriptLine(0.0, 90.0, "word " * 200)]
+    long = [Segment(0.0, 90.0, "word " * 200)]
     assert len(list(passages_of(long))) == 1
     assert list(passages_of(said((0.0, "yes"), (20.0, "no")))) == []
-    sign = [TranscriptLine(0.0, 60.0, "a sign that stays"), TranscriptLine(1.0, 3.0, "one that does not")]
+    sign = [Segment(0.0, 60.0, "a sign that stays"), Segment(1.0, 3.0, "one that does not")]
     assert [(start, end) for start, end, _ in passages_of(sign)] == [(0.0, 60.0), (1.0, 3.0)]
 
 
 def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> WordHit:
-    line = TranscriptLine(at, at + 2, "words")
+    line = Segment(at, at + 2, "words")
     return WordHit(1, 1, at, at + 2, score, "speech", (line,), ((),), chance, similarity)
 
 

@@ -13,7 +13,7 @@ from tests.library.made import stamp
 from tests.meanings import Thesaurus
 from tests.search.made import HeadedModel
 from vsearch.library import Library, VideoRecord
-from vsearch.media import EncodedScene, Scene, Transcript, TranscriptLine, Vectors, VideoInfo
+from vsearch.media import EncodedScene, Scene, Segment, Transcript, Vectors, VideoInfo
 from vsearch.models.base import TextEncoder
 from vsearch.models.fake import COLOURS, FakeModel
 from vsearch.models.pooling import unit
@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
             for channel in ("speech", "ocr"):
                 starts = np.sort(chance.choice(4 * SCENES - 2, 12, replace=False)).astype(float).tolist()
                 lines = tuple(
-                    TranscriptLine(start, start + 1.5, " ".join(chance.choice(WORDS, 4)), channel) for start in starts
+                    Segment(start, start + 1.5, " ".join(chance.choice(WORDS, 4)), channel) for start in starts
                 )
                 vectors = encode_passages(Thesaurus(), channel, lines)
                 library.set_transcript(str(video), Transcript(lines, "made", "r", channel=channel), vectors)

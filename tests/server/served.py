@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from indexer import Indexer
-from indexer.clip import encode_clip
 from tests.media import Shot, make_video
 from vsearch.clips import ClipCache
+from vsearch.indexer import Indexer
+from vsearch.indexer.clip import encode_clip
 from vsearch.library import Library
 from vsearch.models.fake import FakeModel
 from vsearch.search.engine import SearchEngine

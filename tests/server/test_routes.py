@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from indexer import Indexer
 from tests.media import Shot, make_video
 from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
+from vsearch.indexer import Indexer
 from vsearch.library import Library, Tag
 from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel

@@ -74,7 +74,7 @@ def make_films(folder: Path) -> Path:
 
 def make_library(path: Path, films: Path) -> Path:
     """A library of these films, made with the model of colours."""
-    from indexer import Indexer
+    from vsearch.indexer import Indexer
     from vsearch.library import Library
     from vsearch.models.registry import load_model
 

@@ -15,9 +15,9 @@ pytest.importorskip("streamlit", reason="needs the extra ui: make test-ui")
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
-from ui.service import close_services, shared_service
 from vsearch.library.folder import CATALOG
 from vsearch.settings import read_settings
+from vsearch.ui.service import close_services, shared_service
 
 if TYPE_CHECKING:
     Open = Callable[..., AppTest]

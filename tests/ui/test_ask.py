@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.ask import CHANNELS, MAX_LABELS, Ask, read_address, write_address
-from ui.form import asked, widget_values, without, without_filters
+from vsearch.ui.ask import CHANNELS, MAX_LABELS, Ask, read_address, write_address
+from vsearch.ui.form import asked, widget_values, without, without_filters
 
 SECONDS = st.one_of(st.none(), st.integers(1, 1000).map(float))
 ASKS = st.builds(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.events import Event, Finished, Indexed, Progress, Skipped, Started, Summary
-from ui.jobs import IndexJob, JobState
 from vsearch.errors import LibraryLocked
+from vsearch.indexer.events import Event, Finished, Indexed, Progress, Skipped, Started, Summary
+from vsearch.ui.jobs import IndexJob, JobState
 
 FILM = Path("/films/a.mp4")
 PATIENCE = 60.0

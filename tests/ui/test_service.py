@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.media import Shot, make_video
-from ui.ask import Ask
-from ui.example import PICTURE_LIMIT, from_page, from_upload
-from ui.history import FILE, KEPT, History
-from ui.playback import Film, how_to_play, made_clip, media_type
-from ui.service import Service, checked_path
 from vsearch.errors import InputError, LibraryMissing, PathError, QueryError
 from vsearch.library.rows import SceneRow
 from vsearch.settings import Settings
+from vsearch.ui.ask import Ask
+from vsearch.ui.example import PICTURE_LIMIT, from_page, from_upload
+from vsearch.ui.history import FILE, KEPT, History
+from vsearch.ui.playback import Film, how_to_play, made_clip, media_type
+from vsearch.ui.service import Service, checked_path
 
 PATIENCE = 120.0
 

@@ -38,7 +38,7 @@ def find_example(
 ) -> Example | None:
     """What is asked with, ready for the engine."""
     if clip is not None:
-        from indexer.clip import encode_clip
+        from vsearch.indexer.clip import encode_clip
 
         return encode_clip(given_paths([clip])[0], models)
     if like is not None:
@@ -82,7 +82,7 @@ def _parse_like(text: str) -> tuple[Path, float]:
 
 def _scene_at(library: Library, file: Path, seconds: float) -> int:
     """The id of the scene that is on screen then; its end counts for the last one."""
-    from indexer.discover import absolute
+    from vsearch.indexer.discover import absolute
 
     path = absolute(file)
     row = library.find_file(path)

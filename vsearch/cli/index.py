@@ -27,9 +27,9 @@ from vsearch.cli.base import (
 from vsearch.errors import InputError, LibraryMissing
 
 if TYPE_CHECKING:
-    from indexer.events import Event
-    from indexer.report import IndexReporter
-    from indexer.run import Only
+    from vsearch.indexer.events import Event
+    from vsearch.indexer.report import IndexReporter
+    from vsearch.indexer.run import Only
     from vsearch.settings import Settings
 
 
@@ -71,9 +71,9 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
-    from indexer import IndexOptions
-    from indexer.report import IndexReporter, closing
-    from indexer.run import prepare_run
+    from vsearch.indexer import IndexOptions
+    from vsearch.indexer.report import IndexReporter, closing
+    from vsearch.indexer.run import prepare_run
 
     given = given_paths(paths)
     if only not in (None, "speech", "text"):

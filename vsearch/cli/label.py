@@ -140,7 +140,7 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Say which sentences of a list describe a video best."""
-    from indexer.discover import absolute
+    from vsearch.indexer.discover import absolute
     from vsearch.phrases import read_phrases
     from vsearch.search.describe import describe as describe_shown
 
@@ -194,6 +194,6 @@ def _whole(path: Path, model: Model, scenes: list[Shown]) -> Shown:
 
     if scenes:
         return whole(scenes)
-    from indexer.clip import encode_clip
+    from vsearch.indexer.clip import encode_clip
 
     return Shown(encode_clip(path, [model]).vectors[model.space], 0.0, None)

@@ -45,7 +45,7 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Forget videos. The files themselves are not touched."""
-    from indexer.discover import absolute
+    from vsearch.indexer.discover import absolute
 
     roots = [absolute(path) for path in given_paths(paths)]
     with open_library(settings_of(library, None)) as opened:

@@ -109,9 +109,9 @@ def _say_default(name: str, missing: int, videos: int) -> None:
 
 def _encode(library: Library, model: Model, files: Sequence[Path]) -> None:
     """Pictures alone: the words of these videos are there already, or were not wanted."""
-    from indexer import Indexer
-    from indexer.report import IndexReporter, closing
     from vsearch.cli.index import show_events
+    from vsearch.indexer import Indexer
+    from vsearch.indexer.report import IndexReporter, closing
 
     reporter = IndexReporter(console_of(stderr=True), Path.cwd())
     with reporter:

@@ -24,7 +24,7 @@ from vsearch.cli.question import ModelsOption, build_engine, model_settings
 from vsearch.errors import InputError, PathError
 
 if TYPE_CHECKING:
-    from indexer.events import Event
+    from vsearch.indexer.events import Event
     from vsearch.library import Library
     from vsearch.server.jobs import Runner, Step
     from vsearch.settings import Settings
@@ -56,9 +56,9 @@ def serve(
         from vsearch.server.service import Service, Tools
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is missing: pip install 'vsearch[server]'") from error
-    from indexer.clip import encode_clip
-    from indexer.discover import absolute
     from vsearch.clips import ClipCache
+    from vsearch.indexer.clip import encode_clip
+    from vsearch.indexer.discover import absolute
 
     settings = model_settings(library, model, weights, device)
     access = access_for(host, settings.token.get_secret_value())
@@ -86,7 +86,7 @@ def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -
     """Index runs as `vsearch index` does them, with the first of the models that are asked."""
 
     def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
-        from indexer.run import prepare_run
+        from vsearch.indexer.run import prepare_run
 
         # Its own model: encoding many frames at once wants more threads than answering does.
         prepared = prepare_run(settings, named_models(settings, library, model)[0])
@@ -98,7 +98,7 @@ def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -
 
 def _steps(events: Iterable[Event]) -> Generator[Step, None, None]:
     """What a client is told of a run."""
-    from indexer.events import Finished, Indexed, Listening, Progress, Skipped, Started
+    from vsearch.indexer.events import Finished, Indexed, Listening, Progress, Skipped, Started
     from vsearch.server.jobs import Step
 
     step = Step()

@@ -114,7 +114,7 @@ def train(
 def _run(settings: Settings, options: TrainOptions) -> Report:
     import torch
 
-    from indexer.stretches import ClipReader
+    from vsearch.indexer.stretches import ClipReader
     from vsearch.training.own.run import train_own
 
     if settings.threads:

@@ -23,7 +23,7 @@ def transcript(
     library: LibraryOption = None,
 ) -> None:
     """Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt"""
-    from indexer.discover import absolute
+    from vsearch.indexer.discover import absolute
     from vsearch.report import readable
     from vsearch.transcripts import render
 

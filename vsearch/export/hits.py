@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vsearch.errors import InputError
-from vsearch.media import Hit, TranscriptLine
+from vsearch.media import Hit, Segment
 
 LARGEST = 256_000_000
 """Bytes that are read."""
@@ -36,7 +36,7 @@ def _hit(fields: Any, number: int, name: str) -> Hit:
         if not isinstance(video, str) or not video or "\0" in video or not start < end:
             raise ValueError("no span of a file")
         words = tuple(
-            TranscriptLine(
+            Segment(
                 _seconds(line["start"]), _seconds(line["end"]), str(line["text"]), str(line.get("channel", "speech"))
             )
             for line in fields.get("words", ())

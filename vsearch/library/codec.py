@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Box, Seconds, TranscriptLine, Vectors, Word
+from vsearch.media import Box, Seconds, Segment, Vectors, Word
 
 HALF = np.dtype("<f2")
 _SINGLE = np.dtype("<f4")
@@ -115,7 +115,7 @@ def box_from_json(text: str | None) -> Box | None:
         return None
 
 
-def transcript_line(row: Sequence[Any]) -> TranscriptLine:
+def transcript_line(row: Sequence[Any]) -> Segment:
     """From start, end, text, channel, words, box and confidence."""
     start, end, text, channel, words, box, confidence = row
-    return TranscriptLine(start, end, text, channel, words_from_json(words), box_from_json(box), confidence)
+    return Segment(start, end, text, channel, words_from_json(words), box_from_json(box), confidence)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch.library.folder import LibraryFolder
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
-from vsearch.media import Seconds, Space, TranscriptLine, Vectors
+from vsearch.media import Seconds, Segment, Space, Vectors
 
 
 class LibraryLookups(LibraryFolder):
@@ -52,7 +52,7 @@ class LibraryLookups(LibraryFolder):
 
     # -- words
 
-    def transcript(self, video_id: int) -> list[TranscriptLine]:
+    def transcript(self, video_id: int) -> list[Segment]:
         """A video's words in time order."""
         return self._reader.transcript(video_id)
 

@@ -13,7 +13,7 @@ from vsearch.library import codec
 from vsearch.library.places import columns
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
-from vsearch.media import FileStamp, Space, TranscriptLine, VideoInfo
+from vsearch.media import FileStamp, Segment, Space, VideoInfo
 
 
 class Reader(VectorReader):
@@ -100,7 +100,7 @@ class Reader(VectorReader):
 
     # -- words and encodings
 
-    def transcript(self, video_id: int) -> list[TranscriptLine]:
+    def transcript(self, video_id: int) -> list[Segment]:
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vsearch.media import EncodedScene, FileStamp, Space, TranscriptLine, VideoInfo
+from vsearch.media import EncodedScene, FileStamp, Segment, Space, VideoInfo
 from vsearch.spelling import caseless
 
 
@@ -22,7 +22,7 @@ class VideoRecord:
     space: Space
     scenes: tuple[EncodedScene, ...]
     """In time order, at least one."""
-    lines: tuple[TranscriptLine, ...] = ()
+    lines: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -98,7 +98,7 @@ class WordHit:
     """[0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted; 0 is none of its words,
     as of a passage that was found by its meaning."""
     channel: str
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[Segment, ...]
     """Those that matched, or are meant, in time order, at least one."""
     spans: tuple[tuple[tuple[int, int], ...], ...]
     """A line: [from, to) of the characters of its text that matched."""

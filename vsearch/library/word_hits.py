@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vsearch.library import codec
 from vsearch.library.folding import is_unspaced, match_word, unfolded, units
 from vsearch.library.terms import places_of, tokens
-from vsearch.media import TranscriptLine
+from vsearch.media import Segment
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 
@@ -20,7 +20,7 @@ class StoredLine:
 
     id: int
     video_id: int
-    line: TranscriptLine
+    line: Segment
     words: tuple[str, ...]
     """Its units."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from vsearch.library import catalog, codec
 from vsearch.library.folding import folded
-from vsearch.media import WORD_CHANNELS, PassageVectors, Transcript, TranscriptLine
+from vsearch.media import WORD_CHANNELS, PassageVectors, Segment, Transcript
 
 _ROWS = 10_000  # that one statement changes
 
@@ -69,7 +69,7 @@ def remove_passages(session: Session, video_ids: Sequence[int], change: int, cha
     session.execute(delete(catalog.Encoding).where(encodings))
 
 
-def add_lines(session: Session, video_id: int, lines: Sequence[TranscriptLine]) -> None:
+def add_lines(session: Session, video_id: int, lines: Sequence[Segment]) -> None:
     """Lines of a video that has its scenes. Triggers put them into the index of words."""
     if lines:
         texts = [codec.storable(line.text) for line in lines]

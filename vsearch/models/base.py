@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.media import Box, Pixels, Space, TranscriptLine, Vectors
+from vsearch.media import Box, Pixels, Segment, Space, Vectors
 
 Fit = Literal["squash", "crop"]
 Filter = Literal["area", "bicubic", "bilinear"]
@@ -171,7 +171,7 @@ class AudioBlock:
 class Heard:
     """What was said in a part of the sound."""
 
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[Segment, ...]
     language: str | None
     """ISO 639-1, as it was detected or asked for; None where nothing was said."""
     until: float

@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 
-from vsearch.media import PassageVectors, Space, TranscriptLine, Vectors
+from vsearch.media import PassageVectors, Segment, Space, Vectors
 from vsearch.models.base import SentenceEncoder
 from vsearch.models.folder import FolderModel
 from vsearch.models.registry import EMBEDDED
@@ -61,7 +61,7 @@ def sentences_of(model: FolderModel) -> SentenceEncoder | None:
     return None if model.config.sentences is None else FolderSentences(model)
 
 
-def encode_passages(encoder: SentenceEncoder, channel: str, lines: Sequence[TranscriptLine]) -> PassageVectors:
+def encode_passages(encoder: SentenceEncoder, channel: str, lines: Sequence[Segment]) -> PassageVectors:
     """The passages of a channel of a video with their vectors; none where too little is said."""
     found = list(passages_of(lines))
     vectors = encoder.encode_sentences([text for _, _, text in found])

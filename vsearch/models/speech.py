@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vsearch.errors import InputError, ModelDamaged, ModelError
-from vsearch.media import TranscriptLine, Word
+from vsearch.media import Segment, Word
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.voice import Detector, SileroDetector, utterances
 from vsearch.models.weights import Weights, find_openai, find_whisper
@@ -145,7 +145,7 @@ class WhisperTranscriber:
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
         """See Transcriber."""
         for window, spoken in self.listen(blocks):
-            lines: list[TranscriptLine] = []
+            lines: list[Segment] = []
             for segment, doubt in zip(spoken.segments, judge(spoken.segments, self._guards), strict=True):
                 if doubt:
                     _log.info("dropped %r: %s", segment.text, doubt)
@@ -198,11 +198,11 @@ class WhisperTranscriber:
         return self._model
 
 
-def _lines(segment: Any, window: Window) -> Iterator[TranscriptLine]:
+def _lines(segment: Any, window: Window) -> Iterator[Segment]:
     """A segment as lines of its own times."""
     if not segment.words:  # their times could not be told: the segment's own are better than nothing
         start, end = window.time(segment.start), window.time(segment.end)
-        yield TranscriptLine(start, max(end, start + 0.01), segment.text.strip())
+        yield Segment(start, max(end, start + 0.01), segment.text.strip())
         return
     words = [
         Word(window.time(word.start), max(window.time(word.start), window.time(word.end)), word.word)
@@ -212,7 +212,7 @@ def _lines(segment: Any, window: Window) -> Iterator[TranscriptLine]:
         text = "".join(word.text for word in run).strip()
         if text:
             timed = tuple(Word(word.start, word.end, word.text.strip()) for word in run if word.text.strip())
-            yield TranscriptLine(run[0].start, max(run[-1].end, run[0].start + 0.01), text, words=timed)
+            yield Segment(run[0].start, max(run[-1].end, run[0].start + 0.01), text, words=timed)
 
 
 def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:

@@ -53,7 +53,7 @@ class ImageExample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipExample:
-    """A clip, decoded and encoded already: `indexer.clip.encode_clip` makes one of a file."""
+    """A clip, decoded and encoded already: `vsearch.indexer.clip.encode_clip` makes one of a file."""
 
     vectors: Mapping[Space, Vectors]
     """[D] of unit length, for each space that is to be searched."""

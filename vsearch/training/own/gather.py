@@ -27,7 +27,7 @@ FEWEST = 4
 
 
 class ClipSource(Protocol):
-    """What reads videos: indexer.stretches.ClipReader."""
+    """What reads videos: vsearch.indexer.stretches.ClipReader."""
 
     def key(self, file: Path) -> str: ...
     def frames(self, file: Path, spans: Sequence[tuple[float, float]], size: FrameSize, most: int) -> list[Pixels]: ...
