@@ -29,7 +29,7 @@ from vsearch.indexer.probe import Probed, probe_video
 from vsearch.indexer.sample import Sampler
 from vsearch.indexer.scenes import CutDetector
 from vsearch.indexer.thumbnails import Thumbnails
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Scene
 from vsearch.models.base import VideoEncoder
 from vsearch.models.registry import load_model
@@ -125,7 +125,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     model = load_model(given.model, threads=max(1, available_cores() // 2))  # as `vsearch index` does
     encode_alone(model, 1, 1)  # loads the model
     options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
-    with Library.open(folder / "library", create=True) as library:
+    with SqliteStore.open(folder / "library", create=True) as library:
         wall, cpu = time.perf_counter(), _cpu()
         *_, last = Indexer(library, model, options).index([path])
         wall, cpu = time.perf_counter() - wall, _cpu() - cpu

@@ -37,7 +37,7 @@ from benchmarks.synthetic import (
     label,
     speak,
 )
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Vectors
 from vsearch.models.registry import load_model
 from vsearch.models.sentences import load_sentences
@@ -62,7 +62,7 @@ class Steps:
     def __init__(self, folder: Path, scenes: int) -> None:
         self._folder, self._scenes = folder, scenes
         self._film = min(FILM, scenes)
-        self._open: dict[str, tuple[Library, SearchEngine]] = {}
+        self._open: dict[str, tuple[SqliteStore, SearchEngine]] = {}
         self._model = load_model("mini")
         self._wording = Wording()
         self._truth: tuple[Vectors, Ids, Ids] | None = None
@@ -76,13 +76,13 @@ class Steps:
         if not target.exists():
             partial = target.with_name(f"{library}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            with Library.open(partial, create=True) as made:
+            with SqliteStore.open(partial, create=True) as made:
                 self._fill(made, library)
                 made.save_snapshots(force=True)
             partial.rename(target)
         return {"seconds": time.perf_counter() - begun}
 
-    def _fill(self, made: Library, library: str) -> None:
+    def _fill(self, made: SqliteStore, library: str) -> None:
         if library == "vectors":
             fill(made, self._vectors_shape, self._vectors_source(), SYNTHETIC, 1)
             return
@@ -109,9 +109,9 @@ class Steps:
     def _vectors_source(self) -> Synthetic:
         return Synthetic(self._vectors_shape.scenes, SYNTHETIC.dim)
 
-    def _opened(self, library: str) -> tuple[Library, SearchEngine]:
+    def _opened(self, library: str) -> tuple[SqliteStore, SearchEngine]:
         if library not in self._open:
-            opened = Library.open(self._folder / library)
+            opened = SqliteStore.open(self._folder / library)
             self._open[library] = opened, SearchEngine(opened, self._model)
         return self._open[library]
 
@@ -127,7 +127,7 @@ class Steps:
 
     def after_write(self, run: int, library: str, asked: Told) -> Told:
         """The same, right after something was written: what was kept of the catalog's last state is of no use."""
-        with Library.open(self._folder / library) as writer:
+        with SqliteStore.open(self._folder / library) as writer:
             writer.set_default_model("mini")
         return self.query(run, library, asked)
 
@@ -160,14 +160,14 @@ class Steps:
         taken, shares = [], []
         for query, order in zip(queries, ranked, strict=True):
             clock = Clock()
-            _, ids = library.search_vectors(SYNTHETIC, query[None], depth, allowed=allowed)
+            _, ids = library.search_scenes(SYNTHETIC, query[None], depth, allowed=allowed)
             taken.append(clock.told())
             nearest = known[order]
             nearest = nearest[nearest % one_in == 0][:depth]
             shares.append(len(np.intersect1d(ids[0], nearest)) / len(nearest))
         return {**_medians(taken), "recall": float(np.mean(shares))}
 
-    def _true_order(self, library: Library) -> tuple[Vectors, Ids, Ids]:
+    def _true_order(self, library: SqliteStore) -> tuple[Vectors, Ids, Ids]:
         """Queries [Q, D], ids [N], and the places of the ids, nearest first, by comparing everything [Q, N]."""
         if self._truth is None:
             queries = self._vectors_source().draw(ASKED, spread=1.2)
@@ -197,7 +197,7 @@ class Steps:
         dim, step = frame_dimension(self._model), self._scenes // 2 // GROWTH
         first = len(self._large_shape.videos())
         taken = []
-        with Library.open(self._folder / "scratch") as writer:
+        with SqliteStore.open(self._folder / "scratch") as writer:
             for number in range(GROWTH):
                 shape = Shape(step, frames=1, first_video=first)
                 fill(writer, shape, source, self._model.space, dim)
@@ -209,7 +209,7 @@ class Steps:
 
     def remove(self) -> Told:
         """Take half of the videos away, without a new snapshot."""
-        with Library.open(self._folder / "scratch") as writer:
+        with SqliteStore.open(self._folder / "scratch") as writer:
             paths = [row.path for row in writer.files()]
             writer.forget_files(paths[::2])
         return {}

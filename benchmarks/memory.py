@@ -47,11 +47,11 @@ def _unit(rows: Vectors) -> Vectors:
 
 def index(video: Path, library: Path, model: str | None) -> None:
     from vsearch.indexer import Indexer
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.registry import load_model
 
     encoder: VideoEncoder = load_model(model) if model else Projection()
-    with Library.open(library, create=True) as opened:
+    with SqliteStore.open(library, create=True) as opened:
         for _ in Indexer(opened, encoder).index([video]):
             pass
 

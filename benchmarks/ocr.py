@@ -23,7 +23,7 @@ from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.events import Event, Finished, Summary, TextRead
 from vsearch.indexer.ocr import TextOptions, index_text
 from vsearch.indexer.options import available_cores
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models.registry import load_model
 
 
@@ -56,10 +56,10 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     threads = max(1, available_cores() // 2)  # as `vsearch index` does
     model = load_model(given.model, threads=threads)
     text = TextOptions(threads=threads)
-    with Library.open(folder / "plain", create=True) as library:
+    with SqliteStore.open(folder / "plain", create=True) as library:
         plain = drain(Indexer(library, model, IndexOptions()).index(paths))
         added = drain(index_text(library, text, paths))
-    with Library.open(folder / "read", create=True) as library:
+    with SqliteStore.open(folder / "read", create=True) as library:
         both = drain(Indexer(library, model, IndexOptions(), text=text).index(paths))
     scenes = max(1, both.summary.scenes)
     return {

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import SYNTHETIC, Shape, Synthetic, fill
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Space, Vectors
 
 K = 10
@@ -36,12 +36,12 @@ COLD = """
 import sys
 from pathlib import Path
 import numpy as np
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Space
 query = np.load(sys.argv[2], allow_pickle=False)
 space = Space(model="synthetic", fingerprint=sys.argv[3], dim=query.shape[1])
-with Library.open(Path(sys.argv[1])) as library:
-    scores, ids = library.search_vectors(space, query, 10)
+with SqliteStore.open(Path(sys.argv[1])) as library:
+    scores, ids = library.search_scenes(space, query, 10)
     found = library.scenes(ids[0].tolist())
     assert len(found) == 10
 """
@@ -67,20 +67,20 @@ class Result:
     snapshot_mb: float
 
 
-def build(folder: Path, scenes: int, space: Space) -> Library:
+def build(folder: Path, scenes: int, space: Space) -> SqliteStore:
     """A library of that many scenes; kept in `folder` for the next time."""
     if folder.exists():
-        return Library.open(folder)
+        return SqliteStore.open(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with Library.open(partial, create=True) as library:
+    with SqliteStore.open(partial, create=True) as library:
         fill(library, Shape(scenes, a_video=SCENES_A_VIDEO), Synthetic(scenes, space.dim), space, space.dim)
     partial.rename(folder)
-    return Library.open(folder)
+    return SqliteStore.open(folder)
 
 
 def exact(
-    library: Library, space: Space, queries: Vectors, k: int, allowed: NDArray[np.int64] | None
+    library: SqliteStore, space: Space, queries: Vectors, k: int, allowed: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """The k nearest by comparing everything that the catalog holds: ids [Q, k]."""
     scores: list[Vectors] = []
@@ -123,11 +123,11 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
             started, found = [], []
             for query in asked:
                 started.append(time.perf_counter())
-                found.append(library.search_vectors(space, query[None], k)[1])
+                found.append(library.search_scenes(space, query[None], k)[1])
                 started[-1] = time.perf_counter() - started[-1]
             depth_ms[k] = 1000 * float(np.median(started))
             recalls[k] = recall(np.concatenate(found), truth[:, :k])
-        among = np.concatenate([library.search_vectors(space, q[None], K, allowed=allowed)[1] for q in asked])
+        among = np.concatenate([library.search_scenes(space, q[None], K, allowed=allowed)[1] for q in asked])
         status = library.status()
         result = Result(
             scenes=scenes,
@@ -146,12 +146,12 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
     return result
 
 
-def _times(library: Library, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
+def _times(library: SqliteStore, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
     """Milliseconds a query, after one that is not counted."""
     times = []
     for query in (queries[0], *queries):
         started = time.perf_counter()
-        _, ids = library.search_vectors(space, query[None], K, allowed=allowed)
+        _, ids = library.search_scenes(space, query[None], K, allowed=allowed)
         library.scenes(ids[0].tolist())
         library.frame_vectors(space, ids[0].tolist())
         times.append(1000 * (time.perf_counter() - started))

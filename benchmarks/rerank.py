@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from vsearch.library import Library, VideoRecord
+from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
 from vsearch.models.base import HeadInfo, Reranker, TextEncoder
 from vsearch.models.folder import FolderModel
@@ -113,7 +113,7 @@ def _session(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def fill(library: Library, space: Space, frame_dim: int, scenes: int, frames: int) -> None:
+def fill(library: SqliteStore, space: Space, frame_dim: int, scenes: int, frames: int) -> None:
     """Scenes of random unit vectors, ten a video."""
     rng = np.random.default_rng(0)
 
@@ -136,7 +136,9 @@ def fill(library: Library, space: Space, frame_dim: int, scenes: int, frames: in
         library.add_video(VideoRecord(stamp, f"key {video}", INFO, space, encoded))
 
 
-def measure(library: Library, model: TextEncoder, how: Rerank, *, candidates: int, frames: int, rounds: int) -> Result:
+def measure(
+    library: SqliteStore, model: TextEncoder, how: Rerank, *, candidates: int, frames: int, rounds: int
+) -> Result:
     encode, read, added = [], [], []
     for number in range(rounds + 3):  # the first ones load and warm up
         text = QUERIES[number % len(QUERIES)]
@@ -185,7 +187,7 @@ def main() -> None:
     ways: list[Rerank] = ["late"]
     if isinstance(model, Reranker) and model.head is not None:
         ways.append("itm")
-    with tempfile.TemporaryDirectory() as folder, Library.open(Path(folder) / "library", create=True) as library:
+    with tempfile.TemporaryDirectory() as folder, SqliteStore.open(Path(folder) / "library", create=True) as library:
         fill(library, model.space, frame_dim, 2 * arguments.candidates, arguments.frames)
         results = [
             measure(

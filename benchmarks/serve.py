@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from vsearch.library import Library, VideoRecord
+from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, FileStamp, Scene, VideoInfo
 from vsearch.models.registry import load_model
 
@@ -35,7 +35,7 @@ def make_library(path: Path, videos: int, model_name: str) -> int:
     model, random = load_model(model_name), np.random.default_rng(0)
     dim = model.space.dim
     tokens = model.encode_frames(np.zeros((1, model.frame_size.height, model.frame_size.width, 3), np.uint8)).shape[1]
-    with Library.open(path, create=True) as library, library.writing():
+    with SqliteStore.open(path, create=True) as library, library.writing():
         for video in range(videos):
             scenes = []
             for scene in range(60):

@@ -27,7 +27,7 @@ from tests.sounds import write_sound
 from vsearch.indexer import Indexer
 from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.indexer.transcribe import WordOptions
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel
 from vsearch.models.voice import SileroDetector, utterances
@@ -93,7 +93,7 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     begun = time.perf_counter()
-    with Library.open(library, create=True) as opened:
+    with SqliteStore.open(library, create=True) as opened:
         for _ in Indexer(opened, FakeModel(), words=WordOptions(Listener())).index([path]):
             pass
     taken = time.perf_counter() - begun

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.library import Library, VideoRecord
+from vsearch.library import SqliteStore, VideoRecord
 from vsearch.library.rows import Tag
 from vsearch.media import (
     EncodedScene,
@@ -141,7 +141,7 @@ class Shape:
         return list(enumerate(sizes, start=self.first_video))
 
 
-def fill(library: Library, shape: Shape, source: Synthetic, space: Space, frame_dim: int) -> None:
+def fill(library: SqliteStore, shape: Shape, source: Synthetic, space: Space, frame_dim: int) -> None:
     """Videos with pictures alone. Four of five lie in the folder "wide"; each was recorded a step after the other."""
     with library.writing():
         for number, count in shape.videos():
@@ -173,7 +173,7 @@ def _record(number: int, space: Space, vectors: Vectors, frames: Vectors) -> Vid
     return VideoRecord(stamp, f"key-{number}", info, space, scenes)
 
 
-def speak(library: Library, shape: Shape, wording: Wording, sentences: SentenceEncoder) -> None:
+def speak(library: SqliteStore, shape: Shape, wording: Wording, sentences: SentenceEncoder) -> None:
     """A line in two of three scenes; three of four videos are in English. Encoding every passage would take minutes:
     passages have the vectors of a few hundred sentences, with noise."""
     space = sentences.space("speech")
@@ -192,7 +192,7 @@ def speak(library: Library, shape: Shape, wording: Wording, sentences: SentenceE
             library.set_transcript(f"key-{number}", heard, PassageVectors(space, spans, vectors))
 
 
-def label(library: Library, space: Space) -> None:
+def label(library: SqliteStore, space: Space) -> None:
     """Three of four scenes are labelled "common", one of a hundred "rare"."""
     ids = np.concatenate([ids for ids, _ in library.all_vectors(space)]).tolist()
     tags = [Tag(i, "common", 5.0) for i in ids if i % 4] + [Tag(i, "rare", 5.0) for i in ids if i % 100 == 0]

@@ -27,7 +27,7 @@ from vsearch.media import Hit
 from vsearch.search.query import Query, Rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.base import Model
 
 METRICS = ("R@1", "R@5", "R@10", "MdR")
@@ -51,7 +51,7 @@ def rank_of_right(scores: Sequence[tuple[float, bool]], behind: int) -> int:
 
 
 def evaluate_clips(
-    folder: Path, captions: Sequence[Caption], library: Library, model: Model, rerank: Rerank | None = None
+    folder: Path, captions: Sequence[Caption], library: SqliteStore, model: Model, rerank: Rerank | None = None
 ) -> Outcome:
     """Index the folder, then ask every caption. Other videos of the library are distractors."""
     from vsearch.indexer import Indexer
@@ -102,12 +102,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
     if not folder.is_dir():
         raise PathError(f"{folder} is not a folder of videos")
     table = read_captions(arguments.captions or find_table(folder), folder)
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
     with ExitStack() as stack:
         place = arguments.library or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
         model = open_model(arguments.model)
-        library = stack.enter_context(Library.open(place, create=True))
+        library = stack.enter_context(SqliteStore.open(place, create=True))
         note(f"indexing {folder}")
         outcome = evaluate_clips(folder, table.captions, library, model, arguments.rerank)
     names = sorted({caption.file for caption in table.captions})

@@ -36,7 +36,7 @@ from vsearch.search.fuse import HOWS, Fusion
 from vsearch.search.query import TEXT, Channel, Query
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.base import TextEncoder
 
 SPEECH = "speech"
@@ -60,7 +60,7 @@ def paraphrases(held: Collection[str]) -> list[Asked]:
         return [Asked(row["query"], row["file"]) for row in csv.DictReader(file, delimiter="\t") if row["file"] in held]
 
 
-def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) -> list[Asked]:
+def mixed_queries(library: SqliteStore, captions: Sequence[Asked], seed: int = 0) -> list[Asked]:
     """Captions of files in which something is said, with three words of it that say something."""
     draw = random.Random(seed)
     ids = {row.path.name: row.video_id for row in library.files()}
@@ -77,7 +77,7 @@ def mixed_queries(library: Library, captions: Sequence[Asked], seed: int = 0) ->
     return mixed
 
 
-def written_queries(library: Library, size: int = 3) -> list[Asked]:
+def written_queries(library: SqliteStore, size: int = 3) -> list[Asked]:
     """Words in a row of lines that were read in pictures, a phrase a line, where no other file holds them."""
     lines: dict[str, list[list[str]]] = {}
     for row in library.files():
@@ -103,7 +103,7 @@ class _NoSentences:
 
 
 def measure(
-    library: Library, model: TextEncoder, queries: Mapping[str, Sequence[Asked]]
+    library: SqliteStore, model: TextEncoder, queries: Mapping[str, Sequence[Asked]]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """way -> kind -> {"queries", "R@1", "R@5", "MRR"}, shares in [0, 1]."""
     from vsearch.search.engine import SearchEngine
@@ -133,9 +133,9 @@ def _rank(hits: Sequence[Any], asked: Asked) -> int:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
-    with Library.open(arguments.library) as library:
+    with SqliteStore.open(arguments.library) as library:
         model = open_model(arguments.model)
         held = {row.path.name for row in library.files()}
         captions = [

@@ -158,7 +158,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """The command."""
     from vsearch.indexer import Indexer
     from vsearch.indexer.events import Skipped
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.search.engine import SearchEngine
 
     folder = arguments.folder.absolute()
@@ -181,7 +181,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         captions = [caption for caption in table.captions if caption.file in places]
         if not captions:
             raise InputError(f"no clip of {folder} can be decoded" + (f": {failed[0]}" if failed else ""))
-        library = stack.enter_context(Library.open(work / "library", create=True))
+        library = stack.enter_context(SqliteStore.open(work / "library", create=True))
         note(f"indexing {len(lists)} files")
         events = Indexer(library, model).index([work / "videos"])
         failed += [f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped)]

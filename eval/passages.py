@@ -69,9 +69,9 @@ def ranks(encode: Encode, passages: Sequence[tuple[str, str]], queries: Sequence
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
-    with Library.open(arguments.library) as library:
+    with SqliteStore.open(arguments.library) as library:
         passages = [
             (row.path.name, text)
             for row in library.files()

@@ -23,7 +23,7 @@ from eval.options import add_json
 from eval.report import print_json, printable, run
 from vsearch.errors import PathError
 from vsearch.indexer.transcribe import WordOptions
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.library.terms import tokens
 from vsearch.media import Word
 from vsearch.models.base import Transcriber
@@ -108,7 +108,7 @@ def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> di
     if not truth:
         raise PathError(f"{folder} holds none of the files that its transcripts.tsv names")
     begun = time.perf_counter()
-    with Library.open(scratch / "library", create=True) as library:
+    with SqliteStore.open(scratch / "library", create=True) as library:
         # Words alone count here: pictures go through the model that costs nothing.
         paths = [folder / name for name in truth]
         for _ in Indexer(library, FakeModel(), words=WordOptions(transcriber)).index(paths):
@@ -138,7 +138,7 @@ def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> di
     }
 
 
-def _retrieval(library: Library, truth: dict[str, list[str]], times: dict[str, list[Word]]) -> dict[str, Any]:
+def _retrieval(library: SqliteStore, truth: dict[str, list[str]], times: dict[str, list[Word]]) -> dict[str, Any]:
     engine = SearchEngine(library, FakeModel())
     first = exact = count = 0
     misses: list[float] = []

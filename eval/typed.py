@@ -99,13 +99,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     captions = read_captions(find_table(folder), folder).captions
     rows, skipped = read_typed(arguments.queries, captions)
     from vsearch.indexer import Indexer
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.search.engine import SearchEngine
 
     with ExitStack() as stack:
         place = arguments.library or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
         model = open_model(arguments.model)
-        library = stack.enter_context(Library.open(place, create=True))
+        library = stack.enter_context(SqliteStore.open(place, create=True))
         note(f"indexing {folder}")
         for _ in Indexer(library, model).index([folder]):
             pass

@@ -15,7 +15,7 @@ from vsearch.indexer.options import IndexOptions, available_cores
 from vsearch.indexer.pipeline import Indexer
 from vsearch.indexer.reading import DEFAULT_READER
 from vsearch.indexer.transcribe import WordOptions, index_words
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models.base import Model
 from vsearch.models.registry import keep_first_model, load_from
 from vsearch.models.sentences import load_sentences
@@ -36,7 +36,7 @@ class IndexRun:
     words: WordOptions
     text: TextOptions | None
 
-    def events(self, library: Library, paths: Sequence[Path]) -> Generator[Event, None, None]:
+    def events(self, library: SqliteStore, paths: Sequence[Path]) -> Generator[Event, None, None]:
         """Events and errors as of `Indexer.index`. A library goes on with the model that it began with."""
         if self.encoder is not None:
             yield from Indexer(library, self.encoder, self.options, self.words, self.text).index(paths)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands import Vsearch, environment, footage, indexed, one_line, vsearch
 from tests.media import Shot, make_video
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 __all__ = ["footage", "indexed", "vsearch"]  # the fixtures
 
@@ -150,8 +150,10 @@ def test_a_newer_library_is_refused(vsearch: Vsearch, indexed: Path, tmp_path: P
 def test_a_library_that_somebody_writes_to_can_be_searched_but_not_indexed(
     vsearch: Vsearch, indexed: Path, tmp_path: Path
 ) -> None:
-    program = "import sys; from pathlib import Path; from vsearch.library import Library\n"
-    program += "with Library.open(Path(sys.argv[1])) as l, l.writing(): print('locked', flush=True); sys.stdin.read()"
+    program = "import sys; from pathlib import Path; from vsearch.library import SqliteStore\n"
+    program += (
+        "with SqliteStore.open(Path(sys.argv[1])) as l, l.writing(): print('locked', flush=True); sys.stdin.read()"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path / "library"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -232,7 +234,7 @@ def videos_in(path: Path) -> int:
     from vsearch.errors import VsearchError
 
     try:
-        with Library.open(path) as library:
+        with SqliteStore.open(path) as library:
             return library.status().videos
     except VsearchError:  # it is only being made
         return 0

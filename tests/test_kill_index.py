@@ -17,7 +17,7 @@ import pytest
 
 from tests.media import Shot, make_video
 from vsearch.errors import LibraryMissing
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "5"))
 FILES = 300
@@ -66,7 +66,7 @@ def kill_after(seconds: float, folder: Path, library: Path) -> bool:
 def check(path: Path, before: set[Path]) -> set[Path]:
     """What the library holds: at least what it held before, each file once, whole, and sound."""
     try:
-        library = Library.open(path)
+        library = SqliteStore.open(path)
     except LibraryMissing:  # killed before there was one
         assert not before
         return set()

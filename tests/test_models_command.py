@@ -11,7 +11,7 @@ import pytest
 from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 __all__ = ["vsearch"]  # the fixture
 
@@ -41,7 +41,7 @@ def indexed(vsearch: Vsearch, films: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def spaces(tmp_path: Path) -> list[tuple[str, int]]:
-    with Library.open(tmp_path / "library") as library:
+    with SqliteStore.open(tmp_path / "library") as library:
         assert library.verify().clean and library.status().lines == 1
         with library._reader.transaction() as connection:
             assert connection.execute("SELECT COUNT(*) FROM thumbnails").fetchone() == (3,)

@@ -22,7 +22,7 @@ from vsearch.ui.jobs import IndexJob
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
-    from vsearch.library import Library, LibraryStatus, SceneRow
+    from vsearch.library import LibraryStatus, SceneRow, SqliteStore
     from vsearch.models.base import Model
     from vsearch.search import Query, SearchEngine
     from vsearch.search.example import Example as GivenExample
@@ -59,7 +59,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._guard = threading.RLock()
-        self._library: Library | None = None
+        self._library: SqliteStore | None = None
         self._models: dict[str, Model] = {}
         self._history: History | None = None
         self._status: tuple[float, LibraryStatus] | None = None
@@ -70,13 +70,13 @@ class Service:
 
     # -- what is there
 
-    def library(self) -> Library:
+    def library(self) -> SqliteStore:
         """Raises LibraryMissing while there is none: it may be made at any time, from here or from elsewhere."""
-        from vsearch.library import Library
+        from vsearch.library import SqliteStore
 
         with self._guard:
             if self._library is None:
-                self._library = Library.open(self.settings.library)
+                self._library = SqliteStore.open(self.settings.library)
             return self._library
 
     def models(self) -> list[Model]:
@@ -213,11 +213,11 @@ class Service:
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
         from vsearch.indexer.run import prepare_run
-        from vsearch.library import Library
+        from vsearch.library import SqliteStore
 
         # A model of its own: queries are answered meanwhile by the other, with other threads.
         run = prepare_run(self.settings, self._names()[0], speech=speech)
-        with Library.open(self.settings.library, create=True) as library:
+        with SqliteStore.open(self.settings.library, create=True) as library:
             for event in run.events(library, [path]):
                 yield event
                 self._status = None

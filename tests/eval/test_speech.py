@@ -12,7 +12,7 @@ from eval.speech import edit_distance, evaluate_speech, number_words, read_trans
 from tests.library.made import record
 from tests.sounds import beeps, write_sound
 from vsearch.errors import PathError
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Segment, Transcript, Word
 from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
@@ -86,7 +86,7 @@ def test_a_run_over_sound(tmp_path: Path) -> None:
 
 def test_channels_are_measured_apart(tmp_path: Path) -> None:
     model = FakeModel()
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         for name, words in (("a", "ask not what your country"), ("b", "whisk eggs until foamy today")):
             library.add_video(record(f"/v/{name}.mp4", name, space=model.space))
             library.set_transcript(name, Transcript((Segment(0.5, 3.0, words),), "whisper", "r"))

@@ -18,7 +18,7 @@ from tests.media import COLOURS
 from vsearch.indexer import Indexer
 from vsearch.indexer.events import Indexed
 from vsearch.indexer.stills import stills
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Scene
 
 
@@ -57,7 +57,7 @@ def right(start: float, end: float) -> str:
 @pytest.mark.parametrize("name", ["screen.mp4", "screen.mkv"])
 def test_thumbnails_are_of_the_picture_that_is_held(tmp_path: Path, name: str) -> None:
     path = make_held(tmp_path / name, SCREEN, 61.0)
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         list(Indexer(library, MeanColour()).index([path]))
         row = library.find_file(path)
         assert row is not None

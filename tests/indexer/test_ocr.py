@@ -17,7 +17,7 @@ from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead, Unchanged, Unread
 from vsearch.indexer.ocr import TextOptions, index_text, text_options
 from vsearch.indexer.spool import Spool
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Segment
 
 E = TypeVar("E")
@@ -32,8 +32,8 @@ SIGNS = [
 
 
 @pytest.fixture
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with Library.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ Index = Callable[..., tuple[list[Event], Summary]]
 
 
 @pytest.fixture
-def index(library: Library) -> Index:
+def index(library: SqliteStore) -> Index:
     """index(path, ..., only=False, reader=READER, decoders=..., **text options) -> (events, summary)"""
 
     def go(*paths: Path, only: bool = False, text: bool = True, **given: object) -> tuple[list[Event], Summary]:
@@ -64,7 +64,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(path, SHOTS, size=SIZE, fps=10, paint=put_up(SIGNS)).path
 
 
-def shown(library: Library, path: Path) -> list[Segment]:
+def shown(library: SqliteStore, path: Path) -> list[Segment]:
     row = library.find_file(path)
     assert row is not None
     return [line for line in library.transcript(row.video_id) if line.channel == "ocr"]
@@ -86,22 +86,22 @@ def check(lines: list[Segment]) -> None:
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
 def test_what_is_written_is_found_with_its_time_and_place(
-    index: Index, library: Library, film: Path, decoder: str
+    index: Index, library: SqliteStore, film: Path, decoder: str
 ) -> None:
     events, summary = index(film, decoders=(decoder,))
     check(shown(library, film))
     assert [(event.path, event.lines, event.pictures) for event in of(TextRead, events)] == [(film, 2, 3)]
     assert events.index(of(Indexed, events)[0]) < events.index(of(TextRead, events)[0])
     assert (summary.indexed, summary.read, summary.text_lines, summary.unread) == (1, 1, 2, ())
-    hit = library.search_words("bread", 1, channel="ocr")[0]
+    hit = library.search_text("bread", 1, channel="ocr")[0]
     assert (hit.channel, hit.start) == ("ocr", pytest.approx(4.0, abs=0.11))
-    assert library.search_words("bread", 1, channel="speech") == []
+    assert library.search_text("bread", 1, channel="speech") == []
     state = library.status()
     assert (state.read, state.text_lines, state.transcribed, state.lines) == (1, 2, 0, 0)
 
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
-def test_text_may_come_later(index: Index, library: Library, film: Path, decoder: str) -> None:
+def test_text_may_come_later(index: Index, library: SqliteStore, film: Path, decoder: str) -> None:
     index(film, text=False)
     assert shown(library, film) == []
     change = library.spaces()
@@ -113,7 +113,7 @@ def test_text_may_come_later(index: Index, library: Library, film: Path, decoder
 
 
 def test_pictures_are_decoded_once_and_read_once(
-    index: Index, library: Library, film: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, library: SqliteStore, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*arguments: object) -> None:
         raise AssertionError("decoded again")
@@ -129,7 +129,7 @@ def test_pictures_are_decoded_once_and_read_once(
     assert index(film)[1].read == 1
 
 
-def test_the_eyes_of_another_model_see_it_anew(index: Index, library: Library, film: Path) -> None:
+def test_the_eyes_of_another_model_see_it_anew(index: Index, library: SqliteStore, film: Path) -> None:
     index(film)
     index(film, only=True, reader="tests.indexer.test_ocr:other")
     row = library.find_file(film)
@@ -147,7 +147,7 @@ def other() -> object:
 
 
 def test_what_does_not_fit_into_the_spool_is_decoded_again(
-    index: Index, library: Library, film: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, library: SqliteStore, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Spool.__init__, "__defaults__", (1000,))
     index(film)
@@ -155,7 +155,7 @@ def test_what_does_not_fit_into_the_spool_is_decoded_again(
 
 
 def test_text_gets_vectors_with_its_lines_and_older_text_without_reading_again(
-    index: Index, library: Library, film: Path
+    index: Index, library: SqliteStore, film: Path
 ) -> None:
     sentences = Thesaurus()
     space = sentences.space("ocr")
@@ -166,14 +166,14 @@ def test_text_gets_vectors_with_its_lines_and_older_text_without_reading_again(
     encoded = sentences.texts
     index(film, only=True, sentences=sentences)
     assert sentences.texts == encoded, "what has vectors is left alone"
-    with Library.open(library.path.with_name("fresh"), create=True) as fresh:
+    with SqliteStore.open(library.path.with_name("fresh"), create=True) as fresh:
         options = TextOptions(READER, sentences=sentences)
         for _ in Indexer(fresh, MeanColour(), text=options).index([film]):
             assert fresh.without_passages(space) == [], "lines and vectors come in one transaction"
         assert [row.vectors for row in fresh.spaces() if row.space == space] == [1]
 
 
-def test_sound_and_strangers_are_passed_over(index: Index, library: Library, film: Path, tmp_path: Path) -> None:
+def test_sound_and_strangers_are_passed_over(index: Index, library: SqliteStore, film: Path, tmp_path: Path) -> None:
     make_audio(tmp_path / "sound.m4a")
     (tmp_path / "note.txt").write_text("hello")
     index(film)
@@ -202,7 +202,7 @@ HANG = 5.0
 
 @pytest.mark.parametrize("only", [False, True])
 def test_a_reader_that_crashes_costs_the_text_of_one_video(
-    index: Index, library: Library, two: tuple[Path, Path], only: bool
+    index: Index, library: SqliteStore, two: tuple[Path, Path], only: bool
 ) -> None:
     if only:
         index(*two, text=False)
@@ -218,7 +218,7 @@ def test_a_reader_that_crashes_costs_the_text_of_one_video(
 
 
 def test_a_reader_that_hangs_costs_the_text_of_one_video(
-    index: Index, library: Library, two: tuple[Path, Path]
+    index: Index, library: SqliteStore, two: tuple[Path, Path]
 ) -> None:
     _, summary = index(*two, reader="tests.signs:HangingReader", hang_seconds=HANG)
     said = "the text reader hung (no sign of life for 5 s)"
@@ -233,27 +233,29 @@ def test_an_exception_of_the_reader_is_one_line(index: Index, two: tuple[Path, P
     assert summary.indexed == 2
 
 
-def test_weights_that_cannot_be_loaded_are_said_once(index: Index, library: Library, two: tuple[Path, Path]) -> None:
+def test_weights_that_cannot_be_loaded_are_said_once(
+    index: Index, library: SqliteStore, two: tuple[Path, Path]
+) -> None:
     _, summary = index(*two, reader="tests.signs:DamagedReader")
     assert [event.cause for event in summary.unread] == ["the weights are gone"]
     assert summary.note == "1 video was not read: the weights are gone" and summary.indexed == 2
     assert index(*two)[1].read == 2
 
 
-def test_a_decoder_that_fails_gives_way_to_the_next(index: Index, library: Library, film: Path) -> None:
+def test_a_decoder_that_fails_gives_way_to_the_next(index: Index, library: SqliteStore, film: Path) -> None:
     index(film, text=False)
     _, summary = index(film, only=True, decoders=("tests.indexer.broken:crashes", "pyav"))
     assert summary.unread == ()
     check(shown(library, film))
 
 
-def test_no_decoder_is_left(index: Index, library: Library, film: Path) -> None:
+def test_no_decoder_is_left(index: Index, library: SqliteStore, film: Path) -> None:
     index(film, text=False)
     _, summary = index(film, only=True, decoders=("tests.indexer.broken:refuses", "tests.indexer.broken:nothing"))
     assert [event.cause for event in summary.unread] == ["I will not"]
 
 
-def test_without_a_reader_pictures_are_indexed_all_the_same(index: Index, library: Library, film: Path) -> None:
+def test_without_a_reader_pictures_are_indexed_all_the_same(index: Index, library: SqliteStore, film: Path) -> None:
     options = text_options("tests.signs:missing")
     assert options.unavailable == "reading text in pictures needs spectacles"
     _, summary = index(film, reader=options.reader, unavailable=options.unavailable)
@@ -263,7 +265,7 @@ def test_without_a_reader_pictures_are_indexed_all_the_same(index: Index, librar
     assert text_options(READER).unavailable is None
 
 
-def test_a_file_that_changed_keeps_its_place(index: Index, library: Library, film: Path, tmp_path: Path) -> None:
+def test_a_file_that_changed_keeps_its_place(index: Index, library: SqliteStore, film: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(film.read_bytes())
     index(path, text=False)

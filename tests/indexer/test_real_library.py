@@ -13,14 +13,14 @@ from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryError, LibraryLocked
 from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.events import Finished, Indexed, Moved, Summary
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 FOOTAGE = Path(__file__).parents[3] / "shared" / "data" / "videos"
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True) as opened:
+def library(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "library", create=True) as opened:
         yield opened
 
 
@@ -32,20 +32,20 @@ def folder(tmp_path: Path, clip: Made) -> Path:
     return tmp_path / "videos"
 
 
-def index(library: Library, *paths: Path, encoder: MeanColour | None = None, **options: object) -> Summary:
+def index(library: SqliteStore, *paths: Path, encoder: MeanColour | None = None, **options: object) -> Summary:
     *_, last = Indexer(library, encoder or MeanColour(), IndexOptions(**options)).index(paths)  # type: ignore[arg-type]
     assert isinstance(last, Finished)
     return last.summary
 
 
-def test_what_is_indexed_is_there(library: Library, folder: Path) -> None:
+def test_what_is_indexed_is_there(library: SqliteStore, folder: Path) -> None:
     encoder = MeanColour()
     summary = index(library, folder, encoder=encoder)
     status = library.status()
     assert (status.videos, status.scenes) == (summary.indexed, summary.scenes) == (2, 6)
     assert status.seconds == pytest.approx(summary.footage, abs=0.01)
     green = encoder.encode_frames(encoder_input((30, 180, 40)))
-    _, ids = library.search_vectors(encoder.space, green, 2)
+    _, ids = library.search_scenes(encoder.space, green, 2)
     found = library.scenes(ids[0].tolist())
     assert [found[int(i)].path.name for i in ids[0]] == ["long.mkv", "long.mkv"]
     assert library.verify().clean
@@ -57,7 +57,7 @@ def encoder_input(colour: tuple[int, int, int]) -> object:
     return np.full((1, 48, 64, 3), colour, np.uint8)
 
 
-def test_again_moved_changed_gone(library: Library, folder: Path) -> None:
+def test_again_moved_changed_gone(library: SqliteStore, folder: Path) -> None:
     index(library, folder)
     assert index(library, folder).unchanged == 2
     (folder / "clip.mp4").rename(folder / "moved.mp4")
@@ -70,7 +70,7 @@ def test_again_moved_changed_gone(library: Library, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_names_that_are_handed_on(library: Library, tmp_path: Path, swap: bool) -> None:
+def test_names_that_are_handed_on(library: SqliteStore, tmp_path: Path, swap: bool) -> None:
     for number in (1, 2):
         make_video(tmp_path / f"{number}.mp4", [Shot("texture", 0.4 + 0.2 * number, number)])
     index(library, tmp_path)
@@ -84,7 +84,7 @@ def test_names_that_are_handed_on(library: Library, tmp_path: Path, swap: bool) 
     assert library.status().videos == 2 and library.verify().clean
 
 
-def test_a_name_handed_on_while_a_run_was_killed(library: Library, tmp_path: Path) -> None:
+def test_a_name_handed_on_while_a_run_was_killed(library: SqliteStore, tmp_path: Path) -> None:
     for number in (1, 2):
         make_video(tmp_path / f"{number}.mp4", [Shot("texture", 0.4 + 0.2 * number, number)])
     index(library, tmp_path)
@@ -98,7 +98,7 @@ def test_a_name_handed_on_while_a_run_was_killed(library: Library, tmp_path: Pat
     assert (summary.indexed, summary.moved, summary.unchanged) == (0, 1, 1)
 
 
-def test_a_name_that_other_content_took(library: Library, tmp_path: Path) -> None:
+def test_a_name_that_other_content_took(library: SqliteStore, tmp_path: Path) -> None:
     make_video(tmp_path / "a.mp4", [Shot("texture", 0.6, 1)])
     index(library, tmp_path)
     (tmp_path / "a.mp4").rename(tmp_path / "z.mp4")
@@ -111,14 +111,14 @@ def test_a_name_that_other_content_took(library: Library, tmp_path: Path) -> Non
     assert library.spaces()[0].vectors == library.status().scenes
 
 
-def test_two_spaces(library: Library, folder: Path) -> None:
+def test_two_spaces(library: SqliteStore, folder: Path) -> None:
     index(library, folder)
     index(library, folder, encoder=MeanColour("other", size=(96, 96)))
     assert [row.videos for row in library.spaces()] == [2, 2]
     assert index(library, folder).unchanged == 2
 
 
-def test_failures_are_kept_and_go_with_their_file(library: Library, folder: Path) -> None:
+def test_failures_are_kept_and_go_with_their_file(library: SqliteStore, folder: Path) -> None:
     (folder / "bad.mp4").write_text("text")
     index(library, folder)
     assert [failure.stamp.path.name for failure in library.status().failures] == ["bad.mp4"]
@@ -127,20 +127,22 @@ def test_failures_are_kept_and_go_with_their_file(library: Library, folder: Path
     assert library.status().failures == ()
 
 
-def test_one_writer_at_a_time(library: Library, folder: Path) -> None:
+def test_one_writer_at_a_time(library: SqliteStore, folder: Path) -> None:
     events = Indexer(library, MeanColour()).index([folder])
     while not isinstance(next(events), Indexed):
         pass
-    with Library.open(library.path) as second, pytest.raises(LibraryLocked):
+    with SqliteStore.open(library.path) as second, pytest.raises(LibraryLocked):
         index(second, folder)
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         assert reader.status().videos == 1
         assert index(reader, folder, dry_run=True).unchanged == 1  # looks only
     rest = list(events)
     assert isinstance(rest[-1], Finished) and rest[-1].summary.indexed == 2
 
 
-def test_a_library_that_cannot_be_written_to(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_cannot_be_written_to(
+    library: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index(library, folder / "clip.mp4")
 
     def refuse(*_: object) -> int:
@@ -155,7 +157,7 @@ def test_a_library_that_cannot_be_written_to(library: Library, folder: Path, mon
 
 
 @pytest.mark.skipif(not FOOTAGE.is_dir(), reason="no real footage at hand")
-def test_real_footage(library: Library) -> None:
+def test_real_footage(library: SqliteStore) -> None:
     summary = index(library, FOOTAGE / "msvd", FOOTAGE / "misc" / "test.avi", FOOTAGE / "misc" / "nasa_13013.mp4")
     assert summary.indexed == 7 and not summary.skipped
     assert library.verify().clean

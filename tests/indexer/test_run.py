@@ -11,7 +11,7 @@ from tests.media import Shot, make_video
 from vsearch.errors import UnknownModel
 from vsearch.indexer import IndexOptions
 from vsearch.indexer.run import prepare_run
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.settings import Settings
 
@@ -52,7 +52,7 @@ def test_batches_are_what_suits_the_model(settings: Settings, monkeypatch: pytes
 
 def test_a_library_goes_on_with_the_model_of_its_first_run(settings: Settings, tmp_path: Path) -> None:
     film = make_video(tmp_path / "a.mp4", [Shot("red", 1.0)]).path
-    with Library.open(settings.library, create=True) as library:
+    with SqliteStore.open(settings.library, create=True) as library:
         list(prepare_run(settings, "fake", IndexOptions(dry_run=True)).events(library, [film]))
         assert library.default_model() is None
         stopped = prepare_run(settings, "fake", speech=False).events(library, [film])

@@ -21,7 +21,7 @@ from vsearch.indexer.events import Illustrated, Unchanged
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.indexer.stills import stills
 from vsearch.indexer.thumbnails import MAX_BYTES, Thumbnails, checked_thumbnail
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Pixels, Scene
 
 LOOKS = ["red", "green", "blue", "yellow"]
@@ -40,19 +40,19 @@ def colour(jpeg: bytes | None) -> str:
     return min(COLOURS, key=lambda name: float(np.abs(mean - COLOURS[name]).sum()))
 
 
-def index(library: Library, *paths: Path, **options: object) -> list[object]:
+def index(library: SqliteStore, *paths: Path, **options: object) -> list[object]:
     return list(Indexer(library, MeanColour(), IndexOptions(**options)).index(paths))  # type: ignore[arg-type]
 
 
-def pictures(library: Library, path: Path) -> list[bytes | None]:
+def pictures(library: SqliteStore, path: Path) -> list[bytes | None]:
     row = library.find_file(path)
     assert row is not None
     return [library.thumbnail(scene.id) for scene in library.scenes_of(row.video_id)]
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True) as opened:
+def library(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "library", create=True) as opened:
         yield opened
 
 
@@ -67,7 +67,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.mark.parametrize("decoder", ["pyav", "decord"])
-def test_each_scene_has_one_of_its_own(library: Library, colours: Made, decoder: str) -> None:
+def test_each_scene_has_one_of_its_own(library: SqliteStore, colours: Made, decoder: str) -> None:
     index(library, colours.path, decoders=(decoder,))
     made = pictures(library, colours.path)
     assert [colour(jpeg) for jpeg in made] == LOOKS
@@ -75,7 +75,7 @@ def test_each_scene_has_one_of_its_own(library: Library, colours: Made, decoder:
     assert library.verify().clean
 
 
-def test_it_is_turned_as_a_player_turns_it(library: Library, tmp_path: Path) -> None:
+def test_it_is_turned_as_a_player_turns_it(library: SqliteStore, tmp_path: Path) -> None:
     made = make_video(tmp_path / "v.mp4", [Shot("corner", 1.0)], size=(640, 360), rotation=90)
     index(library, made.path)
     (jpeg,) = pictures(library, made.path)
@@ -84,7 +84,7 @@ def test_it_is_turned_as_a_player_turns_it(library: Library, tmp_path: Path) -> 
     assert shown[20, -20].min() > 200 > shown[20, 20].min()  # the white corner was the upper left one
 
 
-def test_a_small_video_is_not_enlarged_and_a_single_frame_is_enough(library: Library, tmp_path: Path) -> None:
+def test_a_small_video_is_not_enlarged_and_a_single_frame_is_enough(library: SqliteStore, tmp_path: Path) -> None:
     made = make_video(tmp_path / "v.mp4", [Shot("blue", 0.04)], size=(64, 48))
     index(library, made.path)
     (jpeg,) = pictures(library, made.path)
@@ -92,7 +92,7 @@ def test_a_small_video_is_not_enlarged_and_a_single_frame_is_enough(library: Lib
 
 
 def test_what_was_indexed_without_gets_them_without_encoding(
-    library: Library, colours: Made, clip: Made, tmp_path: Path
+    library: SqliteStore, colours: Made, clip: Made, tmp_path: Path
 ) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -113,7 +113,7 @@ def test_what_was_indexed_without_gets_them_without_encoding(
     assert library.verify().clean
 
 
-def test_a_dry_run_and_other_folders_leave_the_missing_alone(library: Library, clip: Made, tmp_path: Path) -> None:
+def test_a_dry_run_and_other_folders_leave_the_missing_alone(library: SqliteStore, clip: Made, tmp_path: Path) -> None:
     index(library, clip.path)
     _forget_thumbnails(library)
     index(library, clip.path, dry_run=True)
@@ -121,7 +121,7 @@ def test_a_dry_run_and_other_folders_leave_the_missing_alone(library: Library, c
     assert pictures(library, clip.path) == [None] * 3
 
 
-def test_what_cannot_be_decoded_any_more_is_tried_once(library: Library, clip: Made, tmp_path: Path) -> None:
+def test_what_cannot_be_decoded_any_more_is_tried_once(library: SqliteStore, clip: Made, tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     shutil.copy(clip.path, path)
     index(library, path)
@@ -190,7 +190,7 @@ def test_extreme_shapes(tmp_path: Path, size: tuple[int, int]) -> None:
     assert max(picture(jpeg).shape) == 320
 
 
-def _forget_thumbnails(library: Library) -> None:
+def _forget_thumbnails(library: SqliteStore) -> None:
     with sqlite3.connect(library.path / "catalog.db") as connection:
         connection.execute("DELETE FROM thumbnails")
     connection.close()

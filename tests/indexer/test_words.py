@@ -32,7 +32,7 @@ from vsearch.indexer.events import (
     Untranscribed,
 )
 from vsearch.indexer.transcribe import WordOptions, index_words, sound_scenes
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Segment
 from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
@@ -44,8 +44,8 @@ SRT = "1\n00:00:00,500 --> 00:00:01,500\nthe written word\n"
 
 
 @pytest.fixture
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with Library.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path_factory.mktemp("lib") / "library", create=True) as opened:
         yield opened
 
 
@@ -58,7 +58,7 @@ Index = Callable[..., tuple[list[Event], Summary]]
 
 
 @pytest.fixture
-def index(library: Library, reader: BeepReader) -> Index:
+def index(library: SqliteStore, reader: BeepReader) -> Index:
     """index(path, ..., only=False, **word options) -> (events, summary)."""
 
     def go(*paths: Path, only: bool = False, prune: bool = False, **words: object) -> tuple[list[Event], Summary]:
@@ -80,13 +80,13 @@ def talk(tmp_path: Path) -> Path:
     return make_video(tmp_path / "v" / "talk.mkv", [Shot("red", 2.0)], audio=True).path
 
 
-def said(library: Library, path: Path) -> list[str]:
+def said(library: SqliteStore, path: Path) -> list[str]:
     row = library.find_file(path)
     assert row is not None
     return [line.text for line in library.transcript(row.video_id)]
 
 
-def source(library: Library, path: Path) -> str | None:
+def source(library: SqliteStore, path: Path) -> str | None:
     row = library.find_file(path)
     assert row is not None
     known = library.find_transcript(row.video_id)
@@ -97,13 +97,13 @@ def of(kind: type[E], events: Iterable[Event]) -> list[E]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def test_what_is_said_is_written_down_beside_the_pictures(index: Index, library: Library, talk: Path) -> None:
+def test_what_is_said_is_written_down_beside_the_pictures(index: Index, library: SqliteStore, talk: Path) -> None:
     events, summary = index(talk.parent)
     assert [(e.path, e.lines > 0, e.source) for e in of(Transcribed, events)] == [(talk, True, "whisper")]
     assert events.index(of(Indexed, events)[0]) < events.index(of(Transcribed, events)[0])
     assert (summary.indexed, summary.transcribed) == (1, 1)
     assert set(said(library, talk)) == {"beep"}
-    hit = library.search_words("beep", 1)[0]
+    hit = library.search_text("beep", 1)[0]
     assert library.scenes([hit.scene_id])[hit.scene_id].path == talk
 
 
@@ -117,7 +117,7 @@ def test_a_second_run_listens_to_nothing(index: Index, reader: BeepReader, talk:
 
 
 def test_words_may_come_later_without_decoding_a_picture(
-    library: Library, reader: BeepReader, index: Index, talk: Path
+    library: SqliteStore, reader: BeepReader, index: Index, talk: Path
 ) -> None:
     encoder = MeanColour()
     list(Indexer(library, encoder).index([talk]))
@@ -135,7 +135,7 @@ def test_only_words_of_a_video_that_is_not_there_is_said(index: Index, talk: Pat
     assert not summary.useful
 
 
-def test_another_model_listens_again(index: Index, library: Library, talk: Path) -> None:
+def test_another_model_listens_again(index: Index, library: SqliteStore, talk: Path) -> None:
     index(talk)
     index(talk, transcriber=BeepReader("boop", "boops 1"))
     assert set(said(library, talk)) == {"boop"}
@@ -145,7 +145,7 @@ def test_another_model_listens_again(index: Index, library: Library, talk: Path)
 
 
 def test_a_subtitle_file_beats_guessing_and_is_read_again_when_it_changes(
-    index: Index, library: Library, reader: BeepReader, talk: Path
+    index: Index, library: SqliteStore, reader: BeepReader, talk: Path
 ) -> None:
     sidecar = talk.with_suffix(".en.srt")
     sidecar.write_text(SRT)
@@ -166,7 +166,7 @@ def test_a_subtitle_file_beats_guessing_and_is_read_again_when_it_changes(
 
 
 def test_two_paths_of_one_video_share_their_words(
-    index: Index, library: Library, reader: BeepReader, talk: Path
+    index: Index, library: SqliteStore, reader: BeepReader, talk: Path
 ) -> None:
     (talk.parent / "copy").mkdir()
     copy = Path(shutil.copy(talk, talk.parent / "copy" / "other.mkv"))
@@ -176,7 +176,7 @@ def test_two_paths_of_one_video_share_their_words(
     assert of(Transcribed, index(talk.parent)[0]) == [] and reader.heard == 0
 
 
-def test_a_malformed_subtitle_file_is_reported_and_passed_over(index: Index, library: Library, talk: Path) -> None:
+def test_a_malformed_subtitle_file_is_reported_and_passed_over(index: Index, library: SqliteStore, talk: Path) -> None:
     sidecar = talk.with_suffix(".srt")
     sidecar.write_bytes(b"\x00\x01")
     events, summary = index(talk.parent)
@@ -187,7 +187,7 @@ def test_a_malformed_subtitle_file_is_reported_and_passed_over(index: Index, lib
 
 
 def test_the_next_subtitle_file_is_read_where_the_first_is_malformed(
-    index: Index, library: Library, reader: BeepReader, talk: Path
+    index: Index, library: SqliteStore, reader: BeepReader, talk: Path
 ) -> None:
     bad, good = talk.with_suffix(".srt"), talk.with_suffix(".en.srt")
     bad.write_bytes(b"\x00\x01")
@@ -203,7 +203,7 @@ def test_the_next_subtitle_file_is_read_where_the_first_is_malformed(
 
 
 def test_a_forced_subtitle_file_is_not_what_is_said(
-    index: Index, library: Library, reader: BeepReader, talk: Path
+    index: Index, library: SqliteStore, reader: BeepReader, talk: Path
 ) -> None:
     forced, full = talk.parent / "Subs" / "talk" / "2_English (Forced).srt", talk.with_suffix(".fr.srt")
     forced.parent.mkdir(parents=True)
@@ -220,7 +220,7 @@ def test_a_forced_subtitle_file_is_not_what_is_said(
     assert said(library, talk) == ["the written word"]
 
 
-def test_a_forced_track_is_not_what_is_said(index: Index, library: Library, talk: Path) -> None:
+def test_a_forced_track_is_not_what_is_said(index: Index, library: SqliteStore, talk: Path) -> None:
     pairs = []
     for number, (forced, title) in enumerate([(True, ""), (False, "Signs & Songs"), (False, "English (Forced)")]):
         alone, both = talk.with_name(f"{number}.mkv"), talk.with_name(f"{number}-full.mkv")
@@ -233,7 +233,7 @@ def test_a_forced_track_is_not_what_is_said(index: Index, library: Library, talk
         assert (source(library, both), said(library, both)) == ("embedded", [f"all that is said {number}"])
 
 
-def test_subtitles_in_another_encoding_are_read_or_refused(index: Index, library: Library, talk: Path) -> None:
+def test_subtitles_in_another_encoding_are_read_or_refused(index: Index, library: SqliteStore, talk: Path) -> None:
     sidecar = talk.with_suffix(".ru.srt")
     sidecar.write_bytes(SRT.replace("the written word", "Поезд в Москву").encode("cp1251"))
     index(talk)
@@ -245,7 +245,7 @@ def test_subtitles_in_another_encoding_are_read_or_refused(index: Index, library
     assert source(library, talk) == "whisper"
 
 
-def test_no_word_is_said_after_the_end(index: Index, library: Library, talk: Path) -> None:
+def test_no_word_is_said_after_the_end(index: Index, library: SqliteStore, talk: Path) -> None:
     cues = ["01,000 --> 00:00:01,500", "01,600 --> 99:00:00,000", "50,000 --> 00:00:51,000"]
     text = "".join(f"{n}\n00:00:{times}\nword {n}\n\n" for n, times in enumerate(cues, 1))
     talk.with_suffix(".srt").write_text(text)
@@ -263,7 +263,7 @@ def test_no_word_is_said_after_the_end(index: Index, library: Library, talk: Pat
     assert "after the end" in summary.untranscribed[0].cause and source(library, talk) == "whisper"
 
 
-def test_no_embedded_subtitle_ends_after_its_video(index: Index, library: Library, talk: Path) -> None:
+def test_no_embedded_subtitle_ends_after_its_video(index: Index, library: SqliteStore, talk: Path) -> None:
     path = with_subtitles(talk, talk.with_name("endless.mkv"), [(0.5, 1.0, "one"), (1.5, 90_000.0, "two")])
     index(path)
     row = library.find_file(path)
@@ -272,14 +272,14 @@ def test_no_embedded_subtitle_ends_after_its_video(index: Index, library: Librar
     assert [line.text for line in lines] == ["one", "two"] and lines[-1].end <= 2.2
 
 
-def test_an_endless_subtitle_does_not_make_sound_longer(index: Index, library: Library, tmp_path: Path) -> None:
+def test_an_endless_subtitle_does_not_make_sound_longer(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [beeps(3.0)], codec="pcm_s16le")
     path.with_suffix(".srt").write_text("1\n00:00:01,000 --> 99:00:00,000\nendless\n")
     _, summary = index(path)
     assert (summary.scenes, library.status().seconds) == (1, pytest.approx(3.0, abs=0.01))
 
 
-def test_a_silent_track_beside_one_with_speech(index: Index, library: Library, tmp_path: Path) -> None:
+def test_a_silent_track_beside_one_with_speech(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     silence, speech = beeps(2.0), beeps(2.0, (0.5, 1.0))
     for count, at in ((2, 1), (4, 2)):
         tracks = [speech if number == at else silence for number in range(count)]
@@ -288,7 +288,7 @@ def test_a_silent_track_beside_one_with_speech(index: Index, library: Library, t
         assert said(library, path) == ["beep"]
 
 
-def test_commentaries_and_descriptions_come_last(index: Index, library: Library, tmp_path: Path) -> None:
+def test_commentaries_and_descriptions_come_last(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     twice, once = beeps(3.0, (0.5, 1.0), (1.5, 2.0)), beeps(3.0, (0.5, 1.0))
     for number, kind in enumerate((Disposition.comment, Disposition.visual_impaired)):
         path = write_sound(
@@ -300,7 +300,7 @@ def test_commentaries_and_descriptions_come_last(index: Index, library: Library,
         assert said(library, path) == ["beep", "beep"]
 
 
-def test_channels_in_antiphase_are_heard(index: Index, library: Library, tmp_path: Path) -> None:
+def test_channels_in_antiphase_are_heard(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     tone = beeps(3.0, (0.5, 1.0), rate=48000)
     path = write_sound(
         tmp_path / "a.wav", [np.stack([tone, -tone], axis=1)], codec="pcm_s16le", rate=48000, layout="stereo"
@@ -309,7 +309,7 @@ def test_channels_in_antiphase_are_heard(index: Index, library: Library, tmp_pat
     assert said(library, path) == ["beep"]
 
 
-def test_embedded_subtitles_are_read(index: Index, library: Library, reader: BeepReader, talk: Path) -> None:
+def test_embedded_subtitles_are_read(index: Index, library: SqliteStore, reader: BeepReader, talk: Path) -> None:
     path = with_subtitles(talk, talk.with_name("sub.mkv"), [(0.5, 1.5, "burnt in")], "ger")
     events, _ = index(path)
     assert (said(library, path), source(library, path), reader.heard) == (["burnt in"], "embedded", 0)
@@ -317,7 +317,9 @@ def test_embedded_subtitles_are_read(index: Index, library: Library, reader: Bee
     assert of(Transcribed, index(path)[0]) == []
 
 
-def test_a_silent_film_is_looked_at_once(index: Index, library: Library, reader: BeepReader, tmp_path: Path) -> None:
+def test_a_silent_film_is_looked_at_once(
+    index: Index, library: SqliteStore, reader: BeepReader, tmp_path: Path
+) -> None:
     path = make_video(tmp_path / "silent.mp4", [Shot("blue", 1.0)]).path
     _, summary = index(path)
     assert (summary.transcribed, summary.untranscribed, source(library, path)) == (0, (), "none")
@@ -332,14 +334,14 @@ KINDS = [("a.wav", "pcm_s16le"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.
 
 @pytest.mark.parametrize(("name", "codec"), KINDS)
 def test_sound_without_a_picture_is_a_video_of_words(
-    index: Index, library: Library, reader: BeepReader, tmp_path: Path, name: str, codec: str
+    index: Index, library: SqliteStore, reader: BeepReader, tmp_path: Path, name: str, codec: str
 ) -> None:
     folder = tmp_path / "sounds"
     folder.mkdir()
     path = write_sound(folder / name, [beeps(40.0, (35.0, 36.0))], codec=codec)
     events, summary = index(folder)
     assert summary.skipped == () and (summary.indexed, summary.transcribed) == (1, 1)
-    hit = library.search_words("beep", 1)[0]
+    hit = library.search_text("beep", 1)[0]
     scene = library.scenes([hit.scene_id])[hit.scene_id]
     assert (scene.path, scene.start <= 35 < scene.end) == (path, True)
     assert hit.start == pytest.approx(35.0, abs=0.25)
@@ -351,11 +353,11 @@ def test_sound_without_a_picture_is_a_video_of_words(
     moved.unlink()
     (folder / "keep.srt").touch()
     index(folder, prune=True)
-    assert library.search_words("beep", 1) == [] and library.status().videos == 0
+    assert library.search_text("beep", 1) == [] and library.status().videos == 0
 
 
 def test_moved_sound_is_not_heard_again_even_where_what_is_gone_is_forgotten(
-    index: Index, library: Library, reader: BeepReader, tmp_path: Path
+    index: Index, library: SqliteStore, reader: BeepReader, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sounds"
     folder.mkdir()
@@ -371,7 +373,7 @@ def test_moved_sound_is_not_heard_again_even_where_what_is_gone_is_forgotten(
     assert library.status().videos == 1 and library.verify().clean
 
 
-def test_sound_is_passed_over_where_nobody_listens(index: Index, library: Library, tmp_path: Path) -> None:
+def test_sound_is_passed_over_where_nobody_listens(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [beeps(1.0)], codec="pcm_s16le")
     events, summary = index(path, transcriber=None, unavailable="no ears")
     assert summary.note == "1 file was not listened to: no ears"
@@ -392,7 +394,7 @@ def test_equal_scenes_of_sound() -> None:
 # -- what goes wrong
 
 
-def test_which_track_is_listened_to(index: Index, library: Library, tmp_path: Path) -> None:
+def test_which_track_is_listened_to(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     path = write_sound(
         tmp_path / "two.mka", [beeps(2.0), beeps(2.0, (0.5, 1.0))], codec="flac", languages=["eng", "ger"]
     )
@@ -409,7 +411,7 @@ def test_which_track_is_listened_to(index: Index, library: Library, tmp_path: Pa
     assert said(library, other) == ["beep"]
 
 
-def test_broken_sound_costs_the_words_alone(index: Index, library: Library, reader: BeepReader, talk: Path) -> None:
+def test_broken_sound_costs_the_words_alone(index: Index, library: SqliteStore, reader: BeepReader, talk: Path) -> None:
     import av
 
     broken = talk.with_name("broken.mkv")
@@ -455,7 +457,7 @@ class Failing(BeepReader):
         yield
 
 
-def test_a_model_that_fails_is_said_once_and_the_pictures_stay(index: Index, library: Library, talk: Path) -> None:
+def test_a_model_that_fails_is_said_once_and_the_pictures_stay(index: Index, library: SqliteStore, talk: Path) -> None:
     second = make_video(talk.with_name("second.mkv"), [Shot("blue", 1.0)], audio=True).path
     _, summary = index(talk.parent, transcriber=Failing())
     assert [u.cause for u in summary.untranscribed] == ["the weights are gone"]
@@ -473,7 +475,7 @@ class Killer(BeepReader):
 
 
 def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_listening(
-    library: Library, talk: Path
+    library: SqliteStore, talk: Path
 ) -> None:
     reader = BeepReader("my old automobile broke down")
     plain = WordOptions(reader)
@@ -493,7 +495,7 @@ def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_lis
 
 
 def test_sound_that_breaks_off_counts_as_far_as_it_goes(
-    index: Index, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, library: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vsearch.indexer.process import Correspondent
     from vsearch.indexer.wire import Message
@@ -522,7 +524,7 @@ def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     assert said(library, path) == ["before", "before"]
 
 
-def test_a_track_that_is_not_there_takes_no_words_away(index: Index, library: Library, talk: Path) -> None:
+def test_a_track_that_is_not_there_takes_no_words_away(index: Index, library: SqliteStore, talk: Path) -> None:
     index(talk)
     words = said(library, talk)
     assert words
@@ -532,7 +534,7 @@ def test_a_track_that_is_not_there_takes_no_words_away(index: Index, library: Li
 
 
 def test_embedded_subtitles_are_read_again_when_the_file_changes_or_another_language_is_asked_for(
-    index: Index, library: Library, talk: Path
+    index: Index, library: SqliteStore, talk: Path
 ) -> None:
     path = with_subtitles(talk, talk.with_name("titled.mkv"), [(0.5, 1.5, "the written word")])
     index(path)

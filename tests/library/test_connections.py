@@ -16,14 +16,14 @@ import pytest
 
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryMissing
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTORS = Path("/proc/self/fd")
 
 
-def search(library: Library) -> int:
-    return int(library.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1])
+def search(library: SqliteStore) -> int:
+    return int(library.search_scenes(SPACE, unit(1, 1), 1000)[1].shape[1])
 
 
 def run(code: str, folder: Path) -> str:
@@ -34,7 +34,7 @@ def run(code: str, folder: Path) -> str:
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_a_thread_that_has_ended_keeps_nothing_open(library: Library) -> None:
+def test_a_thread_that_has_ended_keeps_nothing_open(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     search(library)
     before = len(list(DESCRIPTORS.iterdir()))
@@ -55,7 +55,7 @@ def test_a_thread_that_has_ended_keeps_nothing_open(library: Library) -> None:
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_threads_that_live_on_keep_nothing_open_between_questions(library: Library) -> None:
+def test_threads_that_live_on_keep_nothing_open_between_questions(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     search(library)
     before = len(list(DESCRIPTORS.iterdir()))
@@ -80,7 +80,7 @@ def test_threads_that_live_on_keep_nothing_open_between_questions(library: Libra
     assert during <= before + 40 + 8
 
 
-def test_a_question_that_is_left_half_asked_ends_with_its_generator(library: Library) -> None:
+def test_a_question_that_is_left_half_asked_ends_with_its_generator(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     abandoned: list[Iterator[object]] = []
 
@@ -108,16 +108,16 @@ FEW = """
 import os, resource, sys, threading
 from pathlib import Path
 from tests.library.made import SPACE, record, unit
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
-library = Library.open(Path(sys.argv[1]))
-assert library.search_vectors(SPACE, unit(1, 1), 10)[1].shape[1] == 3
+library = SqliteStore.open(Path(sys.argv[1]))
+assert library.search_scenes(SPACE, unit(1, 1), 10)[1].shape[1] == 3
 taken = len(os.listdir("/proc/self/fd"))
 resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 12, taken + 12))
 found = []
 def ask():
     for _ in range(5):
-        found.append(library.search_vectors(SPACE, unit(1, 1), 10)[1].shape[1])
+        found.append(library.search_scenes(SPACE, unit(1, 1), 10)[1].shape[1])
         library.status()
 threads = [threading.Thread(target=ask) for _ in range(100)]
 for thread in threads: thread.start()
@@ -127,7 +127,7 @@ print(found == [3] * 500)
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_many_threads_with_few_descriptors_wait_for_each_other(library: Library) -> None:
+def test_many_threads_with_few_descriptors_wait_for_each_other(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     assert run(FEW, library.path) == "True\n"
 
@@ -138,11 +138,11 @@ from pathlib import Path
 import faiss, sqlalchemy, vsearch.library.space_index
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryError
-from vsearch.library import Library, connection
+from vsearch.library import SqliteStore, connection
 
 connection._PATIENCE_SECONDS = 0.1
-library = Library.open(Path(sys.argv[1]))
-writer = Library.open(Path(sys.argv[1]))
+library = SqliteStore.open(Path(sys.argv[1]))
+writer = SqliteStore.open(Path(sys.argv[1]))
 writer.add_video(record("/v/b.mp4", "B"))  # lies in the WAL: a reader that ignores it would be wrong
 limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
@@ -156,7 +156,7 @@ for spare in range(4):
     for one in range(spare): os.close(taken.pop())
     try:
         assert library.status().videos == 2
-        assert library.search_vectors(SPACE, unit(1, 1), 10)[1].shape[1] == 6
+        assert library.search_scenes(SPACE, unit(1, 1), 10)[1].shape[1] == 6
         print("answered")
     except LibraryError as error:
         print(error)
@@ -165,7 +165,7 @@ for spare in range(4):
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="fills the table of descriptors")
-def test_without_a_descriptor_there_is_an_error_and_never_a_stale_answer(library: Library) -> None:
+def test_without_a_descriptor_there_is_an_error_and_never_a_stale_answer(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     lines = run(NONE_LEFT, library.path).splitlines()
@@ -175,9 +175,9 @@ def test_without_a_descriptor_there_is_an_error_and_never_a_stale_answer(library
     assert "too many files are open" in lines[0]
 
 
-def test_a_library_that_goes_away_is_missing(library: Library) -> None:
+def test_a_library_that_goes_away_is_missing(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         assert search(reader) == 3
         library.close()
         library.path.rename(library.path.with_name("elsewhere"))
@@ -192,14 +192,14 @@ import os, sys
 from pathlib import Path
 import faiss, sqlalchemy, vsearch.library.space_index
 from tests.library.made import SPACE, unit
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)  # root may write anywhere
-with Library.open(Path(sys.argv[1])) as library:
+with SqliteStore.open(Path(sys.argv[1])) as library:
     for _ in sys.stdin:
-        print(library.status().videos, library.search_vectors(SPACE, unit(1, 1), 100)[1].shape[1], flush=True)
+        print(library.status().videos, library.search_scenes(SPACE, unit(1, 1), 100)[1].shape[1], flush=True)
 """
 
 
@@ -210,7 +210,7 @@ def test_a_reader_that_may_not_write_sees_what_another_user_writes(tmp_path_fact
     public = Path(tempfile.mkdtemp(prefix="vsearch-public-"))
     public.chmod(0o755)
     try:
-        with Library.open(public / "library", create=True) as library:
+        with SqliteStore.open(public / "library", create=True) as library:
             library.add_video(record("/v/0.mp4", "0"))
         with subprocess.Popen(
             [sys.executable, "-c", READ_BESIDE, str(public / "library")],
@@ -221,9 +221,9 @@ def test_a_reader_that_may_not_write_sees_what_another_user_writes(tmp_path_fact
                 reader.stdin.write("\n")
                 reader.stdin.flush()
                 assert reader.stdout.readline() == f"{number} {3 * number}\n"
-                with Library.open(public / "library") as library:
+                with SqliteStore.open(public / "library") as library:
                     library.add_video(record(f"/v/{number}.mp4", str(number)))
-            with Library.open(public / "library") as library:  # beside a writer that has not ended
+            with SqliteStore.open(public / "library") as library:  # beside a writer that has not ended
                 library.add_video(record("/v/last.mp4", "last"))
                 reader.stdin.write("\n")
                 reader.stdin.flush()

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from tests.library.made import record
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.library.folding import folded, unfolded, units
 from vsearch.library.quotes import split_quotes
 from vsearch.media import Segment, Transcript
@@ -15,16 +15,16 @@ from vsearch.media import Segment, Transcript
 LETTERS = [chr(code) for code in range(0x110000) if chr(code).isalnum()]
 
 
-def add(library: Library, *texts: str) -> None:
+def add(library: SqliteStore, *texts: str) -> None:
     """A line a minute: each is a passage of its own."""
     library.add_video(record("/v/a.mp4", "A"))
     lines = tuple(Segment(60.0 * i, 60.0 * i + 1, text) for i, text in enumerate(texts))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
 
 
-def marked(library: Library, query: str) -> list[list[str]]:
+def marked(library: SqliteStore, query: str) -> list[list[str]]:
     """What is marked in the lines of each hit."""
-    hits = library.search_words(query, 100)
+    hits = library.search_text(query, 100)
     return [
         [line.text[a:b] for line, spans in zip(hit.lines, hit.spans, strict=True) for a, b in spans] for hit in hits
     ]
@@ -43,7 +43,7 @@ def test_case_and_normal_form_mean_nothing_to_any_letter() -> None:
         assert folded(letter.upper()) == folded(letter.lower()) == words
 
 
-def test_the_index_holds_every_letter_as_it_was_folded(library: Library) -> None:
+def test_the_index_holds_every_letter_as_it_was_folded(library: SqliteStore) -> None:
     """The tokenizer takes nothing away: a letter is found in its line."""
     texts = [" ".join(LETTERS[at : at + 50]) for at in range(0, len(LETTERS), 50)]
     add(library, *texts)
@@ -54,7 +54,7 @@ def test_the_index_holds_every_letter_as_it_was_folded(library: Library) -> None
             terms[line] = " ".join(word for word in terms[line].split(" ") if word != term)
     assert not any(terms.values())
     for at in range(0, len(LETTERS), len(LETTERS) // 40):
-        hits = library.search_words(LETTERS[at], len(texts))
+        hits = library.search_text(LETTERS[at], len(texts))
         assert texts[at // 50] in [line.text for hit in hits for line in hit.lines]
 
 
@@ -84,16 +84,16 @@ def test_the_index_holds_every_letter_as_it_was_folded(library: Library) -> None
         ("看 NBA 比赛", '"看nba比"', ["看 NBA 比"]),
     ],
 )
-def test_scripts(library: Library, text: str, query: str, found: list[str] | None) -> None:
+def test_scripts(library: SqliteStore, text: str, query: str, found: list[str] | None) -> None:
     add(library, "something else", text)
     assert marked(library, query) == ([] if found is None else [found])
 
 
-def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: Library) -> None:
+def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     lines = (Segment(0.0, 1.0, "大家你好世"), Segment(1.0, 2.0, "界杯 2026"))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
-    (hit,) = library.search_words('"世界杯"', 5)
+    (hit,) = library.search_text('"世界杯"', 5)
     assert hit.lines == lines and hit.spans == (((4, 5),), ((0, 2),))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.library.made import SPACE, unit
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,10 +26,10 @@ INDEX = """
 import sys
 from pathlib import Path
 from tests.library.made import record
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 folder, first = Path(sys.argv[1]), int(sys.argv[2])
-with Library.open(folder, create=True) as library, library.writing():
+with SqliteStore.open(folder, create=True) as library, library.writing():
     for number in range(first, first + 10**6):
         path = f"/videos/{number}.mp4"
         library.add_video(record(path, f"key-{number}", seed=number, count=1 + number % 40))
@@ -61,7 +61,7 @@ def test_a_kill_at_any_instant_loses_nothing_that_was_committed(tmp_path: Path) 
         newest = max((number for word, number in said if word == "added"), default=first - 1) + 1
         unsure.add(newest)  # committed perhaps, but not yet said
         first = newest + 1
-        with Library.open(folder) as library:
+        with SqliteStore.open(folder) as library:
             report = library.verify()
             assert report.clean, report
             held = {int(row.key.removeprefix("key-")) for row in library.files()}
@@ -86,21 +86,21 @@ def run_and_kill(folder: Path, first: int, delay: float) -> list[tuple[str, int]
     return [(word, int(number)) for word, _, number in (line.partition(" ") for line in lines if line.endswith("\n"))]
 
 
-def check_videos(library: Library, held: set[int]) -> None:
+def check_videos(library: SqliteStore, held: set[int]) -> None:
     """Every video has all its scenes, and its first is found by its own vector."""
     for number in sorted(held)[-3:]:
         row = library.find_key(f"key-{number}")
         assert row is not None
         scenes = library.scenes_of(row.id)
         assert len(scenes) == 1 + number % 40
-        scores, ids = library.search_vectors(SPACE, unit(number, 1 + number % 40)[:1], 1)
+        scores, ids = library.search_scenes(SPACE, unit(number, 1 + number % 40)[:1], 1)
         assert ids[0, 0] == scenes[0].id
         assert scores[0, 0] == pytest.approx(1.0, abs=1e-2)
-    assert len(library.search_vectors(SPACE, unit(1, 1), 10**6)[1][0]) == sum(1 + number % 40 for number in held)
+    assert len(library.search_scenes(SPACE, unit(1, 1), 10**6)[1][0]) == sum(1 + number % 40 for number in held)
 
 
 def test_the_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     run_and_kill(folder, 0, 0.0)
-    with Library.open(folder) as library, library.writing():
+    with SqliteStore.open(folder) as library, library.writing():
         assert library.files()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.library.made import OTHER, SPACE, record, scenes
-from vsearch.library import LabelRow, Library, Tag
+from vsearch.library import LabelRow, SqliteStore, Tag
 
 
-def fill(library: Library) -> list[int]:
+def fill(library: SqliteStore) -> list[int]:
     """Two videos of three scenes each: their ids, in order."""
     ids = []
     for number in range(2):
@@ -18,13 +18,13 @@ def fill(library: Library) -> list[int]:
     return ids
 
 
-def having(library: Library, *labels: str) -> list[int]:
+def having(library: SqliteStore, *labels: str) -> list[int]:
     found = library.select_scenes(labels=labels)
     assert found is not None
     return found.tolist()
 
 
-def test_labels_filter_whatever_their_case(library: Library) -> None:
+def test_labels_filter_whatever_their_case(library: SqliteStore) -> None:
     ids = fill(library)
     tags = [Tag(ids[0], "A  Dog", 5.0), Tag(ids[0], "beach", 4.5), Tag(ids[4], "a dog", 6.0), Tag(ids[4], "a dog", 6.0)]
     library.set_labels(SPACE, ["A  Dog", "beach", "snow"], tags)
@@ -36,7 +36,7 @@ def test_labels_filter_whatever_their_case(library: Library) -> None:
     assert library.verify().clean
 
 
-def test_a_new_run_takes_the_place_of_the_last_one_for_its_labels_alone(library: Library) -> None:
+def test_a_new_run_takes_the_place_of_the_last_one_for_its_labels_alone(library: SqliteStore) -> None:
     ids = fill(library)
     library.set_labels(SPACE, ["dog", "beach"], [Tag(ids[0], "dog", 5.0), Tag(ids[0], "beach", 5.0)])
     library.set_labels(OTHER, ["dog"], [Tag(ids[2], "dog", 5.0)])
@@ -47,7 +47,7 @@ def test_a_new_run_takes_the_place_of_the_last_one_for_its_labels_alone(library:
     assert library.clear_labels() == 1 and library.labels() == []
 
 
-def test_labels_go_with_scene_space_and_vector(library: Library) -> None:
+def test_labels_go_with_scene_space_and_vector(library: SqliteStore) -> None:
     ids = fill(library)
     for space in (SPACE, OTHER):
         library.set_labels(space, ["dog"], [Tag(i, "dog", 5.0) for i in ids])
@@ -59,14 +59,14 @@ def test_labels_go_with_scene_space_and_vector(library: Library) -> None:
     assert library.labels() == [] and library.verify().clean
 
 
-def test_videos_that_no_file_holds_are_not_counted(library: Library) -> None:
+def test_videos_that_no_file_holds_are_not_counted(library: SqliteStore) -> None:
     ids = fill(library)
     library.set_labels(SPACE, ["dog"], [Tag(i, "dog", 5.0) for i in ids])
     library.forget_files([Path("/v/0.mp4")], keep_videos=True)
     assert library.labels() == [LabelRow("dog", "fake", 3, 1)]
 
 
-def test_labels_that_belong_to_nothing_are_found_and_dropped(library: Library) -> None:
+def test_labels_that_belong_to_nothing_are_found_and_dropped(library: SqliteStore) -> None:
     ids = fill(library)
     library.set_labels(SPACE, ["dog"], [Tag(ids[0], "dog", 5.0)])
     alone = library.add_video(record("/v/alone.mp4", "ALONE"))
@@ -81,7 +81,7 @@ def test_labels_that_belong_to_nothing_are_found_and_dropped(library: Library) -
     assert [row.label for row in library.labels()] == ["dog"]
 
 
-def test_a_label_is_the_same_in_either_normal_form(library: Library) -> None:
+def test_a_label_is_the_same_in_either_normal_form(library: SqliteStore) -> None:
     ids = fill(library)
     library.set_labels(SPACE, ["caf\u00e9"], [Tag(ids[0], "Cafe\u0301", 5.0)])
     assert having(library, "cafe\u0301") == having(library, "CAF\u00c9") == [ids[0]]

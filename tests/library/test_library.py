@@ -11,33 +11,33 @@ import pytest
 
 from tests.library.made import INFO, OTHER, SPACE, record, scenes, stamp, stored, unit
 from vsearch.errors import LibraryError, LibraryMissing, PathError
-from vsearch.library import Failure, FileRow, Library, RemovalReport
+from vsearch.library import Failure, FileRow, RemovalReport, SqliteStore
 from vsearch.media import EncodedScene, Scene, Segment, Space, Transcript, VideoInfo
 
 
-def search_all(library: Library, space: Space = SPACE) -> set[int]:
-    _, ids = library.search_vectors(space, unit(99, 1, space.dim), 1000)
+def search_all(library: SqliteStore, space: Space = SPACE) -> set[int]:
+    _, ids = library.search_scenes(space, unit(99, 1, space.dim), 1000)
     return set(ids.ravel().tolist())
 
 
 def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(LibraryMissing, match="vsearch index"):
-        Library.open(tmp_path / "none")
+        SqliteStore.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
 def test_an_empty_folder_is_no_library(tmp_path: Path) -> None:
     with pytest.raises(LibraryMissing):
-        Library.open(tmp_path)
+        SqliteStore.open(tmp_path)
 
 
 def test_a_file_is_no_library(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(PathError, match="is a file"):
-        Library.open(tmp_path / "file", create=True)
+        SqliteStore.open(tmp_path / "file", create=True)
 
 
-def test_what_was_added_is_found_again(library: Library) -> None:
+def test_what_was_added_is_found_again(library: SqliteStore) -> None:
     lines = [Segment(1.0, 2.0, "hello"), Segment(0.0, 1.0, "EXIT", "ocr")]
     video = library.add_video(record("/v/a.mp4", "A", seed=1, lines=lines))
     row = library.find_key("A")
@@ -50,10 +50,10 @@ def test_what_was_added_is_found_again(library: Library) -> None:
     assert library.find_file(Path("/v/b.mp4")) is None
 
 
-def test_scores_are_inner_products_with_the_stored_vectors_best_first(library: Library) -> None:
+def test_scores_are_inner_products_with_the_stored_vectors_best_first(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A", seed=1))
     queries = unit(2, 4)
-    scores, ids = library.search_vectors(SPACE, queries, 2)
+    scores, ids = library.search_scenes(SPACE, queries, 2)
     truth = queries @ stored(unit(1, 3)).T
     order = np.argsort(-truth, axis=1)[:, :2]
     np.testing.assert_array_equal(ids, np.array([row.id for row in library.scenes_of(video)])[order])
@@ -61,7 +61,7 @@ def test_scores_are_inner_products_with_the_stored_vectors_best_first(library: L
     assert scores.dtype == np.float32 and ids.dtype == np.int64
 
 
-def test_frames_come_back_with_their_times_within_an_int8_step(library: Library) -> None:
+def test_frames_come_back_with_their_times_within_an_int8_step(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A", seed=1))
     wanted = [row.id for row in library.scenes_of(video)]
     frames = library.frame_vectors(SPACE, [*wanted, 999])
@@ -72,7 +72,7 @@ def test_frames_come_back_with_their_times_within_an_int8_step(library: Library)
         np.testing.assert_allclose(vectors, given.frame_vectors, atol=0.5 / 127)
 
 
-def test_a_changed_file_replaces_what_it_held(library: Library) -> None:
+def test_a_changed_file_replaces_what_it_held(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     before = search_all(library)
     library.add_video(record("/v/a.mp4", "B", seed=2))
@@ -84,7 +84,7 @@ def test_a_changed_file_replaces_what_it_held(library: Library) -> None:
     assert library.status().videos == library.status().files == 1
 
 
-def test_a_content_that_two_files_hold_stays_while_one_does(library: Library) -> None:
+def test_a_content_that_two_files_hold_stays_while_one_does(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A"))
     library.touch_file(stamp("/v/copy.mp4"), "A")
     assert library.forget_files([Path("/v/a.mp4")]) == RemovalReport(files=1)
@@ -95,7 +95,7 @@ def test_a_content_that_two_files_hold_stays_while_one_does(library: Library) ->
     assert library.transcript(video) == []
 
 
-def test_a_moved_file_keeps_its_scenes(library: Library) -> None:
+def test_a_moved_file_keeps_its_scenes(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     before = search_all(library)
     library.touch_file(stamp("/w/b.mp4", mtime_ns=5), "A")
@@ -104,7 +104,7 @@ def test_a_moved_file_keeps_its_scenes(library: Library) -> None:
     assert [row.path for row in library.files()] == [Path("/w/b.mp4")]
 
 
-def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: Library) -> None:
+def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: SqliteStore) -> None:
     first = library.add_video(record("/v/a.mp4", "A", seed=1, lines=[Segment(0, 1, "old")]))
     library.add_encoding("A", OTHER, scenes(5, space=OTHER))
     second = library.add_video(record("/v/b.mp4", "A", seed=2, count=4))
@@ -116,12 +116,12 @@ def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: L
     assert library.transcript(first) == []
 
 
-def test_names_that_are_handed_on_lose_no_video(library: Library) -> None:
+def test_names_that_are_handed_on_lose_no_video(library: SqliteStore) -> None:
     library.add_video(record("/v/1.mp4", "A", seed=1))
     second = library.add_video(record("/v/2.mp4", "B", seed=2))
     library.touch_file(stamp("/v/2.mp4"), "A")  # 1.mp4 was renamed to 2.mp4
     library.forget_files([Path("/v/1.mp4")], keep_videos=True)
-    with Library.open(library.path) as reader:  # as after a kill
+    with SqliteStore.open(library.path) as reader:  # as after a kill
         known = reader.find_key("B")
         assert known is not None and known.paths == () and reader.has_space(second, SPACE)
         assert reader.status().videos == reader.spaces()[0].videos == 1 and reader.verify().clean
@@ -131,7 +131,7 @@ def test_names_that_are_handed_on_lose_no_video(library: Library) -> None:
     assert library.status().videos == 2 and len(search_all(library)) == 6
 
 
-def test_what_turns_up_nowhere_goes(library: Library) -> None:
+def test_what_turns_up_nowhere_goes(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.add_video(record("/v/a.mp4", "B", seed=2, count=2))
     assert library.remove_orphans() == RemovalReport(videos=1, scenes=3)
@@ -140,7 +140,7 @@ def test_what_turns_up_nowhere_goes(library: Library) -> None:
     assert library.remove_orphans() == RemovalReport() and library.status().change == change
 
 
-def test_failures_below_a_folder_can_be_forgotten(library: Library) -> None:
+def test_failures_below_a_folder_can_be_forgotten(library: SqliteStore) -> None:
     for path in ("/v/a.mp4", "/v/sub/b.mp4", "/v2/c.mp4"):
         library.record_failure(Failure(stamp(path), "no video track"))
     below = [failure.stamp.path for failure in library.failures(Path("/v"))]
@@ -149,36 +149,36 @@ def test_failures_below_a_folder_can_be_forgotten(library: Library) -> None:
     assert [str(failure.stamp.path) for failure in library.failures()] == ["/v2/c.mp4"]
 
 
-def test_touching_with_an_unknown_key_is_refused(library: Library) -> None:
+def test_touching_with_an_unknown_key_is_refused(library: SqliteStore) -> None:
     with pytest.raises(LibraryError, match="no video with the key"):
         library.touch_file(stamp("/v/a.mp4"), "nothing")
     assert library.files() == []
 
 
-def test_two_spaces_never_meet(library: Library) -> None:
+def test_two_spaces_never_meet(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A"))
     assert library.has_space(video, SPACE) and not library.has_space(video, OTHER)
-    assert library.search_vectors(OTHER, unit(1, 2, 8), 5)[1].shape == (2, 0)
+    assert library.search_scenes(OTHER, unit(1, 2, 8), 5)[1].shape == (2, 0)
     library.add_encoding("A", OTHER, scenes(7, space=OTHER))
     assert library.has_space(video, OTHER)
-    _, ids = library.search_vectors(OTHER, unit(7, 1, 8), 1)
+    _, ids = library.search_scenes(OTHER, unit(7, 1, 8), 1)
     assert library.scenes(ids[0].tolist())[int(ids[0, 0])].start == 0.0
     assert [(row.space, row.videos, row.vectors) for row in library.spaces()] == [(SPACE, 1, 3), (OTHER, 1, 3)]
     twin = Space(model="renamed", fingerprint="f0", dim=16, channel="speech")
     assert not library.has_space(video, twin)
 
 
-def test_encoding_anew_in_a_space_replaces_the_vectors(library: Library) -> None:
+def test_encoding_anew_in_a_space_replaces_the_vectors(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.save_snapshots()
     search_all(library)
     library.add_encoding("A", SPACE, scenes(8))
-    scores, ids = library.search_vectors(SPACE, unit(8, 1), 10)
+    scores, ids = library.search_scenes(SPACE, unit(8, 1), 10)
     assert ids.shape == (1, 3)
     assert scores[0, 0] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_an_encoding_of_other_scenes_is_refused(library: Library) -> None:
+def test_an_encoding_of_other_scenes_is_refused(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     shifted = [EncodedScene(Scene(s.scene.start + 0.1, s.scene.end + 0.1), s.vector, s.frame_vectors, s.frame_times)
                for s in scenes(1, space=OTHER)]  # fmt: skip
@@ -189,7 +189,9 @@ def test_an_encoding_of_other_scenes_is_refused(library: Library) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, np.nan, np.inf])
-def test_a_vector_that_is_not_of_unit_length_is_refused_and_nothing_is_written(library: Library, scale: float) -> None:
+def test_a_vector_that_is_not_of_unit_length_is_refused_and_nothing_is_written(
+    library: SqliteStore, scale: float
+) -> None:
     good = scenes(1)
     with np.errstate(invalid="ignore"):
         bad = EncodedScene(Scene(6, 8), good[0].vector * np.float32(scale), good[0].frame_vectors, good[0].frame_times)
@@ -198,7 +200,7 @@ def test_a_vector_that_is_not_of_unit_length_is_refused_and_nothing_is_written(l
     assert library.status().change == 0
 
 
-def test_a_vector_of_another_dimension_is_refused(library: Library) -> None:
+def test_a_vector_of_another_dimension_is_refused(library: SqliteStore) -> None:
     with pytest.raises(ValueError, match="dimensions"):
         library.add_video(_with(record("/v/a.mp4", "A"), scenes(1, space=OTHER)))
 
@@ -209,7 +211,7 @@ def _with(given: object, replaced: tuple[EncodedScene, ...]) -> object:
     return dataclasses.replace(given, scenes=replaced)  # type: ignore[type-var]
 
 
-def test_a_failure_is_remembered_until_its_path_is_known(library: Library) -> None:
+def test_a_failure_is_remembered_until_its_path_is_known(library: SqliteStore) -> None:
     failure = Failure(stamp("/v/a.mp4"), "no video track")
     library.record_failure(Failure(stamp("/v/a.mp4", size=1), "empty"))
     library.record_failure(failure)
@@ -238,7 +240,7 @@ NAMES = [
 
 @pytest.mark.skipif(os.name != "posix", reason="names of bytes")
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_survives(library: Library, name: bytes) -> None:
+def test_any_name_survives(library: SqliteStore, name: bytes) -> None:
     path = Path(os.fsdecode(b"/videos/" + name))
     video = library.add_video(record(path, "A"))
     library.record_failure(Failure(stamp(path.with_suffix(".bad")), f"cannot read {path}"))
@@ -250,12 +252,12 @@ def test_any_name_survives(library: Library, name: bytes) -> None:
     assert allowed is not None and len(allowed) == 3
 
 
-def test_words_that_are_not_text_are_stored_readably(library: Library) -> None:
+def test_words_that_are_not_text_are_stored_readably(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A", lines=[Segment(0, 1, "caf\udce9 \0 <b>")]))
     assert [line.text for line in library.transcript(video)] == ["caf\\udce9 \0 <b>"]
 
 
-def test_files_under_a_folder_are_those_below_it_and_not_its_namesakes(library: Library) -> None:
+def test_files_under_a_folder_are_those_below_it_and_not_its_namesakes(library: SqliteStore) -> None:
     for number, path in enumerate(("/v/a.mp4", "/v/sub/b.mp4", "/v2/c.mp4", "/v", "/v-x/d.mp4")):
         library.add_video(record(path, str(number)))
     assert [str(row.path) for row in library.files(Path("/v"))] == ["/v", "/v/a.mp4", "/v/sub/b.mp4"]
@@ -276,7 +278,7 @@ def test_files_under_a_folder_are_those_below_it_and_not_its_namesakes(library: 
         ("*/\u00f6de.mp4", {"o\u0308de.mp4"}),
     ],
 )
-def test_exact_names_and_normal_forms_of_paths(library: Library, pattern: str, found: set[str]) -> None:
+def test_exact_names_and_normal_forms_of_paths(library: SqliteStore, pattern: str, found: set[str]) -> None:
     names = ["film [2020].mp4", "film 2.mp4", "caf\u00e9.mp4", "\u00f6l.mp4", "o\u0308de.mp4"]
     for number, name in enumerate(names):
         library.add_video(record(f"/v/{name}", f"K{number}", number, 1))
@@ -286,7 +288,7 @@ def test_exact_names_and_normal_forms_of_paths(library: Library, pattern: str, f
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_scenes_in_which_something_is_said(library: Library, seed: int) -> None:
+def test_scenes_in_which_something_is_said(library: SqliteStore, seed: int) -> None:
     draw = np.random.default_rng(seed)
     starts = np.sort(draw.uniform(0, 60, 12))
     lines = [Segment(at, at + draw.uniform(0.1, 20), "words") for at in starts.tolist()][: seed * 3]
@@ -305,7 +307,7 @@ def test_scenes_in_which_something_is_said(library: Library, seed: int) -> None:
         ]
 
 
-def test_filters(library: Library) -> None:
+def test_filters(library: SqliteStore) -> None:
     dated = VideoInfo(duration=4, width=1, height=1, codec="c", container="c", recorded_at=500.0)
     library.add_video(record("/v/holidays/a.mp4", "A", info=dated))
     library.add_video(record("/v/work/b.MKV", "B", count=2, mtime_ns=1000 * 10**9))
@@ -334,7 +336,7 @@ def test_filters(library: Library) -> None:
     assert admitted(under=Path("/v/work"), path_glob="*.mp4") == ["c.mp4"]
 
 
-def test_a_folder_and_a_pattern_must_fit_the_same_file(library: Library) -> None:
+def test_a_folder_and_a_pattern_must_fit_the_same_file(library: SqliteStore) -> None:
     library.add_video(record("/one/a.mp4", "A"))
     library.touch_file(stamp("/two/b.mkv"), "A")
     ids = library.select_scenes(under=Path("/two"))
@@ -343,7 +345,7 @@ def test_a_folder_and_a_pattern_must_fit_the_same_file(library: Library) -> None
     assert library.select_scenes(under=Path("/two"), path_glob="*.mp4").tolist() == []  # type: ignore[union-attr]
 
 
-def test_scenes_are_chosen_by_what_is_said_in_them(library: Library) -> None:
+def test_scenes_are_chosen_by_what_is_said_in_them(library: SqliteStore) -> None:
     def said(key: str, language: str | None, *lines: Segment) -> None:
         library.set_transcript(key, Transcript(lines, "sidecar", "r", language))
 
@@ -366,7 +368,7 @@ def test_scenes_are_chosen_by_what_is_said_in_them(library: Library) -> None:
     assert admitted(language="en", has_speech=True) == [("A", 0.0)]
 
 
-def test_stored_vectors_are_given_out_by_scene(library: Library) -> None:
+def test_stored_vectors_are_given_out_by_scene(library: SqliteStore) -> None:
     video = library.add_video(record("/v/a.mp4", "A", seed=1))
     ids = [row.id for row in library.scenes_of(video)]
     found = library.scene_vectors(SPACE, [*ids, 999])
@@ -374,36 +376,36 @@ def test_stored_vectors_are_given_out_by_scene(library: Library) -> None:
     assert set(found) == set(ids) and library.scene_vectors(OTHER, ids) == {}
 
 
-def test_allowed_scenes_are_the_only_ones_found(library: Library) -> None:
+def test_allowed_scenes_are_the_only_ones_found(library: SqliteStore) -> None:
     for number in range(5):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
     every = sorted(search_all(library))
     query = unit(50, 1)
-    _, ids = library.search_vectors(SPACE, query, 100, allowed=np.array([every[3], every[0], every[0], 12345]))
+    _, ids = library.search_scenes(SPACE, query, 100, allowed=np.array([every[3], every[0], every[0], 12345]))
     assert set(ids[0].tolist()) == {every[0], every[3]}
-    assert library.search_vectors(SPACE, query, 5, allowed=np.array([], dtype=np.int64))[1].shape == (1, 0)
-    assert library.search_vectors(SPACE, query, 5, allowed=np.array([-1, 0]))[1].shape == (1, 0)
+    assert library.search_scenes(SPACE, query, 5, allowed=np.array([], dtype=np.int64))[1].shape == (1, 0)
+    assert library.search_scenes(SPACE, query, 5, allowed=np.array([-1, 0]))[1].shape == (1, 0)
 
 
-def test_more_than_there_is_and_nothing_at_all(library: Library) -> None:
-    assert library.search_vectors(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
+def test_more_than_there_is_and_nothing_at_all(library: SqliteStore) -> None:
+    assert library.search_scenes(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
     library.add_video(record("/v/a.mp4", "A"))
-    assert library.search_vectors(SPACE, unit(1, 2), 50)[0].shape == (2, 3)
-    assert library.search_vectors(SPACE, np.empty((0, 16), dtype=np.float32), 5)[1].shape == (0, 0)
+    assert library.search_scenes(SPACE, unit(1, 2), 50)[0].shape == (2, 3)
+    assert library.search_scenes(SPACE, np.empty((0, 16), dtype=np.float32), 5)[1].shape == (0, 0)
     library.forget_files([Path("/v/a.mp4")])
-    assert library.search_vectors(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
+    assert library.search_scenes(SPACE, unit(1, 2), 5)[1].shape == (2, 0)
     library.save_snapshots()
     assert library.verify().clean
 
 
-def test_a_search_that_makes_no_sense_is_refused(library: Library) -> None:
+def test_a_search_that_makes_no_sense_is_refused(library: SqliteStore) -> None:
     with pytest.raises(ValueError, match="queries must be"):
-        library.search_vectors(SPACE, unit(1, 1, 8), 5)
+        library.search_scenes(SPACE, unit(1, 1, 8), 5)
     with pytest.raises(ValueError, match="positive"):
-        library.search_vectors(SPACE, unit(1, 1), 0)
+        library.search_scenes(SPACE, unit(1, 1), 0)
 
 
-def test_status_counts(library: Library) -> None:
+def test_status_counts(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.touch_file(stamp("/v/b.mp4"), "A")
     library.save_snapshots()
@@ -413,7 +415,7 @@ def test_status_counts(library: Library) -> None:
     assert state.as_json()["spaces"][0]["vectors"] == 3
 
 
-def test_ids_are_never_used_twice(library: Library) -> None:
+def test_ids_are_never_used_twice(library: SqliteStore) -> None:
     seen: set[int] = set()
     for round_number in range(3):
         library.add_video(record("/v/a.mp4", "A", seed=round_number))
@@ -423,8 +425,8 @@ def test_ids_are_never_used_twice(library: Library) -> None:
         library.forget_files([Path("/v/a.mp4")])
 
 
-def test_a_reader_sees_what_a_writer_in_another_library_object_commits(library: Library) -> None:
-    with Library.open(library.path) as reader:
+def test_a_reader_sees_what_a_writer_in_another_library_object_commits(library: SqliteStore) -> None:
+    with SqliteStore.open(library.path) as reader:
         assert search_all(reader) == set()
         with library.writing():
             library.add_video(record("/v/a.mp4", "A"))
@@ -436,14 +438,14 @@ def test_a_reader_sees_what_a_writer_in_another_library_object_commits(library: 
             assert search_all(reader) == search_all(library)
 
 
-def test_threads_search_while_another_writes(library: Library) -> None:
+def test_threads_search_while_another_writes(library: SqliteStore) -> None:
     trouble: list[BaseException] = []
     done = threading.Event()
 
     def ask() -> None:
         try:
             while not done.is_set():
-                scores, ids = library.search_vectors(SPACE, unit(3, 2), 5)
+                scores, ids = library.search_scenes(SPACE, unit(3, 2), 5)
                 assert (np.diff(scores, axis=1) <= 0).all()
                 assert len(set(ids[0].tolist())) == ids.shape[1]
                 library.scenes(ids[0].tolist())

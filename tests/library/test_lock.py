@@ -11,7 +11,7 @@ import pytest
 
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryLocked
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,9 +19,9 @@ HOLD = """
 import sys
 from pathlib import Path
 from tests.library.made import record
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
-with Library.open(Path(sys.argv[1]), create=True) as library, library.writing():
+with SqliteStore.open(Path(sys.argv[1]), create=True) as library, library.writing():
     library.add_video(record("/v/theirs.mp4", "theirs"))
     print("holding", flush=True)
     sys.stdin.read()
@@ -35,7 +35,7 @@ def test_a_second_process_cannot_write_but_reads(tmp_path: Path) -> None:
     ) as other:
         assert other.stdin is not None and other.stdout is not None
         assert other.stdout.readline() == b"holding\n"
-        with Library.open(folder, create=True) as library:
+        with SqliteStore.open(folder, create=True) as library:
             for write in (
                 lambda: library.add_video(record("/v/a.mp4", "A")),
                 lambda: library.forget_files([Path("/v/theirs.mp4")]),
@@ -45,7 +45,7 @@ def test_a_second_process_cannot_write_but_reads(tmp_path: Path) -> None:
                 with pytest.raises(LibraryLocked, match="another process is writing"):
                     write()
             assert [row.key for row in library.files()] == ["theirs"]
-            assert library.search_vectors(SPACE, unit(1, 1), 9)[1].shape == (1, 3)
+            assert library.search_scenes(SPACE, unit(1, 1), 9)[1].shape == (1, 3)
             assert library.verify().clean
             other.stdin.close()
             assert other.wait() == 0
@@ -53,22 +53,22 @@ def test_a_second_process_cannot_write_but_reads(tmp_path: Path) -> None:
             assert len(library.files()) == 2
 
 
-def test_two_library_objects_in_a_process_are_two_writers(library: Library) -> None:
-    with Library.open(library.path) as second, library.writing():
+def test_two_library_objects_in_a_process_are_two_writers(library: SqliteStore) -> None:
+    with SqliteStore.open(library.path) as second, library.writing():
         with pytest.raises(LibraryLocked):
             second.add_video(record("/v/a.mp4", "A"))
         library.add_video(record("/v/a.mp4", "A"))
     library.add_video(record("/v/b.mp4", "B"))
 
 
-def test_holding_is_reentrant_and_ends_with_an_error(library: Library) -> None:
+def test_holding_is_reentrant_and_ends_with_an_error(library: SqliteStore) -> None:
     with pytest.raises(RuntimeError, match="stop"), library.writing(), library.writing():
         raise RuntimeError("stop")
-    with Library.open(library.path) as second, second.writing():
+    with SqliteStore.open(library.path) as second, second.writing():
         pass
 
 
-def test_threads_of_one_library_take_turns(library: Library) -> None:
+def test_threads_of_one_library_take_turns(library: SqliteStore) -> None:
     threads = [
         threading.Thread(
             target=lambda n=n: [library.add_video(record(f"/v/{n}-{i}.mp4", f"{n}-{i}")) for i in range(5)]

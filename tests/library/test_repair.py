@@ -19,7 +19,7 @@ import pytest
 
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryDamaged
-from vsearch.library import Library, repair_library, verify
+from vsearch.library import SqliteStore, repair_library, verify
 from vsearch.media import Segment
 
 KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
@@ -66,10 +66,10 @@ except LibraryFull as error:
 def broken(tmp_path: Path) -> Path:
     """A library of 30 videos, some of them in the log alone, with a broken page."""
     folder = tmp_path / "broken"
-    with Library.open(tmp_path / "whole", create=True) as library:
+    with SqliteStore.open(tmp_path / "whole", create=True) as library:
         for number in range(20):
             library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, count=7))
-    with Library.open(tmp_path / "whole") as library:
+    with SqliteStore.open(tmp_path / "whole") as library:
         for number in range(20, 30):
             library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, count=7))
         library.save_snapshots(force=True)
@@ -88,7 +88,7 @@ def saved(folder: Path) -> int:
     shutil.copytree(folder, copy)
     assert repair_library(copy).clean
     assert not list(copy.glob("catalog.db.repaired*"))
-    with Library.open(copy) as library:
+    with SqliteStore.open(copy) as library:
         assert library.verify().clean
         (aside,) = copy.glob("damaged-*")  # also where an earlier repair was killed
         assert not (aside / "catalog.db").samefile(copy / "catalog.db")
@@ -103,7 +103,7 @@ def run(program: str, folder: Path, limit: int) -> subprocess.CompletedProcess[s
 
 def is_broken(folder: Path) -> bool:
     try:
-        with Library.open(folder) as library:
+        with SqliteStore.open(folder) as library:
             return not library.verify().clean
     except LibraryDamaged:
         return True
@@ -122,7 +122,7 @@ def test_a_repair_that_is_killed_at_any_step_loses_nothing(broken: Path, tmp_pat
         assert run(KILLED, folder, step).returncode == -signal.SIGKILL
         assert saved(folder) == expected, step
         if not is_broken(folder):  # killed after the swap: nothing is half done
-            with Library.open(folder) as library:
+            with SqliteStore.open(folder) as library:
                 assert library.status().videos == expected, step
         shutil.rmtree(folder)
 
@@ -163,7 +163,7 @@ def test_a_repair_on_a_full_disk(broken: Path, tmp_path: Path) -> None:
 
 
 def test_libraries_that_are_open_follow_a_repair(broken: Path) -> None:
-    with Library.open(broken) as reader, Library.open(broken) as writer:
+    with SqliteStore.open(broken) as reader, SqliteStore.open(broken) as writer:
         change = reader.status().change
         reader.spaces()
         writer.set_default_model("fake")
@@ -171,18 +171,18 @@ def test_libraries_that_are_open_follow_a_repair(broken: Path) -> None:
         assert run(KILLED, broken, 0).returncode == 0
         assert reader.status().videos == expected
         assert reader.status().change > change + 1, "what is kept for a change of the broken catalog is not used again"
-        assert reader.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected
+        assert reader.search_scenes(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected
         assert reader.default_model() == "fake"
         writer.add_video(record("/v/new.mp4", "new"))
         assert reader.status().videos == expected + 1
-        assert reader.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected + 3
+        assert reader.search_scenes(SPACE, unit(1, 1), 1000)[1].shape[1] == 7 * expected + 3
         reader.save_snapshots()
-    with Library.open(broken) as again:
+    with SqliteStore.open(broken) as again:
         assert again.find_key("new") is not None
         assert again.verify().clean
 
 
-def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Library) -> None:
+def test_what_contradicts_itself_is_put_right_in_one_transaction(library: SqliteStore) -> None:
     """Between two, a kill would leave videos that no model can find."""
     for number in range(4):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
@@ -203,7 +203,7 @@ def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Librar
     assert library.verify().clean
 
 
-def test_a_broken_index_costs_no_video(library: Library, tmp_path: Path) -> None:
+def test_a_broken_index_costs_no_video(library: SqliteStore, tmp_path: Path) -> None:
     """Every secondary index in turn: what it leads to is whole."""
     for number in range(12):
         line = Segment(0.5, 1.5, f"words of {number}")
@@ -223,10 +223,10 @@ def test_a_broken_index_costs_no_video(library: Library, tmp_path: Path) -> None
         harmed += is_broken(copy)
         report = repair_library(copy)
         assert report.clean and not report.lost, (name, report)
-        with Library.open(copy) as repaired:
+        with SqliteStore.open(copy) as repaired:
             assert repaired.status().videos == 12, name
             assert repaired.status().lines == 12
-            assert repaired.search_vectors(SPACE, unit(1, 1), 100)[1].shape[1] == 36
+            assert repaired.search_scenes(SPACE, unit(1, 1), 100)[1].shape[1] == 36
     assert harmed == len(indexes)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tests.library.made import record
 from vsearch.errors import LibraryMissing, LibraryTooNew
-from vsearch.library import Library, catalog
+from vsearch.library import SqliteStore, catalog
 from vsearch.library.migrations import APPLICATION_ID, VERSION
 
 
@@ -22,7 +22,7 @@ def normal(statement: str) -> str:
     return re.sub(r"\s+", "", statement)
 
 
-def test_the_migrations_make_what_the_models_say(library: Library) -> None:
+def test_the_migrations_make_what_the_models_say(library: SqliteStore) -> None:
     with library._reader.transaction() as connection:
         made = {
             normal(sql)
@@ -39,7 +39,7 @@ def test_the_migrations_make_what_the_models_say(library: Library) -> None:
     assert made == said
 
 
-def test_the_header_says_what_it_is(library: Library) -> None:
+def test_the_header_says_what_it_is(library: SqliteStore) -> None:
     with library._reader.transaction() as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -47,7 +47,7 @@ def test_the_header_says_what_it_is(library: Library) -> None:
 
 
 @pytest.mark.parametrize("create", [False, True])
-def test_a_newer_library_is_refused_and_left_alone(library: Library, create: bool) -> None:
+def test_a_newer_library_is_refused_and_left_alone(library: SqliteStore, create: bool) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.close()
     database = library.path / "catalog.db"
@@ -56,7 +56,7 @@ def test_a_newer_library_is_refused_and_left_alone(library: Library, create: boo
     connection.close()
     before = database.read_bytes()
     with pytest.raises(LibraryTooNew, match="update vsearch"):
-        Library.open(library.path, create=create)
+        SqliteStore.open(library.path, create=create)
     assert database.read_bytes() == before
 
 
@@ -65,8 +65,8 @@ def test_a_library_whose_making_was_interrupted_is_made_again(tmp_path: Path) ->
     folder.mkdir()
     (folder / "catalog.db").touch()
     with pytest.raises(LibraryMissing):
-        Library.open(folder)
-    with Library.open(folder, create=True) as library:
+        SqliteStore.open(folder)
+    with SqliteStore.open(folder, create=True) as library:
         library.add_video(record("/v/a.mp4", "A"))
         assert library.verify().clean
 
@@ -75,17 +75,17 @@ READ = """
 import sys
 from pathlib import Path
 import numpy as np
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Space
-with Library.open(Path(sys.argv[1])) as library:
-    library.search_vectors(Space("fake", "f0", 16), np.ones((1, 16), dtype=np.float32), 3)
+with SqliteStore.open(Path(sys.argv[1])) as library:
+    library.search_scenes(Space("fake", "f0", 16), np.ones((1, 16), dtype=np.float32), 3)
     library.scenes([1, 2])
     library.select_scenes(path_glob="*")
 print([name for name in ("sqlalchemy", "torch", "filelock", "decord", "av", "cv2") if name in sys.modules])
 """
 
 
-def test_reading_imports_nothing_heavy(library: Library) -> None:
+def test_reading_imports_nothing_heavy(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     done = subprocess.run([sys.executable, "-c", READ, str(library.path)], capture_output=True, text=True, check=True)

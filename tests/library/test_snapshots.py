@@ -13,28 +13,28 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.library.made import DIM, SPACE, record, scenes, stored, unit
-from vsearch.library import Library, snapshots, vectors
+from vsearch.library import SqliteStore, snapshots, vectors
 from vsearch.library.vectors import Recipe
 
 MAPS = Path("/proc/self/maps")
 
 
-def answers(library: Library) -> list[tuple[int, float]]:
-    scores, ids = library.search_vectors(SPACE, unit(77, 1), 1000)
+def answers(library: SqliteStore) -> list[tuple[int, float]]:
+    scores, ids = library.search_scenes(SPACE, unit(77, 1), 1000)
     return [(int(i), round(float(s), 5)) for i, s in zip(ids[0], scores[0], strict=True)]
 
 
-def snapshot_files(library: Library) -> tuple[Path, Path]:
+def snapshot_files(library: SqliteStore) -> tuple[Path, Path]:
     (header,) = (library.path / "snapshots").glob("*.json")
     return header, header.with_suffix(".faiss")
 
 
-def fill(library: Library, count: int = 6, first: int = 0) -> None:
+def fill(library: SqliteStore, count: int = 6, first: int = 0) -> None:
     for number in range(first, first + count):
         library.add_video(record(f"/v/{number}.mp4", f"key{number}", seed=number))
 
 
-def base_of(library: Library) -> object:
+def base_of(library: SqliteStore) -> object:
     """What the library searches beside the newest vectors: None where it did without a snapshot."""
     answers(library)
     view = library._index(1, SPACE)._view
@@ -42,7 +42,7 @@ def base_of(library: Library) -> object:
     return view.base
 
 
-def test_a_snapshot_holds_the_catalog_and_opening_replays_what_is_newer(library: Library) -> None:
+def test_a_snapshot_holds_the_catalog_and_opening_replays_what_is_newer(library: SqliteStore) -> None:
     fill(library)
     library.save_snapshots()
     header, file = snapshot_files(library)
@@ -52,7 +52,7 @@ def test_a_snapshot_holds_the_catalog_and_opening_replays_what_is_newer(library:
     library.add_video(record("/v/2.mp4", "changed", seed=50))
     library.remove_orphans()
     expected = answers(library)
-    with Library.open(library.path) as again:
+    with SqliteStore.open(library.path) as again:
         assert base_of(again) is not None
         assert answers(again) == expected
         assert len(expected) == 7 * 3
@@ -102,7 +102,7 @@ def other(**changes: object) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize("harm", [truncate, empty, scribble_front, scribble_end, remove, text])
-def test_a_damaged_index_is_dropped_reported_and_repaired(library: Library, harm: Callable[[Path], None]) -> None:
+def test_a_damaged_index_is_dropped_reported_and_repaired(library: SqliteStore, harm: Callable[[Path], None]) -> None:
     fill(library)
     expected = answers(library)
     library.save_snapshots()
@@ -127,7 +127,7 @@ def test_a_damaged_index_is_dropped_reported_and_repaired(library: Library, harm
         other(kind="hnsw"),
     ],
 )
-def test_a_foreign_or_ahead_or_damaged_header_is_dropped(library: Library, harm: Callable[[Path], None]) -> None:
+def test_a_foreign_or_ahead_or_damaged_header_is_dropped(library: SqliteStore, harm: Callable[[Path], None]) -> None:
     fill(library)
     expected = answers(library)
     library.save_snapshots()
@@ -135,8 +135,8 @@ def test_a_foreign_or_ahead_or_damaged_header_is_dropped(library: Library, harm:
     check_dropped(library, expected)
 
 
-def check_dropped(library: Library, expected: list[tuple[int, float]]) -> None:
-    with Library.open(library.path) as again:
+def check_dropped(library: SqliteStore, expected: list[tuple[int, float]]) -> None:
+    with SqliteStore.open(library.path) as again:
         assert answers(again) == expected
         assert base_of(again) is None
         (problem,) = again.verify().problems
@@ -148,7 +148,7 @@ def check_dropped(library: Library, expected: list[tuple[int, float]]) -> None:
         assert answers(again) == expected
 
 
-def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score(library: Library) -> None:
+def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score(library: SqliteStore) -> None:
     library.add_video(record("/v/long.mp4", "long", seed=1, count=5000))
     expected = answers(library)
     library.save_snapshots()
@@ -156,14 +156,14 @@ def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score
     content = bytearray(file.read_bytes())
     content[100_000] ^= 0x40  # beyond what every opening looks at
     file.write_bytes(content)
-    with Library.open(library.path) as again:
+    with SqliteStore.open(library.path) as again:
         assert base_of(again) is not None
         assert answers(again) == expected
         assert again.verify().problems == (f"snapshot {header.name}: its checksum is wrong",)
         assert again.verify(repair=True).clean
 
 
-def test_verify_finds_a_snapshot_that_says_something_else(library: Library, tmp_path: Path) -> None:
+def test_verify_finds_a_snapshot_that_says_something_else(library: SqliteStore, tmp_path: Path) -> None:
     """Well-formed, with the right checksums, but of another state: only comparing it with the catalog shows."""
     fill(library)
     ids = np.arange(1, 19)
@@ -181,7 +181,7 @@ def test_verify_finds_a_snapshot_that_says_something_else(library: Library, tmp_
         assert library.verify(repair=True).clean
 
 
-def save_by_hand(library: Library, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+def save_by_hand(library: SqliteStore, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
     state = library._reader.state()
     recipe = Recipe("flat")
     index = vectors.build(recipe, DIM, len(ids), lambda: iter([(ids, rows.astype(np.float16))]))
@@ -193,16 +193,16 @@ def save_by_hand(library: Library, ids: NDArray[np.int64], rows: NDArray[np.floa
     )  # fmt: skip
 
 
-def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches_up(library: Library) -> None:
+def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches_up(library: SqliteStore) -> None:
     fill(library, 3)
     older = library.path.with_name("older")
     library.close()
     shutil.copytree(library.path, older)
-    with Library.open(library.path) as future:
+    with SqliteStore.open(library.path) as future:
         fill(future, 3, first=3)
         future.save_snapshots()
     shutil.copytree(library.path / "snapshots", older / "snapshots", dirs_exist_ok=True)
-    with Library.open(older) as restored:
+    with SqliteStore.open(older) as restored:
         assert len(answers(restored)) == 9
         fill(restored, 4, first=10)
         assert len(answers(restored)) == 21
@@ -210,7 +210,7 @@ def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches
         assert restored.verify().clean
 
 
-def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: Library) -> None:
+def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: SqliteStore) -> None:
     fill(library, 30)
     library.save_snapshots()
     first = snapshot_files(library)
@@ -224,10 +224,10 @@ def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: Library)
     assert snapshot_files(library) == second
 
 
-def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_over(library: Library) -> None:
+def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_over(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         assert len(answers(reader)) == 15
         library.forget_files([Path("/v/0.mp4"), Path("/v/1.mp4")])
         library.save_snapshots()
@@ -236,7 +236,7 @@ def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_
         assert len(answers(reader)) == 9
 
 
-def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: Library) -> None:
+def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
     old = [(file, file.read_bytes()) for file in snapshot_files(library)]
@@ -245,7 +245,7 @@ def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: Libra
     snapshots.sweep(library.path / "snapshots", 1, None)
     for file, content in old:
         file.write_bytes(content)
-    with Library.open(library.path) as again:
+    with SqliteStore.open(library.path) as again:
         assert base_of(again) is None
         assert len(answers(again)) == 12
 
@@ -254,10 +254,10 @@ def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
     import os
 
     for name in ("ü \N{CAT}\n#?%20", os.fsdecode(b"\xff")):
-        with Library.open(tmp_path / name, create=True) as library:
+        with SqliteStore.open(tmp_path / name, create=True) as library:
             fill(library)
             library.save_snapshots()
-        with Library.open(tmp_path / name) as library:
+        with SqliteStore.open(tmp_path / name) as library:
             assert base_of(library) is not None
             assert len(answers(library)) == 18
             if MAPS.exists():
@@ -266,7 +266,7 @@ def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
 
 
 def test_large_libraries_use_lists_and_answer_with_exact_scores(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vectors, "FLAT_LIMIT", 10)
     monkeypatch.setattr(vectors, "_PROBES", 4)
@@ -279,7 +279,7 @@ def test_large_libraries_use_lists_and_answer_with_exact_scores(
     truth_ids, truth = everything(library)
     assert len(truth_ids) == 9020
     queries = unit(123, 20)
-    scores, ids = library.search_vectors(SPACE, queries, 10)
+    scores, ids = library.search_scenes(SPACE, queries, 10)
     exact = queries @ truth.T
     for row in range(20):
         place = {int(scene): i for i, scene in enumerate(truth_ids)}
@@ -288,7 +288,7 @@ def test_large_libraries_use_lists_and_answer_with_exact_scores(
     found = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, best, strict=True)])
     assert found > 0.15  # random vectors have no clusters to find: 4 of 256 lists would give 0.02 by chance
     # asked for everything, every list is looked into
-    assert len(library.search_vectors(SPACE, queries[:1], 20000)[1][0]) == 9020
+    assert len(library.search_scenes(SPACE, queries[:1], 20000)[1][0]) == 9020
     # a filter makes up for what it leaves out: few are admitted, all lists are probed
     allowed = np.sort(np.random.default_rng(1).choice(truth_ids, 160, replace=False))
     _, among = library._index(1, SPACE).search(queries, 10, allowed, 0)
@@ -299,13 +299,13 @@ def test_large_libraries_use_lists_and_answer_with_exact_scores(
     assert library.verify().clean
 
 
-def everything(library: Library) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def everything(library: SqliteStore) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     with library._reader.transaction():
         parts = list(library._reader.vectors_since(1, DIM, -1))
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts]).astype(np.float32)
 
 
-def test_a_filter_over_the_index_equals_one_over_the_catalog(library: Library) -> None:
+def test_a_filter_over_the_index_equals_one_over_the_catalog(library: SqliteStore) -> None:
     fill(library, 20)
     library.save_snapshots()
     fill(library, 3, first=20)
@@ -322,7 +322,7 @@ def test_a_filter_over_the_index_equals_one_over_the_catalog(library: Library) -
 
 
 def test_many_vectors_without_a_snapshot_are_indexed_in_memory(
-    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    library: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from vsearch.library import space_index
 
@@ -330,7 +330,7 @@ def test_many_vectors_without_a_snapshot_are_indexed_in_memory(
     expected = answers(library)
     monkeypatch.setattr(space_index, "_MATRIX_LIMIT", 5)
     caplog.set_level(logging.INFO, logger="vsearch")
-    with Library.open(library.path) as again:
+    with SqliteStore.open(library.path) as again:
         assert base_of(again) is not None
         assert answers(again) == expected
         again.add_video(record("/v/new.mp4", "new", seed=60))
@@ -338,8 +338,8 @@ def test_many_vectors_without_a_snapshot_are_indexed_in_memory(
         assert "no usable snapshot" in caplog.text
 
 
-def test_what_a_long_lived_reader_gathers_is_merged(library: Library) -> None:
-    with Library.open(library.path) as reader:
+def test_what_a_long_lived_reader_gathers_is_merged(library: SqliteStore) -> None:
+    with SqliteStore.open(library.path) as reader:
         for number in range(40):
             library.add_video(record(f"/v/{number % 11}.mp4", str(number), seed=number, count=1))
             assert answers(reader) == answers(library)
@@ -348,10 +348,10 @@ def test_what_a_long_lived_reader_gathers_is_merged(library: Library) -> None:
     assert {i for i, _ in answers(library)} == set(everything(library)[0].tolist())
 
 
-def test_a_reader_that_stays_open_adopts_newer_snapshots(library: Library) -> None:
+def test_a_reader_that_stays_open_adopts_newer_snapshots(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         for first in (5, 10, 15):
             fill(library, 5, first=first)
             expected = answers(library)
@@ -364,10 +364,10 @@ def test_a_reader_that_stays_open_adopts_newer_snapshots(library: Library) -> No
             assert view.recent == () and len(view.base.hidden) == 0
 
 
-def test_a_damaged_newer_snapshot_is_looked_at_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_newer_snapshot_is_looked_at_once(library: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
     fill(library, 5)
     library.save_snapshots()
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         held = base_of(reader)
         fill(library, 5, first=5)
         expected = answers(library)
@@ -381,7 +381,7 @@ def test_a_damaged_newer_snapshot_is_looked_at_once(library: Library, caplog: py
         assert caplog.text.count("passing over the snapshot") == 1
 
 
-def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: Library) -> None:
+def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: SqliteStore) -> None:
     fill(library, 2)
     library.save_snapshots()
     (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library._reader.state().library_id)

@@ -14,49 +14,49 @@ import pytest
 
 from tests.library.made import OTHER, SPACE, record, scenes, unit
 from vsearch.errors import LibraryError
-from vsearch.library import Library, repair_library
+from vsearch.library import SqliteStore, repair_library
 from vsearch.media import Segment
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = Segment(0.5, 1.5, "to the lighthouse")
 
 
-def fill(library: Library, count: int = 3) -> None:
+def fill(library: SqliteStore, count: int = 3) -> None:
     for number in range(count):
         library.add_video(record(f"/v/{number}.mp4", f"K{number}", number, lines=[LINE]))
         library.add_encoding(f"K{number}", OTHER, scenes(number, space=OTHER))
     library.save_snapshots(force=True)
 
 
-def snapshot_spaces(library: Library) -> set[str]:
+def snapshot_spaces(library: SqliteStore) -> set[str]:
     return {file.name.split("-")[1] for file in (library.path / "snapshots").glob("space-*")}
 
 
-def check_rest(library: Library) -> None:
+def check_rest(library: SqliteStore) -> None:
     """Videos, words and the first space are as they were."""
     assert library.status().videos == 3 and library.status().lines == 3
-    assert len(library.search_words("lighthouse", 10)) == 3
-    scores, ids = library.search_vectors(SPACE, unit(1, 3)[:1], 1)
+    assert len(library.search_text("lighthouse", 10)) == 3
+    scores, ids = library.search_scenes(SPACE, unit(1, 3)[:1], 1)
     assert scores[0, 0] == pytest.approx(1, abs=1e-2) and len(library.frame_vectors(SPACE, ids[0].tolist())) == 1
 
 
-def test_all_of_a_space_goes_and_nothing_else(library: Library) -> None:
+def test_all_of_a_space_goes_and_nothing_else(library: SqliteStore) -> None:
     fill(library)
-    library.search_vectors(OTHER, unit(0, 1, OTHER.dim), 5)
+    library.search_scenes(OTHER, unit(0, 1, OTHER.dim), 5)
     removed = library.remove_spaces([OTHER])
     assert (removed.videos, removed.vectors) == (3, 9)
     assert [row.space for row in library.spaces()] == [SPACE]
-    assert library.search_vectors(OTHER, unit(0, 1, OTHER.dim), 5)[1].size == 0
+    assert library.search_scenes(OTHER, unit(0, 1, OTHER.dim), 5)[1].size == 0
     assert snapshot_spaces(library) == {"1"}
     check_rest(library)
     assert library.verify().clean
     assert [path.name for path in library.unencoded_files(OTHER)] == ["0.mp4", "1.mp4", "2.mp4"]
     assert library.unencoded_files(SPACE) == []
     library.add_encoding("K0", OTHER, scenes(0, space=OTHER))  # and may come back, with another id
-    assert library.search_vectors(OTHER, unit(0, 3, OTHER.dim)[:1], 5)[1].size == 3
+    assert library.search_scenes(OTHER, unit(0, 3, OTHER.dim)[:1], 5)[1].size == 3
 
 
-def test_the_disk_gets_its_room_back(library: Library) -> None:
+def test_the_disk_gets_its_room_back(library: SqliteStore) -> None:
     fill(library, 3)
     library.add_video(record("/v/long.mp4", "L", count=400))
     library.add_encoding("L", OTHER, scenes(0, 400, OTHER))
@@ -69,7 +69,7 @@ def test_the_disk_gets_its_room_back(library: Library) -> None:
     )
 
 
-def test_no_video_is_left_that_no_model_can_find(library: Library) -> None:
+def test_no_video_is_left_that_no_model_can_find(library: SqliteStore) -> None:
     fill(library)
     library.add_video(record("/v/alone.mp4", "ALONE", space=OTHER))
     with pytest.raises(LibraryError, match="1 videos are encoded with this model alone"):
@@ -82,13 +82,13 @@ def test_no_video_is_left_that_no_model_can_find(library: Library) -> None:
     assert library.verify().clean
 
 
-def test_a_library_that_is_open_elsewhere_goes_on(library: Library) -> None:
+def test_a_library_that_is_open_elsewhere_goes_on(library: SqliteStore) -> None:
     fill(library)
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         query = unit(0, 1, OTHER.dim)
-        assert reader.search_vectors(OTHER, query, 5)[1].size == 5
+        assert reader.search_scenes(OTHER, query, 5)[1].size == 5
         library.remove_spaces([OTHER])
-        assert reader.search_vectors(OTHER, query, 5)[1].size == 0
+        assert reader.search_scenes(OTHER, query, 5)[1].size == 0
         check_rest(reader)
 
 
@@ -98,7 +98,7 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.library.made import OTHER
-from vsearch.library import Library, snapshots
+from vsearch.library import SqliteStore, snapshots
 from vsearch.library.writer import Writer
 
 def die(*_):
@@ -110,28 +110,28 @@ elif sys.argv[2] == "before its snapshots go":
     snapshots.sweep_unknown = die
 else:
     Writer.compact = die
-with Library.open(Path(sys.argv[1])) as library:
+with SqliteStore.open(Path(sys.argv[1])) as library:
     library.remove_spaces([OTHER])
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize("moment", ["before the commit", "before its snapshots go", "before the disk gets its room"])
-def test_a_kill_leaves_all_of_it_or_nothing(library: Library, moment: str) -> None:
+def test_a_kill_leaves_all_of_it_or_nothing(library: SqliteStore, moment: str) -> None:
     fill(library)
     done = subprocess.run([sys.executable, "-c", KILLED, str(library.path), moment], cwd=ROOT)
     assert done.returncode == -signal.SIGKILL
     gone = moment != "before the commit"
-    with Library.open(library.path) as after:
+    with SqliteStore.open(library.path) as after:
         assert [row.space for row in after.spaces()] == ([SPACE] if gone else [SPACE, OTHER])
-        assert after.search_vectors(OTHER, unit(0, 1, OTHER.dim), 9)[1].size == (0 if gone else 9)
+        assert after.search_scenes(OTHER, unit(0, 1, OTHER.dim), 9)[1].size == (0 if gone else 9)
         assert after.verify().clean
         check_rest(after)
         after.save_snapshots()
         assert snapshot_spaces(after) == ({"1"} if gone else {"1", "2"})
 
 
-def test_the_default_model_is_kept(library: Library) -> None:
+def test_the_default_model_is_kept(library: SqliteStore) -> None:
     assert library.default_model() is None
     library.set_default_model("mini")
     library.set_default_model("other")
@@ -139,7 +139,7 @@ def test_the_default_model_is_kept(library: Library) -> None:
     assert library.status().as_json()["default_model"] == "other"
 
 
-def test_a_rescued_library_keeps_its_default_model(library: Library) -> None:
+def test_a_rescued_library_keeps_its_default_model(library: SqliteStore) -> None:
     library.set_default_model("other")
     fill(library)
     library.close()
@@ -152,5 +152,5 @@ def test_a_rescued_library_keeps_its_default_model(library: Library) -> None:
         file.seek((page - 1) * 8192)
         file.write(np.random.default_rng(0).bytes(8192))
     assert not repair_library(library.path).problems
-    with Library.open(library.path) as repaired:
+    with SqliteStore.open(library.path) as repaired:
         assert repaired.default_model() == "other"

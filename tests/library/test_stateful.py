@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.library.made import OTHER, SPACE, record, scenes, stamp, stored, unit
-from vsearch.library import Failure, Library
+from vsearch.library import Failure, SqliteStore
 from vsearch.media import Space, Vectors
 
 PATHS = st.sampled_from([Path(f"/videos/{name}.mp4") for name in ("a", "b", "c", "d", "e")])
@@ -27,8 +27,8 @@ class LibraryMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vsearch-stateful-"))
-        self.library = Library.open(self.folder / "library", create=True)
-        self.reader = Library.open(self.folder / "library")
+        self.library = SqliteStore.open(self.folder / "library", create=True)
+        self.reader = SqliteStore.open(self.folder / "library")
         self.files: dict[Path, str] = {}
         self.videos: dict[str, dict[Space, Vectors]] = {}
         self.failures: dict[Path, str] = {}
@@ -103,8 +103,8 @@ class LibraryMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.reader.close()
         self.library.close()
-        self.library = Library.open(self.folder / "library")
-        self.reader = Library.open(self.folder / "library")
+        self.library = SqliteStore.open(self.folder / "library")
+        self.reader = SqliteStore.open(self.folder / "library")
 
     @rule(data=st.data(), how=st.sampled_from(["truncate", "scribble", "remove"]))
     def harm_a_snapshot(self, data: st.DataObject, how: str) -> None:
@@ -160,10 +160,10 @@ class LibraryMachine(RuleBasedStateMachine):
             for space in (SPACE, OTHER):
                 self.check_search(library, space)
 
-    def check_search(self, library: Library, space: Space) -> None:
+    def check_search(self, library: SqliteStore, space: Space) -> None:
         held = [(key, spaces[space]) for key, spaces in self.videos.items() if space in spaces and key in self.found()]
         query = unit(1000, 1, space.dim)
-        scores, ids = library.search_vectors(space, query, 100)
+        scores, ids = library.search_scenes(space, query, 100)
         truth = sorted(
             ((float(query[0] @ vector), key, 2.0 * i) for key, rows in held for i, vector in enumerate(stored(rows))),
             reverse=True,

@@ -15,13 +15,13 @@ import pytest
 
 from tests.library.made import SPACE, record, stamp, unit
 from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryReadOnly
-from vsearch.library import Failure, Library, repair_library
+from vsearch.library import Failure, SqliteStore, repair_library
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def found(library: Library) -> int:
-    return int(library.search_vectors(SPACE, unit(1, 1), 1000)[1].shape[1])
+def found(library: SqliteStore) -> int:
+    return int(library.search_scenes(SPACE, unit(1, 1), 1000)[1].shape[1])
 
 
 def run(code: str, folder: Path) -> str:
@@ -34,7 +34,7 @@ def run(code: str, folder: Path) -> str:
 # -- a full disk
 
 
-def test_a_full_catalog_is_a_full_library_and_keeps_what_it_had(library: Library) -> None:
+def test_a_full_catalog_is_a_full_library_and_keeps_what_it_had(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     with library._writing() as writer, writer._engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -54,10 +54,10 @@ import resource, sys
 from pathlib import Path
 from tests.library.made import record
 from vsearch.errors import LibraryFull
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-with Library.open(Path(sys.argv[1]), create=True) as library:
+with SqliteStore.open(Path(sys.argv[1]), create=True) as library:
     number = 0
     try:
         while True:
@@ -72,7 +72,7 @@ with Library.open(Path(sys.argv[1]), create=True) as library:
 @pytest.mark.skipif(os.name != "posix", reason="resource limits")
 def test_a_disk_that_takes_no_more_stops_with_one_error(tmp_path: Path) -> None:
     kept = int(run(FILL_UP, tmp_path / "library"))
-    with Library.open(tmp_path / "library") as library:
+    with SqliteStore.open(tmp_path / "library") as library:
         assert library.status().videos == kept
         assert library.verify().clean
         library.add_video(record("/v/more.mp4", "more"))
@@ -83,9 +83,9 @@ SNAPSHOT = """
 import resource, sys
 from pathlib import Path
 from vsearch.errors import LibraryFull
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
-with Library.open(Path(sys.argv[1])) as library:
+with SqliteStore.open(Path(sys.argv[1])) as library:
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
     try:
         library.save_snapshots()
@@ -95,7 +95,7 @@ with Library.open(Path(sys.argv[1])) as library:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="resource limits")
-def test_no_room_for_a_snapshot_leaves_the_last_one(library: Library) -> None:
+def test_no_room_for_a_snapshot_leaves_the_last_one(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     before = sorted((library.path / "snapshots").iterdir())
@@ -115,21 +115,21 @@ import numpy as np
 import faiss, filelock, sqlalchemy, vsearch.library.salvage, vsearch.library.space_index, vsearch.library.writer
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryReadOnly
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)  # root may write anywhere
 folder = Path(sys.argv[1])
-with Library.open(folder, create=True) as library:
-    print(library.search_vectors(SPACE, unit(1, 1), 10)[1].shape[1], library.status().videos, library.verify().clean)
+with SqliteStore.open(folder, create=True) as library:
+    print(library.search_scenes(SPACE, unit(1, 1), 10)[1].shape[1], library.status().videos, library.verify().clean)
     for write in (lambda: library.add_video(record("/v/b.mp4", "B")), library.save_snapshots):
         try:
             write()
         except LibraryReadOnly as error:
             print("read-only")
 try:
-    Library.open(folder / "new", create=True)
+    SqliteStore.open(folder / "new", create=True)
 except LibraryReadOnly:
     print("read-only")
 """
@@ -149,7 +149,7 @@ def public() -> Iterator[Path]:
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 @pytest.mark.parametrize("what", ["folder", "files", "both"])
 def test_a_read_only_library_is_searched_but_not_changed(public: Path, what: str) -> None:
-    with Library.open(public / "library", create=True) as library:
+    with SqliteStore.open(public / "library", create=True) as library:
         library.add_video(record("/v/a.mp4", "A"))
         library.save_snapshots()
         library.add_video(record("/v/c.mp4", "C"))
@@ -164,7 +164,7 @@ def test_a_read_only_library_is_searched_but_not_changed(public: Path, what: str
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 def test_a_read_only_library_whose_writer_was_killed_still_opens(public: Path) -> None:
-    with Library.open(public / "live", create=True) as library:
+    with SqliteStore.open(public / "live", create=True) as library:
         library.add_video(record("/v/a.mp4", "A"))
         library.save_snapshots()
         # as a kill leaves it: what was committed lies in the WAL
@@ -179,14 +179,14 @@ UNREADABLE = """
 import os, sys
 from pathlib import Path
 from vsearch.errors import LibraryError, LibraryReadOnly
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)  # root may read anything
 for create in (False, True):
     try:
-        Library.open(Path(sys.argv[1]) / "closed" / "library", create=create)
+        SqliteStore.open(Path(sys.argv[1]) / "closed" / "library", create=create)
     except LibraryError as error:
         print(str(error).rpartition(": ")[2])
 """
@@ -195,7 +195,7 @@ for create in (False, True):
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 @pytest.mark.parametrize("what", ["", "library", "library/catalog.db"])
 def test_a_library_that_cannot_be_read_says_so(public: Path, what: str) -> None:
-    Library.open(public / "closed" / "library", create=True).close()
+    SqliteStore.open(public / "closed" / "library", create=True).close()
     (public / "closed" / what).chmod(0)
     assert run(UNREADABLE, public) == 2 * "permission is missing\n"
 
@@ -203,10 +203,10 @@ def test_a_library_that_cannot_be_read_says_so(public: Path, what: str) -> None:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
 def test_where_no_library_can_be_made() -> None:
     with pytest.raises(LibraryError, match="no library can be made at /proc/library: choose another folder"):
-        Library.open(Path("/proc/library"), create=True)
+        SqliteStore.open(Path("/proc/library"), create=True)
 
 
-def test_a_file_in_the_place_of_the_snapshots(library: Library) -> None:
+def test_a_file_in_the_place_of_the_snapshots(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     obstacle = library.path / "snapshots"
     obstacle.write_text("mine")
@@ -234,7 +234,7 @@ def harm(database: Path, start: int, length: int) -> None:
 
 def made(folder: Path, videos: int = 30, prefix: str = "") -> Path:
     """A library of 7 scenes a video, closed, all of it in the one file."""
-    with Library.open(folder, create=True) as library:
+    with SqliteStore.open(folder, create=True) as library:
         for number in range(videos):
             library.add_video(record(f"/v/{prefix}{number}.mp4", f"{prefix}{number}", seed=number, count=7))
         library.record_failure(Failure(stamp("/v/bad.mp4"), "no video track"))
@@ -253,14 +253,14 @@ def test_something_else_in_the_catalogs_place(tmp_path: Path, content: bytes) ->
     database.write_bytes(content)
     for create in (False, True):
         with pytest.raises(LibraryDamaged, match="vsearch verify --repair"):
-            Library.open(folder, create=create)
+            SqliteStore.open(folder, create=create)
     report = repair_library(folder)
     assert report.clean
     (line,) = report.repaired
     assert line.startswith("nothing could be read of the catalog: run `vsearch index` on every folder again")
     (aside,) = folder.glob("damaged-*")
     assert (aside / "catalog.db").read_bytes() == content and line.endswith(aside.name)
-    with Library.open(folder) as library:
+    with SqliteStore.open(folder) as library:
         assert library.status().videos == 0
         library.add_video(record("/v/a.mp4", "A"))
         assert found(library) == 3
@@ -276,7 +276,7 @@ def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None
         shutil.copytree(folder, tmp_path / "copy")
         harm(tmp_path / "copy" / "catalog.db", page * 8192, 8192)
         try:
-            with Library.open(tmp_path / "copy") as library:
+            with SqliteStore.open(tmp_path / "copy") as library:
                 report = library.verify()
                 assert report.broken_pages == any(line.startswith("catalog:") for line in report.problems)
                 if report.clean:  # a page that nothing uses
@@ -289,7 +289,7 @@ def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None
         harmed += 1
         report = repair_library(tmp_path / "copy")
         assert report.clean, report
-        with Library.open(tmp_path / "copy") as library:
+        with SqliteStore.open(tmp_path / "copy") as library:
             kept = library.status().videos
             assert found(library) == 7 * kept
             assert {str(path) for path in report.lost} <= {f"/v/{n}.mp4" for n in range(30)}
@@ -306,7 +306,7 @@ def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> No
     harm(database, (children[3] - 1) * 8192, 8192)
     report = repair_library(folder)
     assert report.clean and report.lost
-    with Library.open(folder) as library:
+    with SqliteStore.open(folder) as library:
         assert 200 - len(report.lost) == library.status().videos > 100
         assert library.find_file(report.lost[0]) is None
         assert library.find_failure(Path("/v/bad.mp4")) is not None
@@ -337,7 +337,7 @@ def test_what_is_lost_without_a_name_is_told(tmp_path: Path) -> None:
     harm(database, (videos[0] - 1) * 8192, 8192)
     report = repair_library(folder)
     assert report.clean
-    with Library.open(folder) as library:
+    with SqliteStore.open(folder) as library:
         kept = library.status().videos
         assert 0 < kept < 80 and len(report.lost) == 80 - kept
     assert "on every folder again" in report.repaired[1]
@@ -363,7 +363,7 @@ def test_a_truncated_catalog_is_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder)
     database.write_bytes(database.read_bytes()[: 8192 * 3 + 100])
-    with pytest.raises(LibraryDamaged), Library.open(folder) as library:
+    with pytest.raises(LibraryDamaged), SqliteStore.open(folder) as library:
         if library.verify().broken_pages:
             raise LibraryDamaged
     assert repair_library(folder).clean
@@ -392,7 +392,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_rows_that_contradict_each_other_are_found_and_put_right(library: Library, what: str) -> None:
+def test_rows_that_contradict_each_other_are_found_and_put_right(library: SqliteStore, what: str) -> None:
     statement, lost = WRONG[what]
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.add_video(record("/v/b.mp4", "B", seed=2))
@@ -417,7 +417,7 @@ def test_rows_that_contradict_each_other_are_found_and_put_right(library: Librar
     assert library.verify().clean
 
 
-def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: Library) -> None:
+def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.add_video(record("/v/a.mp4", "B", seed=2))
     assert library.verify().clean
@@ -426,7 +426,7 @@ def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: Lib
     assert library.find_key("A") is None and found(library) == 3
 
 
-def test_a_broken_encoding_costs_that_space_alone(library: Library) -> None:
+def test_a_broken_encoding_costs_that_space_alone(library: SqliteStore) -> None:
     from tests.library.made import OTHER, scenes
 
     video = library.add_video(record("/v/a.mp4", "A", seed=1))
@@ -442,7 +442,7 @@ def test_a_broken_encoding_costs_that_space_alone(library: Library) -> None:
     assert library.verify().clean
 
 
-def test_errors_of_use_stay_what_they_are(library: Library) -> None:
+def test_errors_of_use_stay_what_they_are(library: SqliteStore) -> None:
     assert not isinstance(LibraryError(), LibraryReadOnly)
     library.close()
     library.close()

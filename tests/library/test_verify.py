@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.library.made import SPACE, record, unit
-from vsearch.library import Library, snapshots, verify
+from vsearch.library import SqliteStore, snapshots, verify
 from vsearch.library.snapshot_writer import save_snapshots
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +19,9 @@ BUSY = """
 import sys
 from pathlib import Path
 from tests.library.made import record
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
-with Library.open(Path(sys.argv[1])) as library, library.writing():
+with SqliteStore.open(Path(sys.argv[1])) as library, library.writing():
     for number in range(10**6):
         library.add_video(record(f"/v/{number % 7}.mp4", f"key-{number}", seed=number, count=1 + number % 5))
         library.remove_orphans()
@@ -30,7 +30,7 @@ with Library.open(Path(sys.argv[1])) as library, library.writing():
 """
 
 
-def test_verify_beside_a_busy_writer_finds_no_fault(library: Library) -> None:
+def test_verify_beside_a_busy_writer_finds_no_fault(library: SqliteStore) -> None:
     library.add_video(record("/v/first.mp4", "first"))
     with subprocess.Popen(
         [sys.executable, "-c", BUSY, str(library.path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -38,9 +38,9 @@ def test_verify_beside_a_busy_writer_finds_no_fault(library: Library) -> None:
         try:
             assert writer.stdout is not None and writer.stdout.readline() == "busy\n"
             for _ in range(40):
-                with Library.open(library.path) as reader:
+                with SqliteStore.open(library.path) as reader:
                     assert reader.verify().problems == ()
-                    assert reader.search_vectors(SPACE, unit(1, 1), 5)[1].shape == (1, 5)
+                    assert reader.search_scenes(SPACE, unit(1, 1), 5)[1].shape == (1, 5)
             assert writer.poll() is None
         finally:
             writer.kill()
@@ -48,7 +48,7 @@ def test_verify_beside_a_busy_writer_finds_no_fault(library: Library) -> None:
 
 @pytest.mark.parametrize("step", ["inspect", "whole", "usable", "entries"])
 def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_fault(
-    library: Library, monkeypatch: pytest.MonkeyPatch, step: str
+    library: SqliteStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     for number in range(4):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
@@ -63,7 +63,7 @@ def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_fault(
         if writing:  # a writer looks at snapshots, too
             return original(*values)
         writing = True
-        with Library.open(library.path) as writer:
+        with SqliteStore.open(library.path) as writer:
             number = next(numbers)
             writer.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
             writer.forget_files([Path(f"/v/{number - 10}.mp4")])
@@ -72,13 +72,13 @@ def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_fault(
         return original(*values)
 
     monkeypatch.setattr(owner, step, busy)
-    with Library.open(library.path) as reader:
+    with SqliteStore.open(library.path) as reader:
         assert reader.verify().problems == ()
     monkeypatch.undo()
     assert library.verify().clean
 
 
-def test_what_a_kill_left_of_older_snapshots_is_swept_before_removals_are_forgotten(library: Library) -> None:
+def test_what_a_kill_left_of_older_snapshots_is_swept_before_removals_are_forgotten(library: SqliteStore) -> None:
     for number in range(4):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
     library.save_snapshots()
@@ -102,7 +102,7 @@ def test_ids_without_others() -> None:
 
 
 def test_many_removals_cost_each_list_of_a_snapshot_what_the_list_holds(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The removals are sorted once, and not again for every list: only so is the time linear."""
     from vsearch.library import vectors

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.library.made import DIM, INFO, record, stamp, stored, unit
-from vsearch.library import Library, TranscriptRow, WordHit
+from vsearch.library import PassageHit, SqliteStore, TranscriptRow
 from vsearch.library.migrations import _STEPS, VERSION
 from vsearch.library.terms import longest_run, parse
 from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
@@ -38,7 +38,7 @@ def spoken(lines: list[tuple[float, str]], recipe: str = "r1") -> Transcript:
 
 
 @pytest.fixture
-def talks(library: Library) -> Library:
+def talks(library: SqliteStore) -> SqliteStore:
     library.add_video(record("/v/kennedy.mp4", "K", seed=1))
     library.add_video(record("/v/cake.mp4", "C", seed=2))
     library.set_transcript("K", spoken(SPEECH))
@@ -46,12 +46,12 @@ def talks(library: Library) -> Library:
     return library
 
 
-def texts(hits: list[WordHit]) -> list[list[str]]:
+def texts(hits: list[PassageHit]) -> list[list[str]]:
     return [[line.text for line in hit.lines] for hit in hits]
 
 
-def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: Library) -> None:
-    hit = talks.search_words("a new generation", 5)[0]
+def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: SqliteStore) -> None:
+    hit = talks.search_text("a new generation", 5)[0]
     assert hit.lines == said(SPEECH)[3:]
     assert (hit.start, hit.end, hit.channel) == (4.2, 5.7, "speech")
     scene = talks.scenes([hit.scene_id])[hit.scene_id]
@@ -59,76 +59,76 @@ def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: 
     assert [hit.lines[0].text[a:b] for a, b in hit.spans[0]] == ["new", "generation"]
 
 
-def test_stems_accents_and_prefixes(talks: Library) -> None:
-    assert texts(talks.search_words("bake cakes", 5)) == [["Today we are baking a chocolate cake."]]
-    assert texts(talks.search_words("cafe CREME", 5)) == [["Café crème goes into the bowl."]]
-    assert texts(talks.search_words("choc*", 5)) == [["Today we are baking a chocolate cake."]]
-    assert talks.search_words("choc", 5) == []
+def test_stems_accents_and_prefixes(talks: SqliteStore) -> None:
+    assert texts(talks.search_text("bake cakes", 5)) == [["Today we are baking a chocolate cake."]]
+    assert texts(talks.search_text("cafe CREME", 5)) == [["Café crème goes into the bowl."]]
+    assert texts(talks.search_text("choc*", 5)) == [["Today we are baking a chocolate cake."]]
+    assert talks.search_text("choc", 5) == []
 
 
-def test_a_quote_means_these_words_in_this_order(talks: Library) -> None:
-    assert texts(talks.search_words('"ask not what your country"', 5)) == [[SPEECH[1][1]]]
-    assert talks.search_words('"asks not what your countries"', 5) == []
-    assert talks.search_words('"country your what not ask"', 5) == []
-    assert texts(talks.search_words("where he says “can do for your country”", 5)) == [[SPEECH[2][1]]]
-    assert len(talks.search_words('"ask"', 5)) == 3
-    assert texts(talks.search_words('"ask" "friend to help"', 5)) == [[COOKING[2][1]]]
+def test_a_quote_means_these_words_in_this_order(talks: SqliteStore) -> None:
+    assert texts(talks.search_text('"ask not what your country"', 5)) == [[SPEECH[1][1]]]
+    assert talks.search_text('"asks not what your countries"', 5) == []
+    assert talks.search_text('"country your what not ask"', 5) == []
+    assert texts(talks.search_text("where he says “can do for your country”", 5)) == [[SPEECH[2][1]]]
+    assert len(talks.search_text('"ask"', 5)) == 3
+    assert texts(talks.search_text('"ask" "friend to help"', 5)) == [[COOKING[2][1]]]
 
 
-def test_a_quote_may_run_over_into_the_next_line(talks: Library) -> None:
-    hit = talks.search_words('"fellow americans ask not what"', 5)[0]
+def test_a_quote_may_run_over_into_the_next_line(talks: SqliteStore) -> None:
+    hit = talks.search_text('"fellow americans ask not what"', 5)[0]
     assert [line.text for line in hit.lines] == [SPEECH[0][1], SPEECH[1][1]]
     assert hit.start == 0.0
-    assert len(talks.search_words('"can do for you ask"', 5)) == 1
-    assert talks.search_words('"for your country and so"', 5) == []
+    assert len(talks.search_text('"can do for you ask"', 5)) == 1
+    assert talks.search_text('"for your country and so"', 5) == []
 
 
-def test_where_words_have_times_the_hit_begins_with_the_word(library: Library) -> None:
+def test_where_words_have_times_the_hit_begins_with_the_word(library: SqliteStore) -> None:
     words = tuple(Word(float(i), i + 0.8, w) for i, w in enumerate(["well", "then", "ask", "not", "what"]))
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", Transcript((Segment(0.0, 5.0, "well then ask not what", words=words),), "whisper", "r"))
-    assert library.search_words('"ask not"', 1)[0].start == 2.0
-    assert library.search_words("asking", 1)[0].start == 2.0
-    assert library.search_words("then ask not", 1)[0].start == 1.0  # word for word, though "then" says nothing
+    assert library.search_text('"ask not"', 1)[0].start == 2.0
+    assert library.search_text("asking", 1)[0].start == 2.0
+    assert library.search_text("then ask not", 1)[0].start == 1.0  # word for word, though "then" says nothing
     assert library.transcript(library.find_key("A").id)[0].words == words  # type: ignore[union-attr]
 
 
-def test_the_score_is_the_share_of_the_query_that_is_there(talks: Library) -> None:
-    whole = talks.search_words("chocolate cake", 1)[0].score
-    half = talks.search_words("chocolate elephant", 1)[0].score
-    apart = talks.search_words("chocolate bowl", 1)[0].score
+def test_the_score_is_the_share_of_the_query_that_is_there(talks: SqliteStore) -> None:
+    whole = talks.search_text("chocolate cake", 1)[0].score
+    half = talks.search_text("chocolate elephant", 1)[0].score
+    apart = talks.search_text("chocolate bowl", 1)[0].score
     assert whole == pytest.approx(1.0)
     assert 0.2 < half < 0.6
     assert half < apart < whole
     # stop words alone are words, where a person asks for nothing else
-    assert talks.search_words("what can you do for your", 1)[0].lines[0].text in {SPEECH[1][1], SPEECH[2][1]}
+    assert talks.search_text("what can you do for your", 1)[0].lines[0].text in {SPEECH[1][1], SPEECH[2][1]}
 
 
-def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: Library) -> None:
-    rare = talks.search_words("a fellow of the torch passed to a generation of elephants", 1)[0]
-    common = talks.search_words("elephants that ask for hay in a green field at night", 1)[0]
-    run = talks.search_words("what your country can do", 1)[0]
+def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: SqliteStore) -> None:
+    rare = talks.search_text("a fellow of the torch passed to a generation of elephants", 1)[0]
+    common = talks.search_text("elephants that ask for hay in a green field at night", 1)[0]
+    run = talks.search_text("what your country can do", 1)[0]
     assert rare.chance < 0.2 < 1 < common.chance
     assert run.chance < 0.01
 
 
-def test_words_far_apart_are_two_passages(library: Library) -> None:
+def test_words_far_apart_are_two_passages(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", spoken([(0.0, "red balloon"), (5.0, "green balloon"), (60.0, "blue balloon")]))
-    assert sorted(len(hit.lines) for hit in library.search_words("balloon", 9)) == [1, 2]
+    assert sorted(len(hit.lines) for hit in library.search_text("balloon", 9)) == [1, 2]
 
 
-def test_filters_admit_scenes_and_channels(talks: Library) -> None:
+def test_filters_admit_scenes_and_channels(talks: SqliteStore) -> None:
     cake = talks.select_scenes(path_glob="cake.mp4")
     assert cake is not None
-    assert {hit.lines[0].text for hit in talks.search_words("ask", 9, allowed=cake)} == {COOKING[2][1]}
-    assert talks.search_words("ask", 9, allowed=np.array([], dtype=np.int64)) == []
-    assert talks.search_words("ask", 9, channel="ocr") == []
-    assert len(talks.search_words("ask", 1)) == 1
+    assert {hit.lines[0].text for hit in talks.search_text("ask", 9, allowed=cake)} == {COOKING[2][1]}
+    assert talks.search_text("ask", 9, allowed=np.array([], dtype=np.int64)) == []
+    assert talks.search_text("ask", 9, channel="ocr") == []
+    assert len(talks.search_text("ask", 1)) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: Library, seed: int) -> None:
+def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: SqliteStore, seed: int) -> None:
     space = Space("words", "w0", DIM, "speech")
     starts = [float(at) for at in range(120)]
     lines = [Segment(at, at + 1.5, "one two three") for at in starts]  # each overlaps with the next
@@ -151,26 +151,26 @@ def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: Library
             assert [hit.start for hit in hits] == expected[:k]
 
 
-def test_words_beside_a_quotation_order_its_hits(talks: Library) -> None:
-    assert talks.search_words('"ask" friend', 5)[0].lines[0].text == COOKING[2][1]
-    first, *others = talks.search_words('"ask" country', 5)
+def test_words_beside_a_quotation_order_its_hits(talks: SqliteStore) -> None:
+    assert talks.search_text('"ask" friend', 5)[0].lines[0].text == COOKING[2][1]
+    first, *others = talks.search_text('"ask" country', 5)
     assert first.score == 1.0 and all(0 < hit.score <= 1 for hit in others)
 
 
-def test_a_transcript_is_replaced_and_goes_with_its_video(talks: Library) -> None:
+def test_a_transcript_is_replaced_and_goes_with_its_video(talks: SqliteStore) -> None:
     video = talks.find_key("K")
     assert video is not None
     assert talks.find_transcript(video.id) == TranscriptRow("speech", "whisper", "r1", "en", None)
     talks.set_transcript("K", spoken([(1.0, "entirely different")], recipe="r2"))
-    assert talks.search_words("country", 5) == []
+    assert talks.search_text("country", 5) == []
     assert talks.find_transcript(video.id) == TranscriptRow("speech", "whisper", "r2", "en", None)
     talks.forget_files([Path("/v/kennedy.mp4")])
-    assert talks.search_words("different", 5) == []
+    assert talks.search_text("different", 5) == []
     assert talks.find_transcript(video.id) is None
     assert talks.verify().clean
 
 
-def test_a_cause_stands_in_for_lines(talks: Library) -> None:
+def test_a_cause_stands_in_for_lines(talks: SqliteStore) -> None:
     talks.set_transcript("K", Transcript((), "whisper", "r3", cause="the sound is broken \udce9"))
     video = talks.find_key("K")
     assert video is not None
@@ -181,22 +181,22 @@ def test_a_cause_stands_in_for_lines(talks: Library) -> None:
 SOUND = VideoInfo(duration=70.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
 
 
-def test_sound_without_pictures_is_found_by_its_words(library: Library) -> None:
+def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     spans = [Scene(0.0, 30.0), Scene(30.0, 60.0), Scene(60.0, 70.0)]
     video = library.add_sound(stamp("/v/talk.mp3"), "T", SOUND, spans, spoken([(31.0, "a word about sparrows")]))
-    hit = library.search_words("sparrow", 1)[0]
+    hit = library.search_text("sparrow", 1)[0]
     assert library.scenes([hit.scene_id])[hit.scene_id].start == 30.0
     found = library.find_key("T")
     assert found is not None and found.id == video and found.info.sound_only
     assert library.verify().clean and library.verify(repair=True).clean
     library.forget_files([Path("/v/talk.mp3")])
-    assert library.search_words("sparrow", 1) == []
+    assert library.search_text("sparrow", 1) == []
     with pytest.raises(ValueError, match="no pictures"):
         library.add_sound(stamp("/v/talk.mp3"), "T", INFO, spans, spoken([]))
 
 
-def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: Library) -> None:
+def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: SqliteStore) -> None:
     with sqlite3.connect(talks.path / "catalog.db") as connection:
         connection.execute("DROP TRIGGER line_words_delete")
         connection.execute("DELETE FROM lines WHERE text LIKE '%chocolate%'")
@@ -204,8 +204,8 @@ def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: Library) 
     assert talks.verify().problems == ("the index of words is wrong about 1 lines",)
     assert talks.verify(repair=True).repaired == ("made the index of words anew",)
     assert talks.verify().clean
-    assert talks.search_words("chocolate", 5) == []
-    assert len(talks.search_words("ask", 5)) == 2
+    assert talks.search_text("chocolate", 5) == []
+    assert len(talks.search_text("ask", 5)) == 2
 
 
 def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
-    with Library.open(folder) as library:
-        assert library.search_words("acquaintances", 1)[0].start == 1.0
+    with SqliteStore.open(folder) as library:
+        assert library.search_text("acquaintances", 1)[0].start == 1.0
         with library._reader.transaction() as upgraded:
             assert upgraded.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
@@ -255,14 +255,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("query", HOSTILE, ids=[f"{i}" for i in range(len(HOSTILE))])
-def test_no_query_is_an_error(talks: Library, query: str) -> None:
-    assert isinstance(talks.search_words(query, 3), list)
+def test_no_query_is_an_error(talks: SqliteStore, query: str) -> None:
+    assert isinstance(talks.search_text(query, 3), list)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text(max_size=60))
-def test_no_text_is_an_error(talks: Library, query: str) -> None:
-    for hit in talks.search_words(query, 3):
+def test_no_text_is_an_error(talks: SqliteStore, query: str) -> None:
+    for hit in talks.search_text(query, 3):
         assert 0 < hit.score <= 1
 
 

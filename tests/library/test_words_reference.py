@@ -11,7 +11,7 @@ import pytest
 
 from tests.library.made import record
 from tests.library.words_reference import Expected, Told, by_phrase, by_phrases, by_words
-from vsearch.library import Library, WordHit
+from vsearch.library import PassageHit, SqliteStore
 from vsearch.media import Segment, Transcript
 
 # Words by how often they are said; some mean nothing by themselves, some share their stem.
@@ -20,10 +20,10 @@ SPOKEN += ["zeppelin", "horse", "lamp", "brick"]
 
 
 @pytest.fixture(scope="module")
-def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, list[Told]]]:
+def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqliteStore, list[Told]]]:
     draw = random.Random(14)
     told = []
-    with Library.open(tmp_path_factory.mktemp("talks") / "library", create=True) as library:
+    with SqliteStore.open(tmp_path_factory.mktemp("talks") / "library", create=True) as library:
         for number in range(8):
             video = library.add_video(record(Path(f"/v/{number}.mp4"), f"K{number}", number, count=30))
             scenes = library.scenes_of(video)
@@ -40,7 +40,7 @@ def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Library, l
         yield library, told
 
 
-def seen(hit: WordHit, told: Sequence[Told]) -> tuple[int, ...]:
+def seen(hit: PassageHit, told: Sequence[Told]) -> tuple[int, ...]:
     lines = [one for one in told if one.video == hit.video_id and one.line.channel == hit.channel]
     return tuple(next(one.number for one in lines if one.line == line) for line in hit.lines)
 
@@ -51,18 +51,18 @@ def filters(draw: random.Random, told: Sequence[Told]) -> tuple[str | None, list
     return draw.choice([None, "speech", "ocr"]), chosen
 
 
-def asked(library: Library, query: str, channel: str | None, allowed: list[int] | None) -> list[WordHit]:
+def asked(library: SqliteStore, query: str, channel: str | None, allowed: list[int] | None) -> list[PassageHit]:
     """All hits; the first n are the same however many are asked for."""
     ids = None if allowed is None else np.array(sorted(allowed), dtype=np.int64)
-    every = library.search_words(query, 10_000, allowed=ids, channel=channel)
+    every = library.search_text(query, 10_000, allowed=ids, channel=channel)
     for k in (1, 2, 7, 50):
-        assert library.search_words(query, k, allowed=ids, channel=channel) == every[:k]
+        assert library.search_text(query, k, allowed=ids, channel=channel) == every[:k]
     assert allowed is None or {hit.scene_id for hit in every} <= set(allowed)
     return every
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_words_are_found_as_by_looking_at_every_line(talks: tuple[Library, list[Told]], seed: int) -> None:
+def test_words_are_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     query = draw.choices(SPOKEN, k=draw.choice([1, 2, 3, 5]))
@@ -80,7 +80,7 @@ def test_words_are_found_as_by_looking_at_every_line(talks: tuple[Library, list[
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_a_quotation_is_found_as_by_looking_at_every_line(talks: tuple[Library, list[Told]], seed: int) -> None:
+def test_a_quotation_is_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     phrase = draw.choices(SPOKEN, k=draw.choice([1, 1, 2, 2, 3]))
@@ -96,7 +96,7 @@ def test_a_quotation_is_found_as_by_looking_at_every_line(talks: tuple[Library, 
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_quotations_that_lie_together_are_found(talks: tuple[Library, list[Told]], seed: int) -> None:
+def test_quotations_that_lie_together_are_found(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     phrases = [draw.choices(SPOKEN, k=draw.choice([1, 1, 2])) for _ in range(draw.choice([2, 2, 3]))]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.clips.numbered import make_numbered, read_number
 from tests.search.made import add
-from vsearch.library import Library, Tag
+from vsearch.library import SqliteStore, Tag
 from vsearch.media import Segment, Transcript
 from vsearch.models.fake import FakeModel
 
@@ -29,7 +29,7 @@ Ask = Callable[[Callable[[Any], Awaitable[None]]], None]
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
     path = make_numbered(tmp_path / "film.mp4", 6.0).path
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         add(library, str(path), ["rrr", "bbb"])
         add(library, "/v/other.mp4", ["ggg"])
         lines = tuple(Segment(at, at + 1, f"line {at}") for at in range(4))
@@ -134,7 +134,7 @@ def test_a_library_of_an_older_version_is_left_as_it_is(
     monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
     before = _digests(tmp_path / "library")
     with pytest.raises(LibraryError, match="older version"):
-        Library.open(tmp_path / "library", upgrade=False)
+        SqliteStore.open(tmp_path / "library", upgrade=False)
     assert _digests(tmp_path / "library") == before
 
 

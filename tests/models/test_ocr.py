@@ -14,7 +14,7 @@ from tests.signs import Sign, put_up
 from vsearch.errors import ModelDamaged
 from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.ocr import text_options
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models import ocr
 from vsearch.models.base import TextReader
 
@@ -43,13 +43,13 @@ def test_where_nothing_is_written_nothing_is_read(reader: TextReader, look: str,
 def test_through_the_whole_indexer(tmp_path: Path) -> None:
     shots = [Shot("texture", 3.0, 2), Shot("texture", 3.0, 9)]
     path = make_video(tmp_path / "a.mp4", shots, size=(640, 360), fps=10, paint=put_up(SIGNS)).path
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         list(Indexer(library, MeanColour(), IndexOptions(), text=text_options()).index([path]))
         (video,) = library.files()
         lines = library.transcript(video.video_id)
         assert [line.text.lower() for line in lines] == ["emergency exit", "fresh bread"]
         assert [line.start for line in lines] == pytest.approx([0.0, 3.0], abs=0.11)
-        hit = library.search_words('"fresh bread"', 1, channel="ocr")[0]
+        hit = library.search_text('"fresh bread"', 1, channel="ocr")[0]
         assert hit.start == pytest.approx(3.0, abs=0.11)
         known = library.find_transcript(video.video_id, "ocr")
         assert known is not None and known.recipe.startswith("rapidocr 1 3.")

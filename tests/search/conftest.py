@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True) as opened:
+def library(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "library", create=True) as opened:
         yield opened

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vsearch.library import Library, VideoRecord
+from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, FileStamp, Scene, Vectors, VideoInfo
 from vsearch.models.base import HeadInfo
 from vsearch.models.fake import COLOURS, FakeModel
@@ -22,7 +22,7 @@ def frames_of(letters: str) -> Vectors:
     return np.eye(len(NAMES), dtype=np.float32)[[NAMES.index(LETTERS[letter]) for letter in letters]]
 
 
-def add(library: Library, path: str, scenes: Sequence[str]) -> None:
+def add(library: SqliteStore, path: str, scenes: Sequence[str]) -> None:
     """A video of scenes such as ["rrg", "bb"]: five frames, one a second, a cut at 3 seconds."""
     model, start, encoded = FakeModel(), 0.0, []
     for letters in scenes:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.search.made import HeadedModel, add, frames_of
 from vsearch.errors import QueryError
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.media import Hit, Pixels, Segment, Transcript
 from vsearch.models.base import FrameSize
 from vsearch.models.fake import COLOURS, FakeModel
@@ -35,7 +35,7 @@ def file_of(pixels: Pixels, kind: str, **options: object) -> bytes:
 
 
 @pytest.fixture
-def colours(library: Library) -> Library:
+def colours(library: SqliteStore) -> SqliteStore:
     add(library, "/v/red.mp4", ["rr"])
     add(library, "/v/both.mp4", ["rb"])
     add(library, "/v/blue.mp4", ["bbb"])
@@ -44,11 +44,11 @@ def colours(library: Library) -> Library:
 
 
 @pytest.fixture
-def engine(colours: Library) -> SearchEngine:
+def engine(colours: SqliteStore) -> SearchEngine:
     return SearchEngine(colours, FakeModel())
 
 
-def scene_of(library: Library, path: str, at: int = 0) -> int:
+def scene_of(library: SqliteStore, path: str, at: int = 0) -> int:
     row = library.find_file(Path(path))
     assert row is not None
     return library.scenes_of(row.video_id)[at].id
@@ -79,12 +79,12 @@ def test_a_mixed_query_has_unit_length() -> None:
     np.testing.assert_allclose(mixed, (0.75 * frames_of("r")[0] + 0.25 * frames_of("b")[0]) / 10**0.5 * 4, atol=1e-6)
 
 
-def test_more_like_a_scene_leaves_that_scene_out(colours: Library, engine: SearchEngine) -> None:
+def test_more_like_a_scene_leaves_that_scene_out(colours: SqliteStore, engine: SearchEngine) -> None:
     hits = engine.search(Query(example=SceneExample(scene_of(colours, "/v/red.mp4")), k=4))
     assert names(hits)[0] == "both" and "red" not in names(hits) and len(hits) == 3
 
 
-def test_more_like_a_scene_leaves_the_same_instant_out(library: Library) -> None:
+def test_more_like_a_scene_leaves_the_same_instant_out(library: SqliteStore) -> None:
     add(library, "/v/long.mp4", ["rr", "rr", "bb", "rrr"])  # a red shot in two parts, a cut, red once more
     add(library, "/v/copy.mp4", ["rr", "gg"])  # the same cut and look: the video encoded once more
     add(library, "/v/other.mp4", ["rrrrr"])
@@ -95,7 +95,7 @@ def test_more_like_a_scene_leaves_the_same_instant_out(library: Library) -> None
     assert len(engine.search(Query(example=SceneExample(scene_of(library, "/v/long.mp4")), k=1))) == 1
 
 
-def test_more_like_a_scene_of_a_still_camera_finds_other_days(library: Library) -> None:
+def test_more_like_a_scene_of_a_still_camera_finds_other_days(library: SqliteStore) -> None:
     for day in range(30):
         add(library, f"/v/{day}.mp4", ["r" * (2 + day % 3)])
     engine = SearchEngine(library, FakeModel())
@@ -109,7 +109,7 @@ def test_a_scene_that_is_not_known_is_one_line(engine: SearchEngine) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_reads_words_alone_says_so(colours: Library) -> None:
+def test_a_model_that_reads_words_alone_says_so(colours: SqliteStore) -> None:
     class Reader:
         space = FakeModel().space
         encode_texts, frame_scores = FakeModel.encode_texts, FakeModel.frame_scores
@@ -118,7 +118,7 @@ def test_a_model_that_reads_words_alone_says_so(colours: Library) -> None:
         SearchEngine(colours, Reader()).search(Query(example=stripes("red")))  # type: ignore[arg-type]
 
 
-def test_words_that_are_spoken_have_no_say_in_a_pure_example(colours: Library, engine: SearchEngine) -> None:
+def test_words_that_are_spoken_have_no_say_in_a_pure_example(colours: SqliteStore, engine: SearchEngine) -> None:
     line = Segment(0.0, 1.0, "a zebra and a giraffe")
     colours.set_transcript("key of /v/green.mp4", Transcript((line,), "whisper", "r"))
     assert all(set(hit.channels) == {"visual"} for hit in engine.search(Query(example=stripes("red"))))
@@ -128,7 +128,7 @@ def test_words_that_are_spoken_have_no_say_in_a_pure_example(colours: Library, e
     assert "red" in names(quoted)
 
 
-def test_late_re_ranking_and_moments_work_with_a_picture(library: Library) -> None:
+def test_late_re_ranking_and_moments_work_with_a_picture(library: SqliteStore) -> None:
     add(library, "/v/a.mp4", ["gggrrrggg"])
     add(library, "/v/b.mp4", ["ggkk"])
     engine = SearchEngine(library, FakeModel())
@@ -138,7 +138,7 @@ def test_late_re_ranking_and_moments_work_with_a_picture(library: Library) -> No
     assert (moment.start, moment.end, moment.video.stem) == (3.0, 6.0, "a")
 
 
-def test_a_matching_head_is_asked_about_words_alone(colours: Library) -> None:
+def test_a_matching_head_is_asked_about_words_alone(colours: SqliteStore) -> None:
     model = HeadedModel()
     assert SearchEngine(colours, model).search(Query(example=stripes("red"))) and model.matched == []
     assert SearchEngine(colours, model).search(Query("red", example=stripes("red"))) and model.matched == [4]
@@ -161,7 +161,7 @@ def test_what_cannot_be_asked_is_one_line(options: dict[str, object], says: str)
     assert "\n" not in str(caught.value)
 
 
-def test_an_example_in_an_empty_library_has_no_answer(library: Library) -> None:
+def test_an_example_in_an_empty_library_has_no_answer(library: SqliteStore) -> None:
     examples: list[Example] = [stripes("red"), SceneExample(1)]
     assert [SearchEngine(library, FakeModel()).search(Query(example=example)) for example in examples] == [[], []]
 

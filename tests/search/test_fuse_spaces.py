@@ -9,7 +9,7 @@ import pytest
 
 from tests.search.made import add, frames_of
 from vsearch.errors import QueryError
-from vsearch.library import Library, SceneRow
+from vsearch.library import SceneRow, SqliteStore
 from vsearch.media import EncodedScene, Hit, Space, Vectors
 from vsearch.models.fake import FakeModel
 from vsearch.search import ClipExample, ImageExample, Query, SceneExample, SearchEngine
@@ -87,7 +87,7 @@ class SwappedModel(FakeModel):
 
 
 @pytest.fixture
-def both(library: Library) -> Library:
+def both(library: SqliteStore) -> SqliteStore:
     """Three videos in the spaces of the fake model and of the one that swaps colours."""
     space = SwappedModel().space
     for name, letters in (("red", "rr"), ("green", "gg"), ("blue", "bb")):
@@ -113,7 +113,7 @@ def names(hits: list[Hit]) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["rrf", "calibrated"])
-def test_the_engine_asks_both(both: Library, how: How) -> None:
+def test_the_engine_asks_both(both: SqliteStore, how: How) -> None:
     engine = SearchEngine(both, [FakeModel(), SwappedModel()], Fusion(how=how))
     assert set(names(engine.search(Query("red", k=2)))) == {"red", "green"}
     assert names(engine.search(Query("blue", k=1))) == ["blue"]
@@ -122,7 +122,7 @@ def test_the_engine_asks_both(both: Library, how: How) -> None:
     assert engine.missing_videos() == 0
 
 
-def test_every_kind_of_query_goes_to_both(both: Library) -> None:
+def test_every_kind_of_query_goes_to_both(both: SqliteStore) -> None:
     models = [FakeModel(), SwappedModel()]
     engine = SearchEngine(both, models)
     blue = ImageExample(np.full((8, 8, 3), (0, 0, 255), np.uint8))
@@ -136,12 +136,12 @@ def test_every_kind_of_query_goes_to_both(both: Library) -> None:
     assert len(engine.search(Query("blue", k=3, per_video=1))) == 3
 
 
-def test_the_same_model_twice_is_one_model(both: Library) -> None:
+def test_the_same_model_twice_is_one_model(both: SqliteStore) -> None:
     (hit,) = SearchEngine(both, [FakeModel(), FakeModel()]).search(Query("blue", k=1))
     assert list(hit.channels) == ["visual"]
 
 
-def test_a_model_that_has_encoded_nothing_here_is_an_error(library: Library) -> None:
+def test_a_model_that_has_encoded_nothing_here_is_an_error(library: SqliteStore) -> None:
     add(library, "/v/red.mp4", ["rr"])
     with pytest.raises(QueryError, match="no vectors of the model 'swapped'"):
         SearchEngine(library, [FakeModel(), SwappedModel()]).search(Query("red"))

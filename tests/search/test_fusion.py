@@ -11,7 +11,7 @@ import pytest
 
 from tests.library.made import stamp
 from vsearch.errors import QueryError
-from vsearch.library import Library, SceneRow, VideoRecord, WordHit
+from vsearch.library import PassageHit, SceneRow, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
@@ -25,7 +25,7 @@ from vsearch.search.words import strength, told
 INFO = VideoInfo(duration=20.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
 
 
-def film(library: Library, name: str, look: str, lines: Sequence[tuple[float, str]] = ()) -> None:
+def film(library: SqliteStore, name: str, look: str, lines: Sequence[tuple[float, str]] = ()) -> None:
     """Two scenes of ten seconds, of one look; words that are said at some second."""
     model = FakeModel()
     vectors = model.encode_texts([look, look])
@@ -39,8 +39,8 @@ def film(library: Library, name: str, look: str, lines: Sequence[tuple[float, st
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True) as opened:
+def library(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "library", create=True) as opened:
         film(opened, "red.mp4", "red", [(1.0, "this film is about the sea")])
         film(opened, "blue.mp4", "blue", [(12.0, "ask not what your country can do for you")])
         film(opened, "green.mp4", "green", [(3.0, "a red balloon rises"), (14.0, "what a red day")])
@@ -48,13 +48,13 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield opened
 
 
-def ask(library: Library, text: str, **options: object) -> list[Hit]:
+def ask(library: SqliteStore, text: str, **options: object) -> list[Hit]:
     how = options.pop("how", "rrf")
     return SearchEngine(library, FakeModel(), Fusion(how=how)).search(Query(text, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_who_asks_for_what_is_said_gets_it_first(library: Library, how: str) -> None:
+def test_who_asks_for_what_is_said_gets_it_first(library: SqliteStore, how: str) -> None:
     hit = ask(library, "country can do for you", how=how)[0]
     assert (hit.video.name, hit.start, hit.end) == ("blue.mp4", 12.0, 14.0)
     assert hit.best_time == 12.0 and hit.channels["speech"] == pytest.approx(1.0)
@@ -63,20 +63,20 @@ def test_who_asks_for_what_is_said_gets_it_first(library: Library, how: str) -> 
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_who_asks_for_what_is_seen_gets_that_first(library: Library, how: str) -> None:
+def test_who_asks_for_what_is_seen_gets_that_first(library: SqliteStore, how: str) -> None:
     for text in ("something red", "yellow"):
         seen = [(hit.video, hit.start) for hit in ask(library, text, channel="visual")]
         assert [(hit.video, hit.start) for hit in ask(library, text, how=how)][:2] == seen[:2]
 
 
-def test_without_words_nothing_changes(library: Library) -> None:
+def test_without_words_nothing_changes(library: SqliteStore) -> None:
     assert ask(library, "yellow") == ask(library, "yellow", channel="visual")
     assert ask(library, "an entirely different yellow matter") == ask(
         library, "an entirely different yellow matter", channel="visual"
     )
 
 
-def test_both_channels_together_come_before_either_alone(library: Library) -> None:
+def test_both_channels_together_come_before_either_alone(library: SqliteStore) -> None:
     best = ask(library, "red balloon rises", k=4)
     assert best[0].video.name == "green.mp4"
     assert set(best[0].channels) <= {"visual", "speech"} and best[0].score > best[1].score
@@ -84,7 +84,7 @@ def test_both_channels_together_come_before_either_alone(library: Library) -> No
     assert ask(library, "red balloon rises", k=4)[0].video.name == "both.mp4"
 
 
-def test_channels_apart(library: Library) -> None:
+def test_channels_apart(library: SqliteStore) -> None:
     heard = ask(library, "red", channel="speech")
     assert {(hit.video.name, hit.start) for hit in heard} == {("green.mp4", 3.0)}
     assert len(heard[0].words) == 2
@@ -94,14 +94,14 @@ def test_channels_apart(library: Library) -> None:
         Query("red", channel="smell")  # type: ignore[arg-type]
 
 
-def test_what_is_quoted_must_be_said_exactly(library: Library) -> None:
+def test_what_is_quoted_must_be_said_exactly(library: SqliteStore) -> None:
     (hit,) = ask(library, '"ask not what your country"')
     assert (hit.video.name, hit.score) == ("blue.mp4", 1.0)
     assert ask(library, '"ask what your country"') == []
     assert len(ask(library, '"red"', channel="visual")) > 1
 
 
-def test_limits_and_filters_hold_for_words_too(library: Library) -> None:
+def test_limits_and_filters_hold_for_words_too(library: SqliteStore) -> None:
     assert len(ask(library, "red", k=1)) == 1
     names = [hit.video.name for hit in ask(library, "red balloon rises", per_video=1)]
     assert len(names) == len(set(names))
@@ -112,7 +112,7 @@ def test_limits_and_filters_hold_for_words_too(library: Library) -> None:
 def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
     sound = VideoInfo(duration=9.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
     heard = Transcript((Segment(1.0, 2.0, "a talk about sparrows"),), "whisper", "r")
-    with Library.open(tmp_path / "sounds", create=True) as library:
+    with SqliteStore.open(tmp_path / "sounds", create=True) as library:
         library.add_sound(stamp("/v/talk.mp3"), "T", sound, [Scene(0.0, 9.0)], heard)
         assert [hit.video.name for hit in ask(library, "sparrows")] == ["talk.mp3"]
 
@@ -120,13 +120,13 @@ def test_a_library_of_sound_alone_answers(tmp_path: Path) -> None:
 # -- what is written in pictures
 
 
-def write(library: Library, name: str, *texts: tuple[float, str]) -> None:
+def write(library: SqliteStore, name: str, *texts: tuple[float, str]) -> None:
     lines = tuple(Segment(at, at + 4.0, text, "ocr", box=Box(0.1, 0.2, 0.5, 0.3)) for at, text in texts)
     library.set_transcript(name, Transcript(lines, "ocr", "r", channel="ocr"))
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_who_asks_for_what_is_written_gets_it_first(library: Library, how: str) -> None:
+def test_who_asks_for_what_is_written_gets_it_first(library: SqliteStore, how: str) -> None:
     write(library, "yellow.mp4", (13.0, "PLATFORM NINE"), (2.0, "way out"))
     for options in ({}, {"channel": "text"}):
         hit = ask(library, "platform nine", how=how, **options)[0]
@@ -141,7 +141,7 @@ def test_who_asks_for_what_is_written_gets_it_first(library: Library, how: str) 
     assert all(set(hit.channels) == {"visual"} for hit in ask(library, "platform nine", channel="visual"))
 
 
-def test_what_is_written_is_no_speech_and_the_reverse(library: Library) -> None:
+def test_what_is_written_is_no_speech_and_the_reverse(library: SqliteStore) -> None:
     write(library, "red.mp4", (1.0, "ask not what your country"))
     assert {hit.video.name for hit in ask(library, "your country", channel="text")} == {"red.mp4"}
     assert {hit.video.name for hit in ask(library, "your country", channel="speech")} == {"blue.mp4"}
@@ -149,7 +149,7 @@ def test_what_is_written_is_no_speech_and_the_reverse(library: Library) -> None:
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_scene_that_both_channels_of_words_know_comes_first(library: Library, how: str) -> None:
+def test_a_scene_that_both_channels_of_words_know_comes_first(library: SqliteStore, how: str) -> None:
     write(library, "yellow.mp4", (13.0, "ask not what your country"))
     write(library, "blue.mp4", (12.5, "ask not what your country"))
     first, second = ask(library, "ask not what your country", how=how)[:2]
@@ -159,7 +159,7 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: Library, 
 
 def test_text_has_a_weight_of_its_own() -> None:
     line = Segment(1.0, 2.0, "words", "ocr")
-    shown = WordHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
+    shown = PassageHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
     assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].row.id == 20
     assert fuse(PICTURES, [shown], ROWS, Fusion(text=0.5))[0].row.id == 1
     assert [answer.row.id for answer in fuse(PICTURES, [shown], ROWS, Fusion(text=0.0))] == list(range(1, 11))
@@ -170,9 +170,9 @@ def test_text_has_a_weight_of_its_own() -> None:
 # -- the parts
 
 
-def word_hit(scene: int, score: float, chance: float = 0.0) -> WordHit:
+def word_hit(scene: int, score: float, chance: float = 0.0) -> PassageHit:
     line = Segment(1.0, 2.0, "words")
-    return WordHit(scene, scene, 1.0, 2.0, score, "speech", (line,), ((),), chance)
+    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), ((),), chance)
 
 
 def row(scene: int) -> SceneRow:
@@ -244,7 +244,7 @@ def test_who_finds_the_query_to_the_letter_does_not_ask_what_others_mean(how: st
     assert fuse(PICTURES, [doubtful, near], ROWS, Fusion(how=how))[0].row.id == 1  # type: ignore[arg-type]
 
 
-def test_the_engine_asks_the_model_what_its_scores_mean(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_asks_the_model_what_its_scores_mean(library: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
 
     def noted(*arguments: object) -> list[object]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.search.made import add, frames_of
 from vsearch.errors import InputError, PathError, QueryError
-from vsearch.library import Library, Tag
+from vsearch.library import SqliteStore, Tag
 from vsearch.models.fake import FakeModel
 from vsearch.phrases import LONGEST_PHRASE, MOST_PHRASES, read_phrases
 from vsearch.search import Query, SearchEngine
@@ -47,7 +47,7 @@ def test_braces_in_a_label_are_braces() -> None:
 
 
 @pytest.fixture
-def labelled(library: Library) -> Library:
+def labelled(library: SqliteStore) -> SqliteStore:
     add(library, "/v/a.mp4", ["rrg", "bb", "rr"])
     add(library, "/v/b.mp4", ["rr"])
     (first, _, last), (other,) = (library.scenes_of(video) for video in (1, 2))
@@ -56,17 +56,17 @@ def labelled(library: Library) -> Library:
     return library
 
 
-def found(library: Library, query: Query) -> list[tuple[str, float]]:
+def found(library: SqliteStore, query: Query) -> list[tuple[str, float]]:
     return [(hit.video.name, hit.start) for hit in SearchEngine(library, FakeModel()).search(query)]
 
 
-def test_a_query_keeps_to_scenes_with_its_labels(labelled: Library) -> None:
+def test_a_query_keeps_to_scenes_with_its_labels(labelled: SqliteStore) -> None:
     assert set(found(labelled, Query("blue", labels=("Red",)))) == {("a.mp4", 0), ("a.mp4", 5), ("b.mp4", 0)}
     assert found(labelled, Query("blue", labels=("red", "wall"))) == [("a.mp4", 5)]
     assert found(labelled, Query("blue", labels=("unheard of",))) == []
 
 
-def test_a_label_alone_is_a_query(labelled: Library) -> None:
+def test_a_label_alone_is_a_query(labelled: SqliteStore) -> None:
     hits = found(labelled, Query(labels=("red",)))
     assert len(hits) == 3 and hits[-1] == ("a.mp4", 0)  # a third of it is green
     assert found(labelled, Query(labels=("red",), moments=True, k=1)) != []
@@ -78,7 +78,7 @@ def test_labels_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None
         Query(**wrong)  # type: ignore[arg-type]
 
 
-def test_sentences_for_a_video_and_its_scenes(labelled: Library) -> None:
+def test_sentences_for_a_video_and_its_scenes(labelled: SqliteStore) -> None:
     model, sentences = FakeModel(), ["blue", "green", "red", "red and blue"]
     scenes = stored_scenes(labelled, model, 1)
     best = [description.sentences[0][0] for description in describe(model, scenes, sentences, 2)]

@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import stamp
 from tests.meanings import Thesaurus
 from tests.models.tiny import write_tiny
-from vsearch.library import Library, VideoRecord, WordHit
+from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
 from vsearch.models.folder import FolderModel
@@ -28,7 +28,7 @@ def said(*lines: tuple[float, str], channel: str = "speech") -> tuple[Segment, .
     return tuple(Segment(at, at + 2.0, text, channel) for at, text in lines)
 
 
-def film(library: Library, name: str, look: str, lines: Sequence[Segment], *, encoded: bool = True) -> None:
+def film(library: SqliteStore, name: str, look: str, lines: Sequence[Segment], *, encoded: bool = True) -> None:
     model = FakeModel()
     vector = model.encode_texts([look])[0]
     scenes = [
@@ -42,19 +42,19 @@ def film(library: Library, name: str, look: str, lines: Sequence[Segment], *, en
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True) as opened:
+def library(tmp_path: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(tmp_path / "library", create=True) as opened:
         film(opened, "road.mp4", "red", said((1.0, "welcome back to the show"), (25.0, "my old automobile broke down")))
         film(opened, "park.mp4", "blue", said((4.0, "that hound ran after us again")))
         film(opened, "bank.mp4", "green", said((41.0, "they wanted cash and nothing else")))
         yield opened
 
 
-def ask(library: Library, text: str, **options: object) -> list[Hit]:
+def ask(library: SqliteStore, text: str, **options: object) -> list[Hit]:
     return SearchEngine(library, FakeModel(), sentences=Thesaurus()).search(Query(text, **options))  # type: ignore[arg-type]
 
 
-def test_other_words_of_the_same_meaning_are_found_where_they_are_said(library: Library) -> None:
+def test_other_words_of_the_same_meaning_are_found_where_they_are_said(library: SqliteStore) -> None:
     hit = ask(library, "a car", channel="speech")[0]
     assert (hit.video.name, hit.start, hit.end) == ("road.mp4", 25.0, 27.0)
     assert [line.text for line in hit.words] == ["my old automobile broke down"]
@@ -62,17 +62,17 @@ def test_other_words_of_the_same_meaning_are_found_where_they_are_said(library: 
     assert ask(library, "puppy")[0].video.name == "park.mp4"
 
 
-def test_exact_words_come_before_meaning(library: Library) -> None:
+def test_exact_words_come_before_meaning(library: SqliteStore) -> None:
     film(library, "film.mp4", "white", said((2.0, "the puppy of my uncle")))
     names = [hit.video.name for hit in ask(library, "puppy", channel="speech")]
     assert names == ["film.mp4", "park.mp4"]
 
 
-def test_quotes_ask_for_words_not_for_meaning(library: Library) -> None:
+def test_quotes_ask_for_words_not_for_meaning(library: SqliteStore) -> None:
     assert ask(library, '"car"') == []
 
 
-def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: Library) -> None:
+def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: SqliteStore) -> None:
     assert "visual" in ask(library, 'red 5" pipe beside a 6" pipe')[0].channels
     film(library, "more.mp4", "blue", said((1.0, "cash again"), (30.0, "cash for the zeppelin")), encoded=False)
     hits = ask(library, '"cash" zeppelin')
@@ -80,13 +80,13 @@ def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: Li
     assert len(hits) == 3 and all("visual" not in hit.channels for hit in hits)
 
 
-def test_filters_and_limits_hold(library: Library) -> None:
+def test_filters_and_limits_hold(library: SqliteStore) -> None:
     assert ask(library, "vehicle", channel="speech", path_glob="park.mp4") == []
     assert [hit.video.name for hit in ask(library, "vehicle", channel="speech", path_glob="road.mp4")] == ["road.mp4"]
     assert all("speech" not in hit.channels for hit in ask(library, "vehicle", channel="visual"))
 
 
-def test_vectors_go_with_their_words(library: Library) -> None:
+def test_vectors_go_with_their_words(library: SqliteStore) -> None:
     space = Thesaurus().space("speech")
     library.save_snapshots(force=True)
     film(library, "park.mp4", "blue", said((4.0, "that downpour was long enough")))
@@ -101,7 +101,7 @@ def test_vectors_go_with_their_words(library: Library) -> None:
     assert (row.videos, row.vectors) == (2, 1)
 
 
-def test_words_without_vectors_are_named_and_can_be_given_some(library: Library) -> None:
+def test_words_without_vectors_are_named_and_can_be_given_some(library: SqliteStore) -> None:
     film(library, "new.mp4", "cyan", said((3.0, "a heavy shower came down on us")), encoded=False)
     space = Thesaurus().space("speech")
     (video,) = library.without_passages(space)
@@ -113,7 +113,7 @@ def test_words_without_vectors_are_named_and_can_be_given_some(library: Library)
     assert len(library.without_passages(Thesaurus("2").space("speech"))) == 4
 
 
-def test_a_broken_vector_is_found_and_made_anew(library: Library) -> None:
+def test_a_broken_vector_is_found_and_made_anew(library: SqliteStore) -> None:
     space = Thesaurus().space("speech")
     with library._writing() as writer:
         writer.run([("UPDATE passages SET vector = x'00'", {})])
@@ -124,7 +124,7 @@ def test_a_broken_vector_is_found_and_made_anew(library: Library) -> None:
     assert len(library.files()) == 3
 
 
-def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: Library) -> None:
+def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: SqliteStore) -> None:
     film(library, "sign.mp4", "black", said((2.0, "used vehicle sale today"), channel="ocr"))
     assert [hit.video.name for hit in ask(library, "a car", channel="text")] == ["sign.mp4"]
     assert [hit.video.name for hit in ask(library, "a car", channel="speech")] == ["road.mp4"]
@@ -136,7 +136,7 @@ def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: Lib
     assert {line.channel for hit in both for line in hit.words} == {"text", "speech"}
 
 
-def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: Library) -> None:
+def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: SqliteStore) -> None:
     shown = (
         Segment(0.0, 50.0, "the used vehicle sale", "ocr", box=Box(0.0, 0.0, 0.5, 0.1), confidence=0.8),
         Segment(5.0, 8.0, "mind the gap please", "ocr"),
@@ -150,7 +150,7 @@ def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: 
 
 
 def test_without_sentence_vectors_exact_words_are_found_all_the_same(
-    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tiny(tmp_path / "tiny")
     assert sentences_of(FolderModel(tmp_path / "tiny")) is None
@@ -162,7 +162,7 @@ def test_without_sentence_vectors_exact_words_are_found_all_the_same(
     assert engine.search(Query("a car", channel="speech")) == []
 
 
-def test_channels_have_vectors_of_their_own(library: Library) -> None:
+def test_channels_have_vectors_of_their_own(library: SqliteStore) -> None:
     film(library, "sign.mp4", "black", said((2.0, "used vehicle sale today"), channel="ocr"))
     found = library.search_passages(Thesaurus().space("ocr"), Thesaurus().encode_sentences(["car"])[0], 5)
     assert [hit.channel for hit in found] == ["ocr"]
@@ -185,9 +185,9 @@ def test_passages_are_a_few_lines_that_overlap_by_half() -> None:
     assert [(start, end) for start, end, _ in passages_of(sign)] == [(0.0, 60.0), (1.0, 3.0)]
 
 
-def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> WordHit:
+def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> PassageHit:
     line = Segment(at, at + 2, "words")
-    return WordHit(1, 1, at, at + 2, score, "speech", (line,), ((),), chance, similarity)
+    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), ((),), chance, similarity)
 
 
 def test_both_ways_to_one_passage_are_one_hit() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.search.made import HeadedModel, add
-from vsearch.library import Library, SceneRow
+from vsearch.library import SceneRow, SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
 from vsearch.search.moments import REACH_SECONDS, background_score, frame_edges, neighbours, span_around
@@ -93,41 +93,41 @@ def test_neighbours_are_those_without_a_gap_and_within_reach() -> None:
 
 
 @pytest.fixture
-def filler(library: Library) -> Library:
+def filler(library: SqliteStore) -> SqliteStore:
     """Unrelated footage, so that the background is that of a real library."""
     for at in range(6):
         add(library, f"/v/filler{at}.mp4", ["ggkk", "kkww", "mmcc"])
     return library
 
 
-def spans(library: Library, query: Query, model: FakeModel | None = None) -> list[tuple[str, float, float]]:
+def spans(library: SqliteStore, query: Query, model: FakeModel | None = None) -> list[tuple[str, float, float]]:
     return [(h.video.stem, h.start, h.end) for h in SearchEngine(library, model or FakeModel()).search(query)]
 
 
-def test_a_moment_inside_a_long_scene_is_cut_out(filler: Library) -> None:
+def test_a_moment_inside_a_long_scene_is_cut_out(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["ggggggrrrgggg"])
     assert spans(filler, Query("red", k=1)) == [("a", 0, 13)]
     assert spans(filler, Query("red", k=1, moments=True)) == [("a", 6, 9)]
 
 
-def test_a_moment_goes_across_cuts_and_ends_at_one(filler: Library) -> None:
+def test_a_moment_goes_across_cuts_and_ends_at_one(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["gg", "gr", "rr", "rrr", "bb"])
     assert spans(filler, Query("red", k=5, moments=True, path_glob="a.mp4"))[0] == ("a", 3, 9 - 0)
 
 
-def test_scenes_of_one_moment_are_one_hit_and_two_moments_are_two(filler: Library) -> None:
+def test_scenes_of_one_moment_are_one_hit_and_two_moments_are_two(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["rr", "rr", "gggg", "gggg", "rrr", "rg"])
     found = spans(filler, Query("red", k=2, moments=True))
     assert sorted(found) == [("a", 0, 4), ("a", 12, 16)]
     assert len(spans(filler, Query("red", k=2, moments=True, per_video=1, path_glob="a.mp4"))) == 1
 
 
-def test_a_file_that_fits_throughout_is_one_moment(filler: Library) -> None:
+def test_a_file_that_fits_throughout_is_one_moment(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["rrr", "rr", "rrrr"])
     assert spans(filler, Query("red", k=1, moments=True)) == [("a", 0, 9)]
 
 
-def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: Library) -> None:
+def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: SqliteStore) -> None:
     assert spans(filler, Query("red", k=1, moments=True, path_glob="filler3.mp4")) in (
         [("filler3", 0, 4)],
         [("filler3", 4, 8)],
@@ -135,7 +135,7 @@ def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: Library) -> N
     )
 
 
-def test_the_background_is_that_of_the_library_however_few_are_recalled(library: Library) -> None:
+def test_the_background_is_that_of_the_library_however_few_are_recalled(library: SqliteStore) -> None:
     add(library, "/v/a.mp4", ["rr", "ww", "rr"])
     for at in range(30):
         add(library, f"/v/filler{at}.mp4", ["gg", "ww"])
@@ -147,7 +147,7 @@ def test_the_background_is_that_of_the_library_however_few_are_recalled(library:
     assert score == pytest.approx(4 / (6 + 30 * 4), abs=1e-3)
 
 
-def test_the_best_frame_and_the_scores_stay_those_of_the_scene(filler: Library) -> None:
+def test_the_best_frame_and_the_scores_stay_those_of_the_scene(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["ggr", "rgg"])
     (hit,) = SearchEngine(filler, HeadedModel()).search(Query("red", k=1, moments=True))
     assert (hit.start, hit.end) == (2, 4)

@@ -12,7 +12,7 @@ import pytest
 from tests.library.made import stamp
 from tests.meanings import Thesaurus
 from tests.search.made import HeadedModel
-from vsearch.library import Library, VideoRecord
+from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, Scene, Segment, Transcript, Vectors, VideoInfo
 from vsearch.models.base import TextEncoder
 from vsearch.models.fake import COLOURS, FakeModel
@@ -48,11 +48,11 @@ class OtherModel(FakeModel):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
     """Scenes of random colours in the spaces of two models, with random words spoken and shown."""
     chance = np.random.default_rng(7)
     info = VideoInfo(4.0 * SCENES, 64, 48, "h264", "mp4", has_audio=True)
-    with Library.open(tmp_path_factory.mktemp("prefix") / "library", create=True) as library:
+    with SqliteStore.open(tmp_path_factory.mktemp("prefix") / "library", create=True) as library:
         for video in range(VIDEOS):
             scenes = []
             for at in range(SCENES):
@@ -96,7 +96,7 @@ def _ask(chance: random.Random) -> tuple[list[TextEncoder], dict[str, object]]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_the_first_hits_are_the_same_for_every_k(made: Library, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_hits_are_the_same_for_every_k(made: SqliteStore, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vsearch.search.engine.POOL", POOL)
     models, options = _ask(random.Random(seed))
     engine = SearchEngine(made, models, sentences=Thesaurus())
@@ -112,7 +112,7 @@ def test_the_first_hits_are_the_same_for_every_k(made: Library, seed: int, monke
 
 @pytest.mark.parametrize("per_video", [None, 1, 3])
 def test_a_long_list_holds_every_scene_once(
-    made: Library, per_video: int | None, monkeypatch: pytest.MonkeyPatch
+    made: SqliteStore, per_video: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vsearch.search.engine.POOL", POOL)
     hits = SearchEngine(made, FakeModel()).search(Query("red", k=1000, per_video=per_video, channel="visual"))

@@ -12,14 +12,14 @@ from tests.commands import exit_code
 from tests.models.tiny import write_tiny
 from tests.search.made import add
 from vsearch.cli import main
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Ask:
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         add(library, "/v/a.mp4", ["gggrrrggg", "bb"])
         add(library, "/v/half.mp4", ["rk"])
         for at in range(4):
@@ -73,7 +73,7 @@ def test_a_folder_with_a_head_re_ranks_unless_told_otherwise(ask: Ask, tmp_path:
     model = FolderModel(folder)
     red, green, _ = np.eye(3, dtype=np.float32)
     info = VideoInfo(duration=2, width=64, height=48, codec="h264", container="mp4")
-    with Library.open(tmp_path / "library") as library:
+    with SqliteStore.open(tmp_path / "library") as library:
         for name, frames in (("even", np.stack([red, red + green]) / 2), ("peak", np.stack([9 * red, 9 * green]))):
             scene = EncodedScene(Scene(0, 2), model.aggregate([frames])[0], frames, np.array([0.5, 1.5]))
             record = VideoRecord(FileStamp(Path(f"/v/{name}.mp4"), 1, 1), name, info, model.space, (scene,))

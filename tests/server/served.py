@@ -12,7 +12,7 @@ from tests.media import Shot, make_video
 from vsearch.clips import ClipCache
 from vsearch.indexer import Indexer
 from vsearch.indexer.clip import encode_clip
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.search.engine import SearchEngine
 from vsearch.server.app import make_app
@@ -35,7 +35,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def indexed(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its library. Tests that write make their own."""
     path = tmp_path_factory.mktemp("served") / "library"
-    with Library.open(path, create=True) as library:
+    with SqliteStore.open(path, create=True) as library:
         list(Indexer(library, FakeModel()).index([footage]))
     return path
 
@@ -43,7 +43,7 @@ def indexed(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
     """serve(library=..., runner=..., **fields of Limits or Access) -> a client."""
-    open_things: list[tuple[Service, Library]] = []
+    open_things: list[tuple[Service, SqliteStore]] = []
 
     def make(
         *,
@@ -55,7 +55,7 @@ def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
         **limits: float,
     ) -> TestClient:
         model = FakeModel()
-        opened = Library.open(library or indexed)
+        opened = SqliteStore.open(library or indexed)
 
         def index(paths: Sequence[Path]) -> Generator[Step, None, None]:
             events = Indexer(opened, model).index(list(paths))

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from tests.server.served import Serve
 from vsearch.errors import InputError
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.server import run
 from vsearch.server.roots import NotAllowed, allowed_paths
 from vsearch.server.run import PatientProtocol, access_for, bind, url_of
@@ -197,23 +197,23 @@ def test_nonsense_is_no_http(client: TestClient) -> None:
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Iterator[Library]:
+def known(tmp_path: Path) -> Iterator[SqliteStore]:
     from tests.search.made import add
 
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         add(library, "/films/a.mp4", ["rr"])
         add(library, "/films/deep/b.mp4", ["rr"])
         yield library
 
 
-def test_below_a_root_everything_may_be_indexed(known: Library, tmp_path: Path) -> None:
+def test_below_a_root_everything_may_be_indexed(known: SqliteStore, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "inner").mkdir(parents=True)
     assert allowed_paths([str(root), str(root / "inner")], [root], known) == [root, root / "inner"]
     assert allowed_paths([], [root], known) == [root]
 
 
-def test_elsewhere_only_files_that_are_known(known: Library) -> None:
+def test_elsewhere_only_files_that_are_known(known: SqliteStore) -> None:
     assert allowed_paths(["/films"], [], known) == [Path("/films/a.mp4"), Path("/films/deep/b.mp4")]
     assert allowed_paths(["/films/deep/b.mp4"], [], known) == [Path("/films/deep/b.mp4")]
 
@@ -222,12 +222,12 @@ def test_elsewhere_only_files_that_are_known(known: Library) -> None:
     "path",
     ["/etc", "/film", "relative", ".", "", "~", "/films/../etc", "/films/./a.mp4", "//films", "/films/", "/fi\0lms"],
 )
-def test_all_else_is_refused(known: Library, tmp_path: Path, path: str) -> None:
+def test_all_else_is_refused(known: SqliteStore, tmp_path: Path, path: str) -> None:
     with pytest.raises(NotAllowed):
         allowed_paths([path], [tmp_path], known)
 
 
-def test_a_link_out_of_a_root_is_refused(known: Library, tmp_path: Path) -> None:
+def test_a_link_out_of_a_root_is_refused(known: SqliteStore, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "secret").mkdir()
     (tmp_path / "root" / "link").symlink_to(tmp_path / "secret")
@@ -238,7 +238,7 @@ def test_a_link_out_of_a_root_is_refused(known: Library, tmp_path: Path) -> None
 
 
 def test_no_path_of_a_request_is_looked_up_elsewhere(
-    known: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    known: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[object] = []
 

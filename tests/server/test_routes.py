@@ -17,7 +17,7 @@ from tests.media import Shot, make_video
 from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
 from vsearch.indexer import Indexer
-from vsearch.library import Library, Tag
+from vsearch.library import SqliteStore, Tag
 from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
@@ -36,7 +36,7 @@ def scene_of(client: TestClient, colour: str) -> int:
 
 
 def test_search_gives_the_objects_of_the_command(client: TestClient, indexed: Path) -> None:
-    with Library.open(indexed) as library:
+    with SqliteStore.open(indexed) as library:
         expected = [hit.as_json() for hit in SearchEngine(library, FakeModel()).search(Query("blue", k=2))]
     answer = client.get("/search", params={"q": "blue", "k": 2})
     assert answer.status_code == 200 and answer.json() == expected and len(expected) == 2
@@ -57,7 +57,7 @@ def test_search_narrows(client: TestClient, footage: Path) -> None:
 
 
 def test_search_keeps_to_labels(serve: Serve, footage: Path, tmp_path: Path) -> None:
-    with Library.open(tmp_path / "library", create=True) as library:
+    with SqliteStore.open(tmp_path / "library", create=True) as library:
         list(Indexer(library, FakeModel()).index([footage]))
         (row,) = [row for row in library.scenes_of(1) if row.start > 1]
         library.set_labels(FakeModel().space, ["sea", "wide"], [Tag(row.id, "sea", 9.0), Tag(row.id, "wide", 9.0)])
@@ -158,7 +158,7 @@ def test_videos_by_page_and_by_id(client: TestClient, footage: Path) -> None:
 def test_pages_follow_on_one_another(serve: Serve, tmp_path: Path) -> None:
     from tests.search.made import add
 
-    with Library.open(tmp_path / "many", create=True) as library:
+    with SqliteStore.open(tmp_path / "many", create=True) as library:
         for name in "abc":
             add(library, f"/films/{name}.mp4", ["rr"])
     client, seen, after = serve(library=tmp_path / "many"), [], 0
@@ -172,7 +172,7 @@ def test_pages_follow_on_one_another(serve: Serve, tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_can_be_told(serve: Serve, tmp_path: Path) -> None:
     from tests.search.made import add
 
-    with Library.open(tmp_path / "odd", create=True) as library:
+    with SqliteStore.open(tmp_path / "odd", create=True) as library:
         add(library, "/films/a.mp4", ["rr"])
         library.touch_file(FileStamp(Path("/films/\udcff.mp4"), 1, 1), "key of /films/a.mp4")
         library.forget_files([Path("/films/a.mp4")])
@@ -205,7 +205,7 @@ def test_a_clip_is_sent_whole_and_in_parts(client: TestClient) -> None:
 def test_a_clip_of_a_file_that_is_gone_is_not_found(serve: Serve, tmp_path: Path) -> None:
     from tests.search.made import add
 
-    with Library.open(tmp_path / "gone", create=True) as library:
+    with SqliteStore.open(tmp_path / "gone", create=True) as library:
         add(library, "/films/gone.mp4", ["rr"])
     client = serve(library=tmp_path / "gone")
     assert client.get(f"/scenes/{scene_of(client, 'red')}/clip").status_code == 404
@@ -242,7 +242,7 @@ def test_indexing_is_a_job(serve: Serve, tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()
     make_video(root / "new.mp4", [Shot("green", 1.0)])
-    Library.open(tmp_path / "own", create=True).close()
+    SqliteStore.open(tmp_path / "own", create=True).close()
     client = serve(library=tmp_path / "own", roots=[root])
     assert client.get("/search", params={"q": "green"}).json() == []
     answer = client.post("/index", json={"paths": [str(root)]})

@@ -75,10 +75,10 @@ def make_films(folder: Path) -> Path:
 def make_library(path: Path, films: Path) -> Path:
     """A library of these films, made with the model of colours."""
     from vsearch.indexer import Indexer
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.registry import load_model
 
-    with Library.open(path, create=True) as made:
+    with SqliteStore.open(path, create=True) as made:
         *_, last = Indexer(made, load_model("fake")).index([films])
     assert not last.summary.skipped, last.summary.skipped
     return path

@@ -85,12 +85,12 @@ def test_the_address_is_the_question(show: Open, colours: Path) -> None:
 
 
 def test_labels_narrow_where_there_are_any(show: Open, colours: Path, tmp_path: Path) -> None:
-    from vsearch.library import Library, Tag
+    from vsearch.library import SqliteStore, Tag
     from vsearch.models.fake import FakeModel
 
     assert not show(colours, q="red").multiselect
     labelled = make_library(tmp_path / "library", make_films(tmp_path / "films"))
-    with Library.open(labelled) as library:
+    with SqliteStore.open(labelled) as library:
         library.set_labels(FakeModel().space, ["flag", "lawn"], [Tag(1, "flag", 9.0), Tag(2, "lawn", 9.0)])
     app = show(labelled, q="red", labels="Flag\nunheard of")
     assert app.multiselect(key="labels").options == ["flag", "lawn", "unheard of"] and hits(app) == []

@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 
 from tests.media import Shot, make_video
 from tests.ui.conftest import ROOT, Served, make_library, photograph, player
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -282,6 +282,6 @@ def test_ctrl_c_while_indexing_leaves_a_usable_library(serve: Serve, page: Page,
     photograph(page, "indexing")
     assert served.interrupt() in (0, 130), served.log.read_text()
     assert "Traceback" not in served.log.read_text()
-    with Library.open(tmp_path / "library") as library:
+    with SqliteStore.open(tmp_path / "library") as library:
         assert library.verify().clean
         assert 1 <= library.status().videos <= 30

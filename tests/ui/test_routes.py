@@ -9,13 +9,13 @@ import pytest
 pytest.importorskip("streamlit", reason="needs the extra ui: make test-ui")
 
 from tests.ui.conftest import Served
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 
 
 @pytest.fixture
 def scenes(served: Served) -> dict[tuple[str, float], int]:
     """File name and start -> id."""
-    with Library.open(served.library) as library:
+    with SqliteStore.open(served.library) as library:
         rows = library.scenes(range(1, 100)).values()
         return {(row.path.name, row.start): row.id for row in rows}
 

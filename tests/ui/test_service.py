@@ -77,11 +77,11 @@ def test_filters_reach_the_engine(full: Service, tmp_path: Path) -> None:
 
 
 def test_labels_are_those_that_the_library_has(full: Service, service: Service) -> None:
-    from vsearch.library import Library, Tag
+    from vsearch.library import SqliteStore, Tag
     from vsearch.models.fake import FakeModel
 
     assert full.labels() == []
-    with Library.open(full.settings.library) as library:
+    with SqliteStore.open(full.settings.library) as library:
         tags = [Tag(1, "Flag", 9.0), Tag(2, "Flag", 9.0), Tag(2, "lawn", 9.0)]
         library.set_labels(FakeModel().space, ["flag", "lawn", "sea"], tags)
     fresh = Service(full.settings)  # counts may be a few seconds old

@@ -18,7 +18,7 @@ from vsearch.errors import LibraryMissing, PathError, QueryError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.base import Model
     from vsearch.settings import Settings
 
@@ -90,13 +90,13 @@ def settings_of(
     return read_settings(library=paths[0], model=model, weights=paths[1], device=device)
 
 
-def open_library(settings: Settings, *, create: bool = False) -> Library:
-    from vsearch.library import Library
+def open_library(settings: Settings, *, create: bool = False) -> SqliteStore:
+    from vsearch.library import SqliteStore
 
-    return Library.open(settings.library, create=create)
+    return SqliteStore.open(settings.library, create=create)
 
 
-def named_models(settings: Settings, library: Library | None, given: Sequence[str] | None = None) -> list[str]:
+def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:
     from vsearch.models.registry import named_models
 
     return named_models(settings, library, given)
@@ -108,14 +108,14 @@ def load_named(settings: Settings, name: str) -> Model:
     return load_named(settings, name)
 
 
-def open_to_look(settings: Settings, stack: ExitStack) -> Library:
+def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:
     """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
     try:
         return open_library(settings)
     except LibraryMissing:
-        return Library.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
+        return SqliteStore.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
 
 
 def console_of(*, stderr: bool = False) -> Console:

@@ -10,7 +10,7 @@ from vsearch.cli.base import given_paths
 from vsearch.errors import PathError, QueryError
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.base import Model
     from vsearch.search.example import Example
 
@@ -34,7 +34,7 @@ def given_example(image: str | None, clip: str | None, like: str | None) -> Exam
 
 
 def find_example(
-    given: Example | None, clip: str | None, like: str | None, library: Library, models: Sequence[Model]
+    given: Example | None, clip: str | None, like: str | None, library: SqliteStore, models: Sequence[Model]
 ) -> Example | None:
     """What is asked with, ready for the engine."""
     if clip is not None:
@@ -80,7 +80,7 @@ def _parse_like(text: str) -> tuple[Path, float]:
     return given_paths([file])[0], seconds
 
 
-def _scene_at(library: Library, file: Path, seconds: float) -> int:
+def _scene_at(library: SqliteStore, file: Path, seconds: float) -> int:
     """The id of the scene that is on screen then; its end counts for the last one."""
     from vsearch.indexer.discover import absolute
 

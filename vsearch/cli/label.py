@@ -26,7 +26,7 @@ from vsearch.cli.base import (
 from vsearch.errors import InputError, LibraryMissing, QueryError
 
 if TYPE_CHECKING:
-    from vsearch.library import LabelRow, Library
+    from vsearch.library import LabelRow, SqliteStore
     from vsearch.models.base import Model
     from vsearch.search.describe import Shown
 
@@ -101,7 +101,7 @@ def _print_rows(rows: list[LabelRow]) -> None:
     console_of().print(table)
 
 
-def tag_library(library: Library, model: Model, labels: list[str], top: int, threshold: float) -> None:
+def tag_library(library: SqliteStore, model: Model, labels: list[str], top: int, threshold: float) -> None:
     """Every scene that this model has encoded, in the place of what these labels said before."""
     from vsearch.search.labels import Labeller
 
@@ -175,7 +175,7 @@ def describe(
     console_of().print(table)
 
 
-def _stored(library: Library, model: Model, path: Path) -> list[Shown]:
+def _stored(library: SqliteStore, model: Model, path: Path) -> list[Shown]:
     """The scenes of a file as the library holds them; none where the file is unknown, or has changed since."""
     from vsearch.search.describe import stored_scenes
 

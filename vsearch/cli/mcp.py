@@ -22,10 +22,10 @@ def mcp(
         from vsearch.mcp.server import build_server
     except ImportError as error:
         raise InputError("The mcp library is not installed: pip install 'vsearch[mcp]'.") from error
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.mcp.tools import Tools
 
     settings = model_settings(library, model, weights, device)
-    with Library.open(settings.library, upgrade=False) as opened:
+    with SqliteStore.open(settings.library, upgrade=False) as opened:
         # The model is loaded by the first search: a program that starts all its servers at once does not wait for it.
         build_server(Tools(opened, lambda: build_engine(settings, opened, model)[0])).run("stdio")

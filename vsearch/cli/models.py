@@ -22,7 +22,7 @@ from vsearch.cli.base import (
 from vsearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, SpaceRow
+    from vsearch.library import SpaceRow, SqliteStore
     from vsearch.models.base import Model
     from vsearch.settings import Settings
 
@@ -107,7 +107,7 @@ def _say_default(name: str, missing: int, videos: int) -> None:
     console_of().print(f"The model is {readable(name)}.{rest}", markup=False, soft_wrap=True)
 
 
-def _encode(library: Library, model: Model, files: Sequence[Path]) -> None:
+def _encode(library: SqliteStore, model: Model, files: Sequence[Path]) -> None:
     """Pictures alone: the words of these videos are there already, or were not wanted."""
     from vsearch.cli.index import show_events
     from vsearch.indexer import Indexer

@@ -27,7 +27,7 @@ from vsearch.cli.base import (
 )
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.media import Hit
     from vsearch.models.base import Model
     from vsearch.search.engine import SearchEngine
@@ -165,7 +165,7 @@ def model_settings(
 
 
 def build_engine(
-    settings: Settings, library: Library, given: Sequence[str] | None
+    settings: Settings, library: SqliteStore, given: Sequence[str] | None
 ) -> tuple[SearchEngine, Sequence[Model]]:
     """What answers, with the models that were asked for by name, or the library's own."""
     from vsearch.search.engine import SearchEngine

@@ -25,7 +25,7 @@ from vsearch.errors import InputError, PathError
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.server.jobs import Runner, Step
     from vsearch.settings import Settings
 
@@ -82,7 +82,7 @@ def serve(
                 opened.close()
 
 
-def _runner(settings: Settings, library: Library, model: Sequence[str] | None) -> Runner:
+def _runner(settings: Settings, library: SqliteStore, model: Sequence[str] | None) -> Runner:
     """Index runs as `vsearch index` does them, with the first of the models that are asked."""
 
     def run(paths: Sequence[Path]) -> Generator[Step, None, None]:

@@ -1,11 +1,11 @@
 """What is stored: a folder with a SQLite catalog, which is the truth, and FAISS snapshots, a cache of it."""
 
-from vsearch.library.library import Library
 from vsearch.library.rows import (
     Failure,
     FileRow,
     LabelRow,
     LibraryStatus,
+    PassageHit,
     RemovalReport,
     SceneRow,
     SpaceRemoval,
@@ -15,25 +15,25 @@ from vsearch.library.rows import (
     VerifyReport,
     VideoRecord,
     VideoRow,
-    WordHit,
 )
 from vsearch.library.salvage import repair_library
+from vsearch.library.sqlite_store import SqliteStore
 
 __all__ = [
     "Failure",
     "FileRow",
     "LabelRow",
-    "Library",
     "LibraryStatus",
+    "PassageHit",
     "RemovalReport",
     "SceneRow",
     "SpaceRemoval",
     "SpaceRow",
+    "SqliteStore",
     "Tag",
     "TranscriptRow",
     "VerifyReport",
     "VideoRecord",
     "VideoRow",
-    "WordHit",
     "repair_library",
 ]

@@ -37,7 +37,7 @@ def conditions(
     language: str | None,
     labels: Sequence[str] = (),
 ) -> list[Condition]:
-    """One a filter that is given: see Library.select_scenes."""
+    """One a filter that is given: see SqliteStore.select_scenes."""
     found: list[Condition] = []
     if path_glob is not None or under is not None:
         videos = reader.videos_at(admits(path_glob, under, exactly=True)) if _is_pattern(path_glob) else set()
@@ -92,7 +92,7 @@ def _is_pattern(pattern: str | None) -> bool:
 
 
 def _matcher(pattern: str, *, exactly: bool) -> Callable[[str], bool]:
-    """Whether a path, as composed text, is one that a shell pattern names: see `Library.select_scenes`."""
+    """Whether a path, as composed text, is one that a shell pattern names: see `SqliteStore.select_scenes`."""
     # Windows paths may be written with either slash.
     pattern = composed(os.path.normcase(pattern).replace(os.sep, "/"))
     expression = re.compile(fnmatch.translate(pattern))

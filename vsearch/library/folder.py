@@ -33,7 +33,7 @@ class LibraryFolder:
     """An open library, and what reading and writing it share. Also a context manager that closes itself."""
 
     def __init__(self, path: Path) -> None:
-        """Use `Library.open`."""
+        """Use `SqliteStore.open`."""
         self.path = path
         self._snapshots = path / SNAPSHOTS
         self._lock = WriterLock(path)

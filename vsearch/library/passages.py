@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vsearch.library import codec
 from vsearch.library.places import Places
 from vsearch.library.reader import Reader
-from vsearch.library.rows import WordHit
+from vsearch.library.rows import PassageHit
 from vsearch.media import Space
 from vsearch.passages import first_passage
 
@@ -25,7 +25,9 @@ def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.i
     return passages.ids[np.isin(passages.scenes, scenes, kind="sort")]
 
 
-def passage_hits(reader: Reader, places: Places, space: Space, found: Sequence[tuple[int, float]]) -> Iterator[WordHit]:
+def passage_hits(
+    reader: Reader, places: Places, space: Space, found: Sequence[tuple[int, float]]
+) -> Iterator[PassageHit]:
     """Passages with their similarities, best first, as hits. Of two that share time the better one is returned."""
     chosen: dict[int, _Spans] = {}
     with reader.transaction() as connection:
@@ -67,7 +69,7 @@ class _Spans:
 
 def _hit(
     connection: sqlite3.Connection, channel: str, scene: int, span: tuple[int, float, float], similarity: float
-) -> WordHit | None:
+) -> PassageHit | None:
     video_id, start, end = span
     lines = [
         codec.transcript_line(row)
@@ -80,7 +82,7 @@ def _hit(
     if not lines:
         return None
     kept = first_passage(lines)  # where one line is shown for long, others come and go meanwhile
-    return WordHit(
+    return PassageHit(
         scene_id=scene,
         video_id=video_id,
         start=start,

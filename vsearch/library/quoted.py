@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vsearch.library.folding import match_units
 from vsearch.library.ids import Ids, ascending
 from vsearch.library.places import Lines, rowids, timeline
-from vsearch.library.rows import WordHit
+from vsearch.library.rows import PassageHit
 from vsearch.library.terms import holds
 from vsearch.library.texts import (
     SPREAD,
@@ -53,7 +53,7 @@ class _Place:
         return first.video_id, first.line.channel, first.line.start, first.id, self.phrase
 
 
-def quoted_hits(search: WordSearch) -> Iterator[WordHit]:
+def quoted_hits(search: WordSearch) -> Iterator[PassageHit]:
     """Best first."""
     phrases = search.asked.phrases
     if len(phrases) > 1:
@@ -63,7 +63,7 @@ def quoted_hits(search: WordSearch) -> Iterator[WordHit]:
     chains = {chain.ids: [chain] for chain in _chains(search, 0)}
     merged = heapq.merge(_lines(search), sorted(_groups(search, chains), key=_rank), key=_rank)
 
-    def hit(group: Group) -> WordHit | None:
+    def hit(group: Group) -> PassageHit | None:
         if group.ids in chains:
             return _hit(search, group, chains[group.ids])
         lines = read_lines(search.connection, group.ids)
@@ -141,7 +141,7 @@ def _scores(search: WordSearch, first: Ids, last: Ids, masks: NDArray[np.uint64]
     return scores
 
 
-def _hit(search: WordSearch, group: Group, parts: Sequence[_Place]) -> WordHit | None:
+def _hit(search: WordSearch, group: Group, parts: Sequence[_Place]) -> PassageHit | None:
     lines = read_lines(search.connection, group.ids)
     number = {line.id: at for at, line in enumerate(lines)}
     places = []

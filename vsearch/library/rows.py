@@ -84,7 +84,7 @@ class TranscriptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WordHit:
+class PassageHit:
     """A passage that holds what was asked for."""
 
     scene_id: int
@@ -207,7 +207,7 @@ class LibraryStatus:
     text_lines: int = 0
     """Found there."""
     default_model: str | None = None
-    """See `Library.default_model`."""
+    """See `SqliteStore.default_model`."""
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch status --json`."""

@@ -19,13 +19,13 @@ from vsearch.errors import LibraryDamaged, LibraryLocked
 from vsearch.library import codec, snapshots
 from vsearch.library.faults import is_full, translated
 from vsearch.library.folder import CATALOG, SNAPSHOTS
-from vsearch.library.library import Library
 from vsearch.library.lock import WriterLock
 from vsearch.library.migrations import migrate
 from vsearch.library.raw_pages import file_paths
 from vsearch.library.rows import VerifyReport
 from vsearch.library.scanned import ScannedRows
 from vsearch.library.snapshots import sync_folder
+from vsearch.library.sqlite_store import SqliteStore
 
 _log = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ def repair_library(path: Path) -> VerifyReport:
     """`verify --repair`, also for a library that cannot be opened any more."""
     path = path.absolute()
     try:
-        with Library.open(path) as library:
+        with SqliteStore.open(path) as library:
             if not library.verify().broken_pages:
                 return library.verify(repair=True)
     except LibraryDamaged as error:
         _log.info("%s", error)
     done, lost = _salvage(path)
-    with Library.open(path) as library:
+    with SqliteStore.open(path) as library:
         report = library.verify(repair=True)
     return VerifyReport(report.problems, (*done, *report.repaired), (*lost, *report.lost))
 

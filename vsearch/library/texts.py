@@ -32,7 +32,7 @@ from vsearch.library.folding import is_unspaced, match_units, match_word
 from vsearch.library.ids import Ids, ascending
 from vsearch.library.places import Lines, Places, Scenes, among, rowids, timeline
 from vsearch.library.reader import Reader
-from vsearch.library.rows import WordHit
+from vsearch.library.rows import PassageHit
 from vsearch.library.terms import WordQuery, has_run, longest_run, parse
 from vsearch.library.word_hits import (
     Place,
@@ -132,10 +132,10 @@ class WordSearch:
         return [term for bit, term in enumerate(self.asked.terms) if mask >> bit & 1]
 
 
-def search_words(
+def search_text(
     reader: Reader, places: Places, query: str, k: int, allowed: Ids | None, channel: str | None
-) -> list[WordHit]:
-    """See Library.search_words."""
+) -> list[PassageHit]:
+    """See SqliteStore.search_text."""
     from vsearch.library.quoted import quoted_hits
 
     asked = parse(query)
@@ -151,7 +151,7 @@ def search_words(
         return list(islice(quoted_hits(search) if asked.exact else _passage_hits(search), k))
 
 
-def _passage_hits(search: WordSearch) -> Iterator[WordHit]:
+def _passage_hits(search: WordSearch) -> Iterator[PassageHit]:
     weights = np.array(list(search.weights.values()))
     matched = ascending(*search.rows.values())
     lines = _said_inside(search, search.touching(search.lines(matched)))
@@ -297,15 +297,15 @@ def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Id
         at = end
 
 
-def in_order(groups: Iterator[Group], build: Callable[[Group], WordHit | Group | None]) -> Iterator[WordHit]:
+def in_order(groups: Iterator[Group], build: Callable[[Group], PassageHit | Group | None]) -> Iterator[PassageHit]:
     """Hits of passages that come best first. A passage may turn out to be smaller than it seemed: it is put back."""
     late: list[tuple[float, int, Group]] = []
     count = 0
 
-    def build_late() -> Iterator[WordHit]:
+    def build_late() -> Iterator[PassageHit]:
         yield from put(build(heapq.heappop(late)[2]))
 
-    def put(result: WordHit | Group | None) -> Iterator[WordHit]:
+    def put(result: PassageHit | Group | None) -> Iterator[PassageHit]:
         nonlocal count
         if isinstance(result, Group):
             count += 1
@@ -321,7 +321,7 @@ def in_order(groups: Iterator[Group], build: Callable[[Group], WordHit | Group |
         yield from build_late()
 
 
-def _hit(search: WordSearch, group: Group) -> WordHit | Group | None:
+def _hit(search: WordSearch, group: Group) -> PassageHit | Group | None:
     """A passage as a hit; where it begins outside of the allowed scenes, what is left without its first line."""
     lines = read_lines(search.connection, group.ids)
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
@@ -360,9 +360,9 @@ def word_hit(
     scene: int | None,
     score: float,
     by_chance: float,
-) -> WordHit:
+) -> PassageHit:
     assert scene is not None
-    return WordHit(
+    return PassageHit(
         scene_id=scene,
         video_id=lines[0].video_id,
         start=start,
@@ -376,7 +376,7 @@ def word_hit(
 
 
 def chance(search: WordSearch, mask: int, runs: Sequence[Sequence[str]]) -> float:
-    """See WordHit.chance: lines, times the ways to choose so many words, times how rarely these are said."""
+    """See PassageHit.chance: lines, times the ways to choose so many words, times how rarely these are said."""
     weights = search.weights
     held = search.terms(mask)
     apart = math.comb(len(search.asked.terms), len(held)) * math.exp(-sum(_nats(weights, term) for term in held))

@@ -61,7 +61,7 @@ def set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
 
 
 def set_file(session: Session, stamp: FileStamp, video_id: int) -> None:
-    """A path holds a video. The video that it held before may stay without one: see `Library.remove_orphans`."""
+    """A path holds a video. The video that it held before may stay without one: see `SqliteStore.remove_orphans`."""
     blob = codec.path_to_bytes(stamp.path)
     values = {"size": stamp.size, "mtime_ns": stamp.mtime_ns, "video_id": video_id}
     session.execute(

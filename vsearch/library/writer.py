@@ -226,7 +226,7 @@ class Writer:
             return clear_labels(session, labels)
 
     def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
-        """Take spaces away with all that lies in them: (videos, vectors). See `Library.remove_spaces`."""
+        """Take spaces away with all that lies in them: (videos, vectors). See `SqliteStore.remove_spaces`."""
         with self._transaction() as (session, change):
             remove_orphans(session, change)
             return remove_spaces(session, space_ids)

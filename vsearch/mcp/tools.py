@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError, PathError
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.report import readable
 from vsearch.spelling import caseless
 
@@ -37,7 +37,7 @@ FRAME_SIDE = 768
 class Tools:
     """Answers questions about one library; safe to use from several threads, one after the other."""
 
-    library: Library
+    library: SqliteStore
     make_engine: Callable[[], SearchEngine]
     """Called by the first search."""
     _engine: SearchEngine | None = None

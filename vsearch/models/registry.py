@@ -25,7 +25,7 @@ from vsearch.models.base import Model
 from vsearch.models.openclip_names import OpenClipName
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
     from vsearch.models.devices import Precision
     from vsearch.settings import Settings
 
@@ -80,7 +80,7 @@ def load_named(settings: Settings, name: str, threads: int | None = None) -> Mod
     return load_from(settings.model_copy(update={"model": name}), threads)
 
 
-def named_models(settings: Settings, library: Library | None, given: Sequence[str] | None = None) -> list[str]:
+def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:
     """The models that were asked for, by name: those that are given (A+B are two), else by VSEARCH_MODEL, else the one
     that the library keeps, else the program's own."""
     texts = given or [settings.model]
@@ -174,7 +174,7 @@ def lasting_name(name: str, *, models: Path | None = None) -> str:
     return str(Path(name).expanduser().absolute()) if _is_folder(name) else name
 
 
-def keep_first_model(library: Library, encoder: Model, name: str, models: Path | None) -> None:
+def keep_first_model(library: SqliteStore, encoder: Model, name: str, models: Path | None) -> None:
     """A library goes on with the model that it began with, unless told otherwise."""
     known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
     if library.default_model() is None and known == [encoder.space]:

@@ -18,7 +18,7 @@ from vsearch.models.pooling import unit
 from vsearch.search.labels import encode_texts
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ def describe(model: TextEncoder, shown: Sequence[Shown], candidates: Sequence[st
     ]
 
 
-def stored_scenes(library: Library, model: TextEncoder, video_id: int) -> list[Shown]:
+def stored_scenes(library: SqliteStore, model: TextEncoder, video_id: int) -> list[Shown]:
     """The scenes of a video that are encoded with this model, in time order."""
     rows = library.scenes_of(video_id)
     vectors = library.scene_vectors(model.space, [row.id for row in rows])

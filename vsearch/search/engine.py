@@ -36,7 +36,7 @@ from vsearch.search.selection import Selection
 from vsearch.search.words import UNLIKE, join_words
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, SpaceRow, WordHit
+    from vsearch.library import PassageHit, SpaceRow, SqliteStore
 
 POOL = 400
 """Scenes, and passages of each channel of words, that are recalled and fused first."""
@@ -68,7 +68,7 @@ class SearchEngine:
 
     def __init__(
         self,
-        library: Library,
+        library: SqliteStore,
         model: TextEncoder | Sequence[TextEncoder] | None = None,
         fusion: Fusion | None = None,
         sentences: SentenceEncoder | None = None,
@@ -182,7 +182,7 @@ class _Ranking:
 
     def __init__(
         self,
-        library: Library,
+        library: SqliteStore,
         query: Query,
         encoded: Sequence[_EncodedQuery],
         sentence: tuple[list[Space], Vectors] | None,
@@ -225,12 +225,12 @@ class _Ranking:
             answers = [Answer(one.candidate.row, one.candidate.score, one) for one in pictures]
         return answers, no_more_words and no_more_pictures
 
-    def _words(self, pool: int, allowed: Ids | None) -> tuple[list[WordHit], bool]:
+    def _words(self, pool: int, allowed: Ids | None) -> tuple[list[PassageHit], bool]:
         """The `pool` best passages of each channel of words, by words and by meaning, best first; whether these are
         all."""
         library, query = self._library, self._query
-        said = [library.search_words(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
-        meant: list[list[WordHit]] = []
+        said = [library.search_text(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
+        meant: list[list[PassageHit]] = []
         no_more = all(len(hits) < pool for hits in said)
         if self._sentence is not None:
             spaces, vector = self._sentence

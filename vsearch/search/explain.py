@@ -13,7 +13,7 @@ from vsearch.models.base import TextEncoder
 from vsearch.search.recall import Candidate
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def whole_scene(candidate: Candidate, model: int = 0) -> Found:
 
 
 def with_best_frames(
-    library: Library, model: TextEncoder, space: Space, vector: Vectors, found: Sequence[Found]
+    library: SqliteStore, model: TextEncoder, space: Space, vector: Vectors, found: Sequence[Found]
 ) -> list[Found]:
     """The same, each with the time of the frame that matches the query [D] best."""
     frames = library.frame_vectors(space, [one.candidate.row.id for one in found])

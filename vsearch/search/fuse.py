@@ -26,7 +26,7 @@ from vsearch.search.query import TEXT
 from vsearch.search.words import NEAR, UNKNOWN, meant, strength, told
 
 if TYPE_CHECKING:
-    from vsearch.library import SceneRow, WordHit
+    from vsearch.library import PassageHit, SceneRow
     from vsearch.models.base import UsualScore
 
 How = Literal["rrf", "calibrated"]
@@ -66,11 +66,11 @@ class Answer:
     row: SceneRow
     score: float
     picture: Found | None = None
-    words: WordHit | None = None
+    words: PassageHit | None = None
     """Those that did most for it."""
     by_words: bool = False
     """The words did more for it than the picture."""
-    also: tuple[WordHit, ...] = ()
+    also: tuple[PassageHit, ...] = ()
     """What other channels of words found there."""
 
 
@@ -87,7 +87,10 @@ class Evidence:
 
 
 def weigh_evidence(
-    pictures: Sequence[Found], words: Sequence[WordHit], rows: Mapping[int, SceneRow], usual: UsualScore | None = None
+    pictures: Sequence[Found],
+    words: Sequence[PassageHit],
+    rows: Mapping[int, SceneRow],
+    usual: UsualScore | None = None,
 ) -> Evidence:
     """What meaning is judged by, from the lists of the first pool. See `fuse`."""
     nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
@@ -98,7 +101,7 @@ def weigh_evidence(
 
 def fuse(
     pictures: Sequence[Found],
-    words: Sequence[WordHit],
+    words: Sequence[PassageHit],
     rows: Mapping[int, SceneRow],
     fusion: Fusion,
     usual: UsualScore | None = None,
@@ -147,7 +150,7 @@ def fuse(
 class _Said:
     """The best passage of a channel in one scene."""
 
-    hit: WordHit
+    hit: PassageHit
     counts: float
     """What it brings, as a weighted reciprocal rank or a probability."""
     whole: float
@@ -162,10 +165,10 @@ def _top(pictures: Sequence[Found]) -> float:
     return max(found.candidate.score for found in pictures)
 
 
-def _weighed(words: Sequence[WordHit], weight: float, near: Evidence, best: float, calibrated: bool) -> list[_Said]:
+def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: float, calibrated: bool) -> list[_Said]:
     """The best passage a scene of one channel; without those that may be a coincidence. best: what the best picture
     has."""
-    said: dict[int, WordHit] = {}
+    said: dict[int, PassageHit] = {}
     for passage in sorted(words, key=strength, reverse=True):
         said.setdefault(passage.scene_id, passage)
     weighed = []
@@ -196,7 +199,7 @@ def _probabilities(pictures: Sequence[Found], fusion: Fusion) -> dict[int, float
     }
 
 
-def words_alone(words: Sequence[WordHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
+def words_alone(words: Sequence[PassageHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
     """Passages as answers, in their order; several of one scene are several answers."""
     return [
         Answer(rows[hit.scene_id], strength(hit), None, hit, by_words=True) for hit in words if hit.scene_id in rows

@@ -20,7 +20,7 @@ from vsearch.search.explain import Found
 from vsearch.search.recall import Candidate
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, SceneRow
+    from vsearch.library import SceneRow, SqliteStore
 
 SHARE = 0.4
 """Of the way from unrelated frames to the best one; measured by eval.moments (docs/experiments.md)."""
@@ -31,7 +31,7 @@ SAMPLE = 256
 
 
 def find_moments(
-    library: Library,
+    library: SqliteStore,
     model: TextEncoder,
     space: Space,
     vector: Vectors,
@@ -56,7 +56,7 @@ def find_moments(
 
 
 def background_score(
-    library: Library, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
+    library: SqliteStore, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
 ) -> float:
     """The mean score of the query [D] over frames of scenes spread over the library."""
     # Ids rise by one a scene, and those that are gone have no frames: even steps up to a high id are a sample.

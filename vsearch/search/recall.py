@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vsearch.media import Space, Vectors
 
 if TYPE_CHECKING:
-    from vsearch.library import Library, SceneRow
+    from vsearch.library import SceneRow, SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Recalled:
 
 
 def recall(
-    library: Library,
+    library: SqliteStore,
     space: Space,
     vector: Vectors,
     pool: int,
@@ -54,7 +54,7 @@ def recall(
 
     path_glob, under: which file to name where several hold a scene. left_out: which scenes are no answer.
     """
-    scores, ids = library.search_vectors(space, vector[None], pool, allowed=allowed)
+    scores, ids = library.search_scenes(space, vector[None], pool, allowed=allowed)
     found = [int(scene) for scene in ids[0] if scene >= 0]
     # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
     rows = library.scenes(found, path_glob=path_glob, under=under)

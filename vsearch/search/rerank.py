@@ -21,7 +21,7 @@ from vsearch.search.query import Rerank
 from vsearch.search.recall import Candidate
 
 if TYPE_CHECKING:
-    from vsearch.library import Library
+    from vsearch.library import SqliteStore
 
 LATE_TEMPERATURE = 0.2
 LATE_WEIGHT = 0.5
@@ -81,7 +81,7 @@ def behind(rest: Scores, lowest: float) -> Scores:
 
 
 def rerank(
-    library: Library,
+    library: SqliteStore,
     model: TextEncoder,
     space: Space,
     how: Rerank,

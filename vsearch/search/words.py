@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vsearch.library import WordHit
+    from vsearch.library import PassageHit
 
 DOUBT = 3.0
 """Passages that were expected by chance count so many times: words of a query are not independent of one another."""
@@ -37,12 +37,12 @@ MEANING = 0.9
 WORDS = 0.95
 
 
-def told(hit: WordHit) -> float:
+def told(hit: PassageHit) -> float:
     """[0, 1]: how sure it is that a passage holds these words for a reason; 0 where coincidence is as likely."""
     return max(0.0, 2 / (1 + DOUBT * hit.chance) - 1) if hit.score > 0 else 0.0
 
 
-def meant(hit: WordHit, nearest: float, shown: float = UNKNOWN) -> float:
+def meant(hit: PassageHit, nearest: float, shown: float = UNKNOWN) -> float:
     """[0, 1]: how sure it is that a passage means the query. nearest: the highest cosine of the query's passages; what
     lies further off than NEAR is not meant. shown: by how many standard deviations the best picture scores more than is
     usual for the right one."""
@@ -52,18 +52,18 @@ def meant(hit: WordHit, nearest: float, shown: float = UNKNOWN) -> float:
     return 1 / (1 + math.exp((even - hit.similarity) / STEP))
 
 
-def meaning(hit: WordHit) -> float:
+def meaning(hit: PassageHit) -> float:
     """[0, MEANING]: how near a passage is in meaning."""
     return MEANING * min(1.0, max(0.0, (hit.similarity - UNLIKE) / (ALIKE - UNLIKE)))
 
 
-def strength(hit: WordHit) -> float:
+def strength(hit: PassageHit) -> float:
     """[0, 1]: what a hit among words is worth; 1 where the whole query is there."""
     words = max(hit.score / 2, told(hit) * (WORDS + (1 - WORDS) * hit.score)) if hit.score < 1 else 1.0
     return 1 - (1 - words) * (1 - meaning(hit))
 
 
-def join_words(said: Sequence[WordHit], meant: Sequence[WordHit]) -> list[WordHit]:
+def join_words(said: Sequence[PassageHit], meant: Sequence[PassageHit]) -> list[PassageHit]:
     """Hits by words and hits by meaning, best first: those of one passage become one, with the words' own times."""
     by_words, by_meaning = _Overlaps(said), _Overlaps(meant)
     joined = [
@@ -76,13 +76,13 @@ def join_words(said: Sequence[WordHit], meant: Sequence[WordHit]) -> list[WordHi
 class _Overlaps:
     """Finds the passages that share time with another one, without a look at all of them."""
 
-    def __init__(self, hits: Sequence[WordHit]) -> None:
-        self._hits: dict[tuple[int, str], list[WordHit]] = {}
+    def __init__(self, hits: Sequence[PassageHit]) -> None:
+        self._hits: dict[tuple[int, str], list[PassageHit]] = {}
         for hit in sorted(hits, key=lambda hit: hit.start):
             self._hits.setdefault((hit.video_id, hit.channel), []).append(hit)
         self._longest = {key: max(hit.end - hit.start for hit in group) for key, group in self._hits.items()}
 
-    def of(self, one: WordHit) -> Iterator[WordHit]:
+    def of(self, one: PassageHit) -> Iterator[PassageHit]:
         """Passages of the same video and channel that share time with `one`, by start."""
         key = (one.video_id, one.channel)
         group = self._hits.get(key, [])

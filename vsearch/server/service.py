@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import Request
 
 from vsearch.clips import ClipCache
-from vsearch.library import Library
+from vsearch.library import SqliteStore
 from vsearch.search.engine import SearchEngine
 from vsearch.search.example import ClipExample
 from vsearch.server.jobs import Jobs, Runner
@@ -41,7 +41,7 @@ class Access:
 class Service:
     """A library that is served."""
 
-    library: Library
+    library: SqliteStore
     engine: SearchEngine
     clips: ClipCache
     tools: Tools

@@ -17,14 +17,14 @@ from vsearch.errors import LibraryError
 from vsearch.library.changes import LibraryChanges
 from vsearch.library.ids import ascending
 from vsearch.library.lookups import LibraryLookups
-from vsearch.library.rows import LibraryStatus, VerifyReport, WordHit
+from vsearch.library.rows import LibraryStatus, PassageHit, VerifyReport
 from vsearch.media import Space, Vectors
 
 # Up to this many scenes that a filter admits, reading them all from the catalog beats asking an index.
 _EXACT_BELOW = 2_000
 
 
-class Library(LibraryLookups, LibraryChanges):
+class SqliteStore(LibraryLookups, LibraryChanges):
     """A folder that holds a catalog and its snapshots: open, look things up, write, and here: search and check."""
 
     # -- searching
@@ -72,7 +72,7 @@ class Library(LibraryLookups, LibraryChanges):
         values = [value for _, values in found for value in values]
         return self._reader.select_scenes(" AND ".join(condition for condition, _ in found), values)
 
-    def search_vectors(
+    def search_scenes(
         self, space: Space, queries: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k scenes nearest to each query: scores [Q, k'] and scene ids [Q, k'], best first.
@@ -94,9 +94,9 @@ class Library(LibraryLookups, LibraryChanges):
             return np.empty((len(queries), 0), dtype=np.float32), np.empty((len(queries), 0), dtype=np.int64)
         return self._index(space_id, space).search(queries, k, allowed, _EXACT_BELOW)
 
-    def search_words(
+    def search_text(
         self, query: str, k: int, *, allowed: NDArray[np.int64] | None = None, channel: str | None = None
-    ) -> list[WordHit]:
+    ) -> list[PassageHit]:
         """The k best passages that hold words of the query, best first: see texts.py.
 
         The first n are the same for every k >= n, and filters come before the limit.
@@ -104,15 +104,15 @@ class Library(LibraryLookups, LibraryChanges):
         Anything in "quotes" must be there word for word; basket* stands for every word that begins so; no text is an
         error. allowed: only these scene ids. channel: "speech" or "ocr"; None for both.
         """
-        from vsearch.library.texts import search_words
+        from vsearch.library.texts import search_text
 
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
-        return search_words(self._reader, self._places, query, k, allowed, channel)
+        return search_text(self._reader, self._places, query, k, allowed, channel)
 
     def search_passages(
         self, space: Space, query: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
-    ) -> list[WordHit]:
+    ) -> list[PassageHit]:
         """The k passages of words nearest to a query [D] in meaning, best first; of two that share time the nearer one.
 
         allowed: only these scene ids, of the scenes in which passages begin.
