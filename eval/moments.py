@@ -27,6 +27,7 @@ from eval.models import open_model
 from eval.options import add_captions, add_json, add_model, add_rerank
 from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError, PathError
+from vsearch.library.filters import Filters
 from vsearch.media import Hit
 from vsearch.search.query import Query
 
@@ -144,7 +145,9 @@ def measure(
                         query,
                         text=caption.text,
                         moments=what == "moments",
-                        path_glob=places[caption.file].file.name if where == "right file" else None,
+                        filters=Filters(path=places[caption.file].file.name)
+                        if where == "right file"
+                        else query.filters,
                     ),
                     places[caption.file],
                 )

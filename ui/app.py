@@ -33,7 +33,7 @@ SUGGESTIONS = ("a dog runs on a beach", "people dance at a party", "somebody pre
 def opened(library: str, model: str) -> Service:
     """The library and the model, loaded once for all browsers."""
     service = shared_service(read_settings())
-    service.models()
+    service.load()
     return service
 
 
@@ -67,7 +67,7 @@ def page() -> None:
             st.error(literal(broken), icon=":material/error:")
         elif status is None or status.videos == 0:
             nothing_indexed(service, status)
-        elif ask.q or ask.like or ask.labels or example():
+        elif ask.q or ask.like or ask.label or example():
             answer = answered(service, ask, status)
         else:
             answer = welcome(service)

@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from vsearch.library.rows import label_key
 from vsearch.phrases import LONGEST_PHRASE
 
-CHANNELS = {"all": "Anything", "visual": "Seen", "speech": "Said", "text": "Written"}
+CHANNELS = {"all": "All", "visual": "Frames", "speech": "Speech", "ocr": "OCR"}
 """What may be searched, and what a person calls it."""
 MAX_PAGE = 1000
 MAX_LABELS = 20
@@ -32,14 +32,14 @@ class Ask:
     since: date | None = None
     until: date | None = None
     """That day is part of it."""
-    shortest: float | None = None
+    min_duration: float | None = None
     """Seconds of a scene."""
-    longest: float | None = None
-    speech: bool = False
+    max_duration: float | None = None
+    has_speech: bool = False
     """Only scenes in which something is said."""
-    lang: str = ""
+    language: str = ""
     """ISO 639 code of what is said."""
-    labels: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
     """Only scenes that have all of these, spelt as the library does."""
     channel: str = "all"
     weight: float | None = None
@@ -56,16 +56,16 @@ class Ask:
             found["since"] = f"from {self.since.isoformat()}"
         if self.until:
             found["until"] = f"to {self.until.isoformat()}"
-        if self.shortest is not None:
-            found["shortest"] = f"at least {self.shortest:g} s"
-        if self.longest is not None:
-            found["longest"] = f"at most {self.longest:g} s"
-        if self.speech:
-            found["speech"] = "somebody speaks"
-        if self.lang:
-            found["lang"] = f"language {self.lang}"
-        if self.labels:
-            found["labels"] = f"labelled {', '.join(self.labels)}"
+        if self.min_duration is not None:
+            found["min_duration"] = f"at least {self.min_duration:g} s"
+        if self.max_duration is not None:
+            found["max_duration"] = f"at most {self.max_duration:g} s"
+        if self.has_speech:
+            found["has_speech"] = "somebody speaks"
+        if self.language:
+            found["language"] = f"language {self.language}"
+        if self.label:
+            found["label"] = f"labelled {', '.join(self.label)}"
         if self.channel != "all":
             found["channel"] = f"only what is {CHANNELS[self.channel].lower()}"
         if self.weight is not None:
@@ -92,9 +92,9 @@ def read_address(parameters: Mapping[str, str]) -> Ask:
     since, until = _date(given("since")), _date(given("until"))
     if since and until and since > until:
         until = None
-    shortest, longest = _number(given("shortest"), *seconds), _number(given("longest"), *seconds)
-    if shortest is not None and longest is not None and shortest > longest:
-        longest = None
+    min_duration, max_duration = _number(given("min_duration"), *seconds), _number(given("max_duration"), *seconds)
+    if min_duration is not None and max_duration is not None and min_duration > max_duration:
+        max_duration = None
     return Ask(
         q=given("q", "").strip(),
         like=_whole(given("like"), 1, 2**62),
@@ -102,11 +102,11 @@ def read_address(parameters: Mapping[str, str]) -> Ask:
         folder=given("folder", "").strip().replace("\0", ""),
         since=since,
         until=until,
-        shortest=shortest or None,
-        longest=longest,
-        speech=given("speech") == "1",
-        lang=lang if (lang := given("lang", "").strip().lower()).isalpha() and len(lang) <= 8 else "",
-        labels=_labels(given("labels", "").split("\n")),
+        min_duration=min_duration or None,
+        max_duration=max_duration,
+        has_speech=given("has_speech") == "1",
+        language=lang if (lang := given("language", "").strip().lower()).isalpha() and len(lang) <= 8 else "",
+        label=_labels(given("label", "").split("\n")),
         channel=channel if channel in CHANNELS else "all",
         weight=_number(given("weight"), 0.0, 100.0),
         moments=given("moments") == "1",

@@ -14,8 +14,7 @@ LABELS = {
     "itm": "match",
     "late": "frames",
     "speech": "speech",
-    "text": "text",
-    "ocr": "text",
+    "ocr": "ocr",
     "example": "likeness",
 }
 """Channels as a person calls them; any other keeps its own name."""

@@ -34,19 +34,19 @@ def filters_panel(ask: Ask, folders: list[str], labels: list[str]) -> None:
             accept_new_options=True,
             on_change=change,
         )
-        language.text_input("Language", key="lang", placeholder="such as en", max_chars=8, on_change=change)
+        language.text_input("Language", key="language", placeholder="such as en", max_chars=8, on_change=change)
         since, until = st.columns(2)
         since.date_input("Recorded from", key="since", value=None, on_change=change)
         until.date_input("to", key="until", value=None, on_change=change)
         shortest, longest = st.columns(2)
         number: dict[str, Any] = {"min_value": 0.0, "max_value": 86_400.0, "step": 1.0, "placeholder": "any"}
-        shortest.number_input("Shortest scene, seconds", key="shortest", value=None, on_change=change, **number)
-        longest.number_input("Longest", key="longest", value=None, on_change=change, **number)
-        if labels or ask.labels:
+        shortest.number_input("Shortest scene, seconds", key="min_duration", value=None, on_change=change, **number)
+        longest.number_input("Longest", key="max_duration", value=None, on_change=change, **number)
+        if labels or ask.label:
             st.multiselect(
                 "Labels",
-                sorted({*labels, *ask.labels}),
-                key="labels",
+                sorted({*labels, *ask.label}),
+                key="label",
                 placeholder="Any",
                 max_selections=MAX_LABELS,
                 on_change=change,
@@ -62,7 +62,7 @@ def filters_panel(ask: Ask, folders: list[str], labels: list[str]) -> None:
         st.slider(
             "What spoken words weigh against pictures", 0.0, 5.0, step=0.25, key="weight", on_change=change, format="%g"
         )
-        st.toggle("Only where somebody speaks", key="speech", on_change=change)
+        st.toggle("Only where somebody speaks", key="has_speech", on_change=change)
         st.toggle("Exact moments instead of whole scenes", key="moments", on_change=change)
         st.button("Clear filters", key="clear", on_click=lambda: go(without_filters(ask)), disabled=not count)
 

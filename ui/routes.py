@@ -30,7 +30,7 @@ def routes(service: Callable[[], Service]) -> list[BaseRoute]:
 
     def thumbnail(request: Request) -> Response:
         try:
-            picture = service().library().thumbnail(_scene_id(request))
+            picture = service().library.store.thumbnail(_scene_id(request))
         except VsearchError:
             picture = None
         if picture is None:

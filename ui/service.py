@@ -6,12 +6,12 @@ import heapq
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from vsearch.api import Library
 from vsearch.errors import InputError, LibraryMissing, MediaError, PathError
 from vsearch.media import Hit
 from vsearch.settings import Settings
@@ -22,11 +22,9 @@ from vsearch.ui.jobs import IndexJob
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
-    from vsearch.library import LibraryStatus, SceneRow, SqliteStore
-    from vsearch.models.base import Model
-    from vsearch.search import Query, SearchEngine
+    from vsearch.library import LibraryStatus, SceneRow
     from vsearch.search.example import Example as GivenExample
-    from vsearch.search.query import Channel
+    from vsearch.search.query import Channel, Query
 
 PAGE_SIZE = 24
 KEPT_EXAMPLES = 8
@@ -59,8 +57,8 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._guard = threading.RLock()
-        self._library: SqliteStore | None = None
-        self._models: dict[str, Model] = {}
+        self.library = Library(settings)
+        """Its store raises LibraryMissing until a library is created, here or by another process."""
         self._history: History | None = None
         self._status: tuple[float, LibraryStatus] | None = None
         self._labels: tuple[int, list[str]] | None = None
@@ -70,48 +68,16 @@ class Service:
 
     # -- what is there
 
-    def library(self) -> SqliteStore:
-        """Raises LibraryMissing while there is none: it may be made at any time, from here or from elsewhere."""
-        from vsearch.library import SqliteStore
-
-        with self._guard:
-            if self._library is None:
-                self._library = SqliteStore.open(self.settings.library)
-            return self._library
-
-    def models(self) -> list[Model]:
-        """Those that answer: the ones that were asked for (A+B are two), else the library's own. Raises ModelError."""
-        from vsearch.models.registry import load_named
-
-        with self._guard:
-            for name in (names := self._names()):
-                if name not in self._models:
-                    self._models[name] = load_named(self.settings, name)
-            return [self._models[name] for name in names]
-
-    def _names(self) -> list[str]:
-        from vsearch.models.registry import named_models
-
-        library = None
-        if "model" not in self.settings.model_fields_set:
-            with suppress(LibraryMissing):
-                library = self.library()
-        return named_models(self.settings, library)
-
-    def engine(self, weight: float | None = None) -> SearchEngine:
-        """weight: of spoken words; None as the settings say."""
-        from vsearch.search import SearchEngine
-        from vsearch.search.fuse import Fusion
-
-        speech = self.settings.speech_weight if weight is None else weight
-        return SearchEngine(self.library(), self.models(), Fusion(speech=speech, text=self.settings.text_weight))
+    def load(self) -> None:
+        """Load the models. Raises ModelError, InputError."""
+        _ = self.library.models
 
     def status(self) -> LibraryStatus | None:
         """What the library holds; None where there is none. A few seconds old at most."""
         with self._guard:
             if self._status is None or time.monotonic() - self._status[0] > FRESH_SECONDS:
                 try:
-                    self._status = (time.monotonic(), self.library().status())
+                    self._status = (time.monotonic(), self.library.store.status())
                 except LibraryMissing:
                     return None
             return self._status[1]
@@ -127,11 +93,10 @@ class Service:
 
     def search(self, ask: Ask, example: Example | None = None, size: int = PAGE_SIZE) -> Answer:
         """The page of hits that is asked for. Raises QueryError, InputError, LibraryError, ModelError."""
-        engine = self.engine(ask.weight)
         first = (ask.page - 1) * size
         query = to_query(ask, None if example is None else self._decoded(example), k=first + size + 1)
         began = time.perf_counter()
-        hits = engine.search(query)
+        hits = self.library.search(query, speech_weight=ask.weight)
         seconds = time.perf_counter() - began
         from vsearch.ui.cards import best_scores
 
@@ -140,7 +105,7 @@ class Service:
             more=len(hits) > first + size,
             best=best_scores(hits),
             seconds=seconds,
-            missing=engine.missing_videos(),
+            missing=self.library.missing_videos(),
         )
 
     def _decoded(self, example: Example) -> GivenExample:
@@ -149,7 +114,7 @@ class Service:
         with self._guard:
             if example.digest in self._examples:
                 return self._examples[example.digest]
-        given = _decode(example, self.models())
+        given = _decode(example, self.library)
         with self._guard:
             while len(self._examples) >= KEPT_EXAMPLES:
                 self._examples.pop(next(iter(self._examples)))
@@ -162,11 +127,11 @@ class Service:
         status = self.status()
         if status is None or status.files > MOST_FILES:
             return []
-        library = self.library()
-        newest = heapq.nlargest(count * 2, library.files(), key=lambda file: file.mtime_ns)
+        store = self.library.store
+        newest = heapq.nlargest(count * 2, store.files(), key=lambda file: file.mtime_ns)
         hits: list[Hit] = []
         for video_id in list(dict.fromkeys(file.video_id for file in newest))[:count]:
-            rows = library.scenes_of(video_id)
+            rows = store.scenes_of(video_id)
             if rows:
                 row = rows[len(rows) // 2]
                 middle = (row.start + row.end) / 2
@@ -178,7 +143,7 @@ class Service:
         status = self.status()
         if status is None or status.files > MOST_FILES:
             return []
-        found = sorted({str(file.path.parent) for file in self.library().files()})
+        found = sorted({str(file.path.parent) for file in self.library.store.files()})
         return found[:count]
 
     def labels(self) -> list[str]:
@@ -188,11 +153,11 @@ class Service:
             return []
         with self._guard:
             if self._labels is None or self._labels[0] != status.change:
-                self._labels = (status.change, sorted({row.label for row in self.library().labels()}))
+                self._labels = (status.change, sorted({row.label for row in self.library.store.labels()}))
             return self._labels[1]
 
     def scene(self, scene_id: int) -> SceneRow | None:
-        return self.library().scenes([scene_id]).get(scene_id)
+        return self.library.store.scenes([scene_id]).get(scene_id)
 
     # -- indexing
 
@@ -212,43 +177,38 @@ class Service:
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
-        from vsearch.indexer.run import prepare_run
-        from vsearch.library import SqliteStore
-
-        # A model of its own: queries are answered meanwhile by the other, with other threads.
-        run = prepare_run(self.settings, self._names()[0], speech=speech)
-        with SqliteStore.open(self.settings.library, create=True) as library:
-            for event in run.events(library, [path]):
-                yield event
-                self._status = None
+        for event in self.library.index_events([path], speech=speech):
+            yield event
+            self._status = None
 
     def close(self) -> None:
         """Stop a run and let go of the library."""
         job = self.job
         if job is not None:
             job.stop(wait=8.0)
-        with self._guard:
-            if self._library is not None:
-                self._library.close()
-                self._library = None
+        self.library.close()
 
 
 def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
     """The engine's question. Raises QueryError."""
-    from vsearch.search import Query, SceneExample
+    from vsearch.library.filters import Filters
+    from vsearch.search.example import SceneExample
+    from vsearch.search.query import Query
 
     like = None if ask.like is None else SceneExample(ask.like)
     return Query(
         text=ask.q,
         k=k,
-        since=ask.since_moment,
-        until=ask.until_moment,
-        min_duration=ask.shortest,
-        max_duration=ask.longest,
-        folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
-        has_speech=True if ask.speech else None,
-        language=ask.lang or None,
-        labels=ask.labels,
+        filters=Filters(
+            since=ask.since_moment,
+            until=ask.until_moment,
+            min_duration=ask.min_duration,
+            max_duration=ask.max_duration,
+            folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
+            has_speech=True if ask.has_speech else None,
+            language=ask.language or None,
+            label=ask.label,
+        ),
         channel=cast("Channel", ask.channel),
         moments=ask.moments,
         example=example or like,
@@ -272,19 +232,19 @@ def checked_path(text: str) -> Path:
     return path
 
 
-def _decode(example: Example, models: Sequence[Model]) -> GivenExample:
+def _decode(example: Example, library: Library) -> GivenExample:
     """Raises QueryError, MediaError where it cannot be decoded."""
     if example.kind == "picture":
-        from vsearch.search import read_picture
+        from vsearch.search.example import read_picture
 
         return read_picture(example.data)
-    from vsearch.indexer.clip import encode_clip
+    from vsearch.search.example import ClipFile
 
     with tempfile.TemporaryDirectory(prefix="vsearch-") as folder:
         file = Path(folder) / "clip"
         file.write_bytes(example.data)
         try:
-            return encode_clip(file, models)
+            return library.resolve(ClipFile(file))
         except MediaError as error:
             raise MediaError(str(error).replace(str(file), example.name)) from error
 

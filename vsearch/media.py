@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WORD_CHANNELS = ("speech", "ocr")
+TRANSCRIPT_CHANNELS = ("speech", "ocr")
 """Channels of words: what is said, what is shown."""
 
 Pixels = NDArray[np.uint8]

@@ -8,16 +8,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from vsearch.errors import InputError
-from vsearch.media import Segment
-
-if TYPE_CHECKING:
-    from vsearch.library.rows import TranscriptRow
+from vsearch.media import Segment, Transcript
 
 
-def render(lines: Sequence[Segment], form: str, row: TranscriptRow | None = None) -> str:
+def render(lines: Sequence[Segment], form: str, row: Transcript | None = None) -> str:
     """The lines in one of FORMATS, ending in a newline unless there are none. InputError names the formats."""
     if form == "json":
         return _json(lines, row)
@@ -45,7 +41,7 @@ def _vtt(lines: Sequence[Segment]) -> str:
     return "WEBVTT\n\n" + "".join(cues)
 
 
-def _json(lines: Sequence[Segment], row: TranscriptRow | None) -> str:
+def _json(lines: Sequence[Segment], row: Transcript | None) -> str:
     value = {
         "source": row.source if row is not None else None,
         "language": row.language if row is not None else None,

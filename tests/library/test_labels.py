@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.library.made import OTHER, SPACE, record, scenes
 from vsearch.library import LabelRow, SqliteStore, Tag
+from vsearch.library.filters import Filters
 
 
 def fill(library: SqliteStore) -> list[int]:
@@ -19,7 +20,7 @@ def fill(library: SqliteStore) -> list[int]:
 
 
 def having(library: SqliteStore, *labels: str) -> list[int]:
-    found = library.select_scenes(labels=labels)
+    found = library.select_scenes(Filters(label=labels))
     assert found is not None
     return found.tolist()
 
@@ -31,7 +32,7 @@ def test_labels_filter_whatever_their_case(library: SqliteStore) -> None:
     assert having(library, "a DOG") == [ids[0], ids[4]]
     assert having(library, "a dog", "beach") == [ids[0]]
     assert having(library, "snow") == [] and having(library, "' OR 1 --") == []
-    assert library.select_scenes() is None
+    assert library.select_scenes(Filters()) is None
     assert library.labels() == [LabelRow("a dog", "fake", 2, 2), LabelRow("beach", "fake", 1, 1)]
     assert library.verify().clean
 

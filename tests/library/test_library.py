@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.library.made import INFO, OTHER, SPACE, record, scenes, stamp, stored, unit
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import Failure, FileRow, RemovalReport, SqliteStore
+from vsearch.library.filters import Filters
 from vsearch.media import EncodedScene, Scene, Segment, Space, Transcript, VideoInfo
 
 
@@ -248,7 +251,7 @@ def test_any_name_survives(library: SqliteStore, name: bytes) -> None:
     assert library.scenes_of(video)[0].path == path
     failure = library.find_failure(path.with_suffix(".bad"))
     assert failure is not None and failure.stamp.path == path.with_suffix(".bad")
-    allowed = library.select_scenes(path_glob="*.mp4")
+    allowed = library.select_scenes(Filters(path="*.mp4"))
     assert allowed is not None and len(allowed) == 3
 
 
@@ -282,9 +285,9 @@ def test_exact_names_and_normal_forms_of_paths(library: SqliteStore, pattern: st
     names = ["film [2020].mp4", "film 2.mp4", "caf\u00e9.mp4", "\u00f6l.mp4", "o\u0308de.mp4"]
     for number, name in enumerate(names):
         library.add_video(record(f"/v/{name}", f"K{number}", number, 1))
-    scenes = library.select_scenes(path_glob=pattern)
+    scenes = library.select_scenes(Filters(path=pattern))
     assert scenes is not None
-    assert {row.path.name for row in library.scenes(scenes.tolist(), path_glob=pattern).values()} == found
+    assert {row.path.name for row in library.scenes(scenes.tolist(), filters=Filters(path=pattern)).values()} == found
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -300,7 +303,7 @@ def test_scenes_in_which_something_is_said(library: SqliteStore, seed: int) -> N
         lines = lines[:2]
     rows = library.scenes_of(video)
     for said in (True, False):
-        found = library.select_scenes(has_speech=said)
+        found = library.select_scenes(Filters(has_speech=said))
         assert found is not None
         assert found.tolist() == [
             row.id for row in rows if said == any(line.start < row.end and line.end > row.start for line in lines)
@@ -313,36 +316,38 @@ def test_filters(library: SqliteStore) -> None:
     library.add_video(record("/v/work/b.MKV", "B", count=2, mtime_ns=1000 * 10**9))
     library.add_video(record("/v/work/c.mp4", "C", count=1, mtime_ns=2000 * 10**9))
 
-    def admitted(**filters: object) -> list[str]:
-        ids = library.select_scenes(**filters)  # type: ignore[arg-type]
+    def admitted(**filters: Any) -> list[str]:
+        ids = library.select_scenes(Filters(**filters))
         assert ids is not None and (np.diff(ids) > 0).all() and ids.dtype == np.int64
         return sorted({row.path.name for row in library.scenes(ids.tolist()).values()})
 
-    assert library.select_scenes() is None
-    assert admitted(path_glob="*.mp4") == ["a.mp4", "c.mp4"]
-    assert admitted(path_glob="work/*") == ["b.MKV", "c.mp4"]
-    assert admitted(path_glob="/v/*/a.mp4") == ["a.mp4"]
-    assert admitted(path_glob="a*") == ["a.mp4"]
-    assert admitted(path_glob="*.avi") == []
-    assert admitted(since=1000.0) == ["b.MKV", "c.mp4"]
-    assert admitted(until=1000.0) == ["a.mp4"]
-    assert admitted(since=400, until=1500, path_glob="*.MKV") == ["b.MKV"]
+    assert library.select_scenes(Filters()) is None
+    assert admitted(path="*.mp4") == ["a.mp4", "c.mp4"]
+    assert admitted(path="work/*") == ["b.MKV", "c.mp4"]
+    assert admitted(path="/v/*/a.mp4") == ["a.mp4"]
+    assert admitted(path="a*") == ["a.mp4"]
+    assert admitted(path="*.avi") == []
+    assert admitted(since=datetime.fromtimestamp(1000)) == ["b.MKV", "c.mp4"]
+    assert admitted(until=datetime.fromtimestamp(1000)) == ["a.mp4"]
+    assert admitted(since=datetime.fromtimestamp(400), until=datetime.fromtimestamp(1500), path="*.MKV") == ["b.MKV"]
     assert admitted(min_duration=2.0) == ["a.mp4", "b.MKV", "c.mp4"]
     assert admitted(min_duration=2.1) == []
     assert admitted(max_duration=1.9) == [] and len(admitted(max_duration=2.0)) == 3
-    assert admitted(under=Path("/v/work")) == ["b.MKV", "c.mp4"]
-    assert admitted(under=Path("/v/work/b.MKV")) == ["b.MKV"]
-    assert admitted(under=Path("/v/wor")) == [] and len(admitted(under=Path("/"))) == 3
-    assert admitted(under=Path("/v/work"), path_glob="*.mp4") == ["c.mp4"]
+    assert admitted(folder=Path("/v/work")) == ["b.MKV", "c.mp4"]
+    assert admitted(folder=Path("/v/work/b.MKV")) == ["b.MKV"]
+    assert admitted(folder=Path("/v/wor")) == [] and len(admitted(folder=Path("/"))) == 3
+    assert admitted(folder=Path("/v/work"), path="*.mp4") == ["c.mp4"]
 
 
 def test_a_folder_and_a_pattern_must_fit_the_same_file(library: SqliteStore) -> None:
     library.add_video(record("/one/a.mp4", "A"))
     library.touch_file(stamp("/two/b.mkv"), "A")
-    ids = library.select_scenes(under=Path("/two"))
+    ids = library.select_scenes(Filters(folder=Path("/two")))
     assert ids is not None and len(ids) == 3
-    assert {row.path for row in library.scenes(ids.tolist(), under=Path("/two")).values()} == {Path("/two/b.mkv")}
-    assert library.select_scenes(under=Path("/two"), path_glob="*.mp4").tolist() == []  # type: ignore[union-attr]
+    assert {row.path for row in library.scenes(ids.tolist(), filters=Filters(folder=Path("/two"))).values()} == {
+        Path("/two/b.mkv")
+    }
+    assert library.select_scenes(Filters(folder=Path("/two"), path="*.mp4")).tolist() == []  # type: ignore[union-attr]
 
 
 def test_scenes_are_chosen_by_what_is_said_in_them(library: SqliteStore) -> None:
@@ -355,8 +360,8 @@ def test_scenes_are_chosen_by_what_is_said_in_them(library: SqliteStore) -> None
     said("B", "pt-BR", Segment(3.0, 4.5, "ola"))
     said("C", "eng")
 
-    def admitted(**filters: object) -> list[tuple[str, float]]:
-        ids = library.select_scenes(**filters)  # type: ignore[arg-type]
+    def admitted(**filters: Any) -> list[tuple[str, float]]:
+        ids = library.select_scenes(Filters(**filters))
         assert ids is not None
         return [(row.path.stem, row.start) for row in library.scenes(ids.tolist()).values()]
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import PassageHit, SqliteStore, TranscriptRow
+from vsearch.library.filters import Filters
 from vsearch.library.migrations import _STEPS, VERSION
 from vsearch.library.terms import longest_run, parse
 from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
@@ -119,7 +120,7 @@ def test_words_far_apart_are_two_passages(library: SqliteStore) -> None:
 
 
 def test_filters_admit_scenes_and_channels(talks: SqliteStore) -> None:
-    cake = talks.select_scenes(path_glob="cake.mp4")
+    cake = talks.select_scenes(Filters(path="cake.mp4"))
     assert cake is not None
     assert {hit.lines[0].text for hit in talks.search_text("ask", 9, allowed=cake)} == {COOKING[2][1]}
     assert talks.search_text("ask", 9, allowed=np.array([], dtype=np.int64)) == []

@@ -75,12 +75,12 @@ def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
         }
         assert all(tool.annotations.read_only_hint and tool.description for tool in listed)
 
-        found = (await client.call_tool("search", {"query": "blue", "limit": 1})).structured_content
+        found = (await client.call_tool("search", {"query": "blue", "k": 1})).structured_content
         assert [(hit["video"], hit["start"], hit["end"]) for hit in found["hits"]] == [(str(film), 3.0, 6.0)]
 
         labels = (await client.call_tool("list_labels", {"contains": "WA"})).structured_content
         assert (labels["total"], labels["labels"][0]["label"], labels["labels"][0]["scenes"]) == (1, "wall", 1)
-        for asked in ({"query": "blue", "labels": ["Wall"]}, {"query": "", "labels": ["wall"]}):
+        for asked in ({"query": "blue", "label": ["Wall"]}, {"query": "", "label": ["wall"]}):
             found = (await client.call_tool("search", asked)).structured_content
             assert [(hit["video"], hit["start"]) for hit in found["hits"]] == [(str(film), 0.0)]
 
@@ -113,9 +113,9 @@ def test_what_is_not_in_the_library_is_not_touched(ask: Ask, film: Path, tmp_pat
             ("get_frame", {"video": str(film), "time": 60.0}, "no picture"),
             ("search", {"query": "  "}, "The query is empty"),
             ("search", {"query": "red", "channel": "smell"}, "no channel"),
-            ("search", {"query": "red", "limit": 10**9}, "limit"),
-            ("search", {"query": "red", "labels": [" "]}, "label"),
-            ("search", {"query": "red", "labels": ["a"] * 1000}, "labels"),
+            ("search", {"query": "red", "k": 10**9}, "k"),
+            ("search", {"query": "red", "label": [" "]}, "label"),
+            ("search", {"query": "red", "label": ["a"] * 1000}, "label"),
             ("get_frame", {"video": str(film), "time": -1}, "time"),
         ]
         for name, arguments, says in asked:

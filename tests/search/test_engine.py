@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.queries import make_query
 from tests.search.made import HeadedModel, add
 from vsearch.errors import QueryError
 from vsearch.library import SqliteStore
@@ -111,8 +112,8 @@ def test_a_copy_is_named_where_the_filter_admits_it(library: SqliteStore) -> Non
     library.touch_file(FileStamp(Path("/h/two/b.mp4"), 1, 1), library.files()[0].key)
     engine = SearchEngine(library, FakeModel())
     for pattern, path in (("*/two/*", "/h/two/b.mp4"), ("a.mp4", "/h/one/a.mp4"), (None, "/h/one/a.mp4")):
-        assert [hit.video for hit in engine.search(Query("red", path_glob=pattern))] == [Path(path)]
-        (hit,) = engine.search(Query("red", path_glob=pattern, moments=True))
+        assert [hit.video for hit in engine.search(make_query("red", path=pattern))] == [Path(path)]
+        (hit,) = engine.search(make_query("red", path=pattern, moments=True))
         assert hit.video == Path(path)
 
 
@@ -140,5 +141,5 @@ def test_what_is_behind_lies_below_in_its_own_order() -> None:
 
 
 def test_the_best_frame_is_named(colours: SqliteStore) -> None:
-    (hit,) = SearchEngine(colours, HeadedModel()).search(Query("blue", k=1, path_glob="third.mp4"))
+    (hit,) = SearchEngine(colours, HeadedModel()).search(make_query("blue", k=1, path="third.mp4"))
     assert (hit.video, hit.start, hit.end, hit.best_time) == (Path("/v/third.mp4"), 0.0, 9.0, 6.5)

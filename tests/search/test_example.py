@@ -114,7 +114,7 @@ def test_a_model_that_reads_words_alone_says_so(colours: SqliteStore) -> None:
         space = FakeModel().space
         encode_texts, frame_scores = FakeModel.encode_texts, FakeModel.frame_scores
 
-    with pytest.raises(QueryError, match="reads words alone"):
+    with pytest.raises(QueryError, match="encodes text only"):
         SearchEngine(colours, Reader()).search(Query(example=stripes("red")))  # type: ignore[arg-type]
 
 
@@ -147,10 +147,10 @@ def test_a_matching_head_is_asked_about_words_alone(colours: SqliteStore) -> Non
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"example": SceneExample(1), "rerank": "itm"}, "reads words"),
-        ({"example": SceneExample(1), "moments": True}, "leave out --moments"),
-        ({"example": SceneExample(1), "channel": "speech"}, "not heard"),
-        ({"example": SceneExample(1), "channel": "text"}, "--channel text"),
+        ({"example": SceneExample(1), "rerank": "itm"}, "needs text"),
+        ({"example": SceneExample(1), "moments": True}, "omit --moments"),
+        ({"example": SceneExample(1), "channel": "speech"}, "--channel speech"),
+        ({"example": SceneExample(1), "channel": "ocr"}, "--channel ocr"),
         ({"example": SceneExample(1), "example_weight": 1.5}, "from 0 to 1"),
         ({}, "query is empty"),
     ],

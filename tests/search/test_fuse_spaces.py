@@ -14,7 +14,6 @@ from vsearch.media import EncodedScene, Hit, Space, Vectors
 from vsearch.models.fake import FakeModel
 from vsearch.search import ClipExample, ImageExample, Query, SceneExample, SearchEngine
 from vsearch.search.explain import Found
-from vsearch.search.fuse import Fusion, How
 from vsearch.search.fuse_spaces import fuse_spaces
 from vsearch.search.recall import Candidate
 
@@ -31,47 +30,34 @@ def ids(fused: list[Found]) -> list[int]:
 
 
 def test_reciprocal_rank() -> None:
-    fused = fuse_spaces([A, B], [[found(1, 0.9), found(2, 0.8)], [found(2, 30), found(3, 20)]], "rrf")
+    fused = fuse_spaces([A, B], [[found(1, 0.9), found(2, 0.8)], [found(2, 30), found(3, 20)]])
     assert ids(fused) == [2, 1, 3]  # both models know the second
     assert [one.candidate.score for one in fused] == pytest.approx([(61 / 62 + 1) / 2, 0.5, 61 / 62 / 2])
     assert fused[0].candidate.channels == {"visual:a": 0.8, "visual:b": 30}
     assert fused[2].candidate.channels == {"visual:b": 20}
 
 
-def test_what_stands_out_counts_more_when_it_is_calibrated() -> None:
-    flat = [found(1, 0.52), found(2, 0.51), found(3, 0.50)]
-    clear = [found(3, 0.9), found(2, 0.1), found(1, 0.1)]
-    assert ids(fuse_spaces([A, B], [flat, clear], "rrf"))[0] in (1, 3)
-    fused = fuse_spaces([A, B], [flat, clear], "calibrated")
-    assert ids(fused)[0] == 3 and all(0 < one.candidate.score < 1 for one in fused)
-    # a scale of its own changes nothing
-    loud = [found(one.candidate.row.id, 100 * one.candidate.score + 7) for one in clear]
-    again = fuse_spaces([A, B], [flat, loud], "calibrated")
-    assert [one.candidate.score for one in again] == pytest.approx([one.candidate.score for one in fused])
-
-
-@pytest.mark.parametrize("how", ["rrf", "calibrated"])
-def test_a_model_that_finds_nothing_changes_no_order(how: How) -> None:
-    assert ids(fuse_spaces([A, B], [[found(2, 0.9), found(1, 0.8)], []], how)) == [2, 1]
-    assert fuse_spaces([A, B], [[], []], how) == []
+def test_a_model_that_finds_nothing_changes_no_order() -> None:
+    assert ids(fuse_spaces([A, B], [[found(2, 0.9), found(1, 0.8)], []])) == [2, 1]
+    assert fuse_spaces([A, B], [[], []]) == []
 
 
 def test_a_hit_is_told_by_the_model_that_ranks_it_highest() -> None:
     here, there = found(1, 0.5, 0.0), found(1, 0.5, 4.0)
-    (one,) = fuse_spaces([A, B], [[here], [there]], "rrf")
+    (one,) = fuse_spaces([A, B], [[here], [there]])
     assert one.start == 0
-    fused = fuse_spaces([A, B], [[found(2, 0.9), here], [there]], "rrf")
+    fused = fuse_spaces([A, B], [[found(2, 0.9), here], [there]])
     assert next(one for one in fused if one.candidate.row.id == 1).start == 4
 
 
 def test_of_moments_that_overlap_one_stays() -> None:
-    fused = fuse_spaces([A, B], [[found(1, 0.9, 3.0, video=7)], [found(2, 0.9, 3.5, video=7)]], "rrf")
+    fused = fuse_spaces([A, B], [[found(1, 0.9, 3.0, video=7)], [found(2, 0.9, 3.5, video=7)]])
     assert ids(fused) == [1]
 
 
 def test_versions_of_one_model_are_told_apart() -> None:
     newer = Space("a", "3333333333", 8)
-    (one,) = fuse_spaces([A, newer], [[found(1, 0.9)], [found(1, 0.8)]], "rrf")
+    (one,) = fuse_spaces([A, newer], [[found(1, 0.9)], [found(1, 0.8)]])
     assert one.candidate.channels == {"visual:a 11111111": 0.9, "visual:a 33333333": 0.8}
 
 
@@ -112,9 +98,8 @@ def names(hits: list[Hit]) -> list[str]:
     return [hit.video.stem for hit in hits]
 
 
-@pytest.mark.parametrize("how", ["rrf", "calibrated"])
-def test_the_engine_asks_both(both: SqliteStore, how: How) -> None:
-    engine = SearchEngine(both, [FakeModel(), SwappedModel()], Fusion(how=how))
+def test_the_engine_asks_both(both: SqliteStore) -> None:
+    engine = SearchEngine(both, [FakeModel(), SwappedModel()])
     assert set(names(engine.search(Query("red", k=2)))) == {"red", "green"}
     assert names(engine.search(Query("blue", k=1))) == ["blue"]
     (hit,) = engine.search(Query("blue", k=1))

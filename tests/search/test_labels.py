@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.queries import make_query
 from tests.search.made import add, frames_of
 from vsearch.errors import InputError, PathError, QueryError
 from vsearch.library import SqliteStore, Tag
@@ -61,21 +62,21 @@ def found(library: SqliteStore, query: Query) -> list[tuple[str, float]]:
 
 
 def test_a_query_keeps_to_scenes_with_its_labels(labelled: SqliteStore) -> None:
-    assert set(found(labelled, Query("blue", labels=("Red",)))) == {("a.mp4", 0), ("a.mp4", 5), ("b.mp4", 0)}
-    assert found(labelled, Query("blue", labels=("red", "wall"))) == [("a.mp4", 5)]
-    assert found(labelled, Query("blue", labels=("unheard of",))) == []
+    assert set(found(labelled, make_query("blue", label=("Red",)))) == {("a.mp4", 0), ("a.mp4", 5), ("b.mp4", 0)}
+    assert found(labelled, make_query("blue", label=("red", "wall"))) == [("a.mp4", 5)]
+    assert found(labelled, make_query("blue", label=("unheard of",))) == []
 
 
 def test_a_label_alone_is_a_query(labelled: SqliteStore) -> None:
-    hits = found(labelled, Query(labels=("red",)))
+    hits = found(labelled, make_query(label=("red",)))
     assert len(hits) == 3 and hits[-1] == ("a.mp4", 0)  # a third of it is green
-    assert found(labelled, Query(labels=("red",), moments=True, k=1)) != []
+    assert found(labelled, make_query(label=("red",), moments=True, k=1)) != []
 
 
-@pytest.mark.parametrize("wrong", [{"labels": (" ",)}, {"labels": ("a",), "channel": "speech"}])
+@pytest.mark.parametrize("wrong", [{"label": (" ",)}, {"label": ("a",), "channel": "speech"}])
 def test_labels_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(QueryError):
-        Query(**wrong)  # type: ignore[arg-type]
+        make_query(**wrong)
 
 
 def test_sentences_for_a_video_and_its_scenes(labelled: SqliteStore) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.library.made import stamp
 from tests.meanings import Thesaurus
 from tests.models.tiny import write_tiny
+from tests.queries import make_query
 from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
@@ -51,7 +52,7 @@ def library(tmp_path: Path) -> Iterator[SqliteStore]:
 
 
 def ask(library: SqliteStore, text: str, **options: object) -> list[Hit]:
-    return SearchEngine(library, FakeModel(), sentences=Thesaurus()).search(Query(text, **options))  # type: ignore[arg-type]
+    return SearchEngine(library, FakeModel(), sentences=Thesaurus()).search(make_query(text, **options))  # type: ignore[arg-type]
 
 
 def test_other_words_of_the_same_meaning_are_found_where_they_are_said(library: SqliteStore) -> None:
@@ -81,8 +82,8 @@ def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: Sq
 
 
 def test_filters_and_limits_hold(library: SqliteStore) -> None:
-    assert ask(library, "vehicle", channel="speech", path_glob="park.mp4") == []
-    assert [hit.video.name for hit in ask(library, "vehicle", channel="speech", path_glob="road.mp4")] == ["road.mp4"]
+    assert ask(library, "vehicle", channel="speech", path="park.mp4") == []
+    assert [hit.video.name for hit in ask(library, "vehicle", channel="speech", path="road.mp4")] == ["road.mp4"]
     assert all("speech" not in hit.channels for hit in ask(library, "vehicle", channel="visual"))
 
 
@@ -126,11 +127,11 @@ def test_a_broken_vector_is_found_and_made_anew(library: SqliteStore) -> None:
 
 def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: SqliteStore) -> None:
     film(library, "sign.mp4", "black", said((2.0, "used vehicle sale today"), channel="ocr"))
-    assert [hit.video.name for hit in ask(library, "a car", channel="text")] == ["sign.mp4"]
+    assert [hit.video.name for hit in ask(library, "a car", channel="ocr")] == ["sign.mp4"]
     assert [hit.video.name for hit in ask(library, "a car", channel="speech")] == ["road.mp4"]
     both = [hit for hit in ask(library, "a car") if hit.words]
     assert {(hit.video.name, *hit.channels.keys() - {"visual"}) for hit in both} == {
-        ("sign.mp4", "text"),
+        ("sign.mp4", "ocr"),
         ("road.mp4", "speech"),
     }
     assert {line.channel for hit in both for line in hit.words} == {"text", "speech"}
@@ -142,7 +143,7 @@ def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: 
         Segment(5.0, 8.0, "mind the gap please", "ocr"),
     )
     film(library, "sign.mp4", "black", shown)
-    hit = ask(library, "a car", channel="text")[0]
+    hit = ask(library, "a car", channel="ocr")[0]
     assert (hit.start, [(line.text, line.box, line.confidence) for line in hit.words]) == (
         0.0,
         [(shown[0].text, shown[0].box, 0.8)],

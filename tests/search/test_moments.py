@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.queries import make_query
 from tests.search.made import HeadedModel, add
 from vsearch.library import SceneRow, SqliteStore
 from vsearch.models.fake import FakeModel
@@ -112,14 +113,14 @@ def test_a_moment_inside_a_long_scene_is_cut_out(filler: SqliteStore) -> None:
 
 def test_a_moment_goes_across_cuts_and_ends_at_one(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["gg", "gr", "rr", "rrr", "bb"])
-    assert spans(filler, Query("red", k=5, moments=True, path_glob="a.mp4"))[0] == ("a", 3, 9 - 0)
+    assert spans(filler, make_query("red", k=5, moments=True, path="a.mp4"))[0] == ("a", 3, 9 - 0)
 
 
 def test_scenes_of_one_moment_are_one_hit_and_two_moments_are_two(filler: SqliteStore) -> None:
     add(filler, "/v/a.mp4", ["rr", "rr", "gggg", "gggg", "rrr", "rg"])
     found = spans(filler, Query("red", k=2, moments=True))
     assert sorted(found) == [("a", 0, 4), ("a", 12, 16)]
-    assert len(spans(filler, Query("red", k=2, moments=True, per_video=1, path_glob="a.mp4"))) == 1
+    assert len(spans(filler, make_query("red", k=2, moments=True, per_video=1, path="a.mp4"))) == 1
 
 
 def test_a_file_that_fits_throughout_is_one_moment(filler: SqliteStore) -> None:
@@ -128,7 +129,7 @@ def test_a_file_that_fits_throughout_is_one_moment(filler: SqliteStore) -> None:
 
 
 def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: SqliteStore) -> None:
-    assert spans(filler, Query("red", k=1, moments=True, path_glob="filler3.mp4")) in (
+    assert spans(filler, make_query("red", k=1, moments=True, path="filler3.mp4")) in (
         [("filler3", 0, 4)],
         [("filler3", 4, 8)],
         [("filler3", 8, 12)],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.library.made import stamp
 from tests.meanings import Thesaurus
+from tests.queries import make_query
 from tests.search.made import HeadedModel
 from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, Scene, Segment, Transcript, Vectors, VideoInfo
@@ -72,16 +74,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStore]:
         yield library
 
 
-def _ask(chance: random.Random) -> tuple[list[TextEncoder], dict[str, object]]:
+def _ask(chance: random.Random) -> tuple[list[TextEncoder], dict[str, Any]]:
     """Models and the options of a query, at random."""
     models: list[TextEncoder] = [HeadedModel()]
-    options: dict[str, object] = {"text": chance.choice(QUERIES), "recall": chance.choice((3, 10, 17))}
+    options: dict[str, Any] = {"text": chance.choice(QUERIES), "recall": chance.choice((3, 10, 17))}
     if chance.random() < 0.4:
-        options["channel"] = chance.choice(("visual", "speech", "text"))
+        options["channel"] = chance.choice(("visual", "speech", "ocr"))
     if chance.random() < 0.5:
         options["per_video"] = chance.choice((1, 2, 4))
     if chance.random() < 0.3:
-        options["path_glob"] = "/v/[0-4].mp4"
+        options["path"] = "/v/[0-4].mp4"
     if chance.random() < 0.2:
         options["has_speech"] = chance.random() < 0.5
     options["rerank"] = chance.choice(("none", "late", "itm"))
@@ -100,9 +102,9 @@ def test_the_first_hits_are_the_same_for_every_k(made: SqliteStore, seed: int, m
     monkeypatch.setattr("vsearch.search.engine.POOL", POOL)
     models, options = _ask(random.Random(seed))
     engine = SearchEngine(made, models, sentences=Thesaurus())
-    everything = engine.search(Query(k=1000, **options))  # type: ignore[arg-type]
+    everything = engine.search(make_query(k=1000, **options))
     for k in DEPTHS:
-        assert engine.search(Query(k=k, **options)) == everything[:k], (k, options)  # type: ignore[arg-type]
+        assert engine.search(make_query(k=k, **options)) == everything[:k], (k, options)
     assert [hit.score for hit in everything] == sorted((hit.score for hit in everything), reverse=True)
     if options.get("channel", "all") in ("all", "visual") and '"' not in str(options["text"]):
         assert len({hit.scene_id for hit in everything}) == len(everything)

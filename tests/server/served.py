@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+import vsearch
 from tests.media import Shot, make_video
+from vsearch.api import Library
 from vsearch.clips import ClipCache
 from vsearch.indexer import Indexer
-from vsearch.indexer.clip import encode_clip
 from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
-from vsearch.search.engine import SearchEngine
+from vsearch.search.example import Example
 from vsearch.server.app import make_app
 from vsearch.server.jobs import Runner, Step
 from vsearch.server.limits import Limits
-from vsearch.server.service import Access, Service, Tools
+from vsearch.server.service import Access, Service
 
 Serve = Callable[..., TestClient]
 
@@ -43,7 +44,7 @@ def indexed(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
     """serve(library=..., runner=..., **fields of Limits or Access) -> a client."""
-    open_things: list[tuple[Service, SqliteStore]] = []
+    opened: list[tuple[Service, Library]] = []
 
     def make(
         *,
@@ -51,32 +52,32 @@ def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
         runner: Runner | None = None,
         roots: Sequence[Path] = (),
         access: Access | None = None,
-        encode: Callable[[Path], object] | None = None,
+        resolve: Callable[[Example], Example] | None = None,
         **limits: float,
     ) -> TestClient:
-        model = FakeModel()
-        opened = SqliteStore.open(library or indexed)
+        served = vsearch.open(library or indexed, model="fake")
+        if resolve is not None:
+            served.resolve = resolve  # type: ignore[method-assign]
 
         def index(paths: Sequence[Path]) -> Generator[Step, None, None]:
-            events = Indexer(opened, model).index(list(paths))
+            events = Indexer(served.store, FakeModel()).index(list(paths))
             yield from (Step(indexed=n) for n, _ in enumerate(events))
 
         service = Service(
-            opened,
-            SearchEngine(opened, model),
+            served,
             ClipCache(tmp_path / "clips", 2**26),
-            Tools(runner or index, encode or (lambda path: encode_clip(path, [model]))),  # type: ignore[arg-type]
+            runner or index,
             tuple(roots),
             access or Access(),
             Limits(**limits),  # type: ignore[arg-type]
         )
-        open_things.append((service, opened))
+        opened.append((service, served))
         return TestClient(make_app(service), base_url="http://localhost:8765")
 
     yield make
-    for service, opened in open_things:
+    for service, served in opened:
         assert service.close(), "a thread is still busy"
-        opened.close()
+        served.close()
 
 
 @pytest.fixture

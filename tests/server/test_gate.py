@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from tests.server.served import Serve
 from vsearch.errors import InputError
 from vsearch.library import SqliteStore
+from vsearch.search.example import Example
 from vsearch.server import run
 from vsearch.server.roots import NotAllowed, allowed_paths
 from vsearch.server.run import PatientProtocol, access_for, bind, url_of
@@ -101,12 +102,12 @@ def test_what_is_too_large_is_refused(serve: Serve) -> None:
 def test_overload_is_put_off(serve: Serve, tmp_path: Path) -> None:
     going, go_on = threading.Semaphore(0), threading.Event()
 
-    def slow(path: Path) -> object:
+    def slow(example: Example) -> Example:
         going.release()
         go_on.wait(30)
         raise InputError("enough")
 
-    client = serve(encode=slow, slow_threads=1, slow_waiting=0)
+    client = serve(resolve=slow, slow_threads=1, slow_waiting=0)
     statuses = []
     thread = threading.Thread(target=lambda: statuses.append(client.post("/search", files={"clip": b"x"}).status_code))
     thread.start()

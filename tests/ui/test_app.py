@@ -73,12 +73,12 @@ def test_what_is_new_is_shown_before_anything_is_asked(show: Open, colours: Path
 
 
 def test_the_address_is_the_question(show: Open, colours: Path) -> None:
-    app = show(colours, q="blue", shortest="1")
-    assert app.text_input(key="q").value == "blue" and app.number_input(key="shortest").value == 1.0
+    app = show(colours, q="blue", min_duration="1")
+    assert app.text_input(key="q").value == "blue" and app.number_input(key="min_duration").value == 1.0
     best = hits(app)[0]
     assert (best["name"], best["start"]) == ("flags.mp4", 4.0)
     app.text_input(key="q").set_value("yellow").run()
-    assert app.query_params == {"q": "yellow", "shortest": "1"}
+    assert app.query_params == {"q": "yellow", "min_duration": "1"}
     assert hits(app)[0]["name"] == "old.avi"
     app.button(key="drop_shortest").click().run()
     assert app.query_params == {"q": "yellow"}
@@ -92,13 +92,13 @@ def test_labels_narrow_where_there_are_any(show: Open, colours: Path, tmp_path: 
     labelled = make_library(tmp_path / "library", make_films(tmp_path / "films"))
     with SqliteStore.open(labelled) as library:
         library.set_labels(FakeModel().space, ["flag", "lawn"], [Tag(1, "flag", 9.0), Tag(2, "lawn", 9.0)])
-    app = show(labelled, q="red", labels="Flag\nunheard of")
-    assert app.multiselect(key="labels").options == ["flag", "lawn", "unheard of"] and hits(app) == []
-    app.multiselect(key="labels").set_value(["flag"]).run()
-    assert app.query_params == {"q": "red", "labels": "flag"} and [hit["id"] for hit in hits(app)] == [1]
+    app = show(labelled, q="red", label="Flag\nunheard of")
+    assert app.multiselect(key="label").options == ["flag", "lawn", "unheard of"] and hits(app) == []
+    app.multiselect(key="label").set_value(["flag"]).run()
+    assert app.query_params == {"q": "red", "label": "flag"} and [hit["id"] for hit in hits(app)] == [1]
     app.text_input(key="q").set_value("").run()
     assert [hit["id"] for hit in hits(app)] == [1]
-    app.button(key="drop_labels").click().run()
+    app.button(key="drop_label").click().run()
     assert app.query_params == {}
 
 
@@ -129,7 +129,7 @@ def test_earlier_queries_can_be_asked_again_and_forgotten(show: Open, colours: P
 
 
 def test_nothing_fits(show: Open, colours: Path) -> None:
-    assert "Take a filter away" in texts(show(colours, q="red", longest="0.5"))
+    assert "Take a filter away" in texts(show(colours, q="red", max_duration="0.5"))
     assert "Words in quotes" in texts(show(colours, q='"never said"'))
 
 

@@ -20,11 +20,11 @@ ASKS = st.builds(
     folder=st.text(st.characters(exclude_characters="\0"), max_size=30).map(lambda text: text.strip()),
     since=st.one_of(st.none(), st.dates(date(1970, 1, 1), date(2000, 1, 1))),
     until=st.one_of(st.none(), st.dates(date(2000, 1, 2), date(2100, 1, 1))),
-    shortest=SECONDS,
-    longest=st.none(),
-    speech=st.booleans(),
-    lang=st.sampled_from(["", "en", "de"]),
-    labels=st.lists(st.sampled_from(["dog", "a cat", "r&d=1, or so", "straße".casefold()]), unique=True).map(tuple),
+    min_duration=SECONDS,
+    max_duration=st.none(),
+    has_speech=st.booleans(),
+    language=st.sampled_from(["", "en", "de"]),
+    label=st.lists(st.sampled_from(["dog", "a cat", "r&d=1, or so", "straße".casefold()]), unique=True).map(tuple),
     channel=st.sampled_from(sorted(CHANNELS)),
     weight=st.one_of(st.none(), st.integers(0, 100).map(float)),
     moments=st.booleans(),
@@ -44,11 +44,11 @@ def test_whatever_stands_in_an_address_is_read(parameters: dict[str, str]) -> No
 
 def test_an_address_holds_only_what_differs() -> None:
     assert write_address(Ask(q="a dog")) == {"q": "a dog"}
-    assert write_address(Ask(q="a dog", since=date(2024, 5, 31), moments=True, shortest=2.5)) == {
+    assert write_address(Ask(q="a dog", since=date(2024, 5, 31), moments=True, min_duration=2.5)) == {
         "q": "a dog",
         "since": "2024-05-31",
         "moments": "1",
-        "shortest": "2.5",
+        "min_duration": "2.5",
     }
 
 
@@ -61,14 +61,14 @@ def test_an_address_holds_only_what_differs() -> None:
         {"like": "x"},
         {"since": "2024-13-01"},
         {"since": "0001-01-01"},
-        {"longest": "inf"},
-        {"shortest": "nan"},
+        {"max_duration": "inf"},
+        {"min_duration": "nan"},
         {"weight": "1e9"},
         {"channel": "smell"},
-        {"lang": "<b>"},
+        {"language": "<b>"},
         {"unknown": "1"},
-        {"labels": " \n\t"},
-        {"labels": "x" * 2000},
+        {"label": " \n\t"},
+        {"label": "x" * 2000},
     ],
 )
 def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
@@ -76,14 +76,14 @@ def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
 
 
 def test_limits_the_wrong_way_round_lose_the_second() -> None:
-    assert read_address({"shortest": "5", "longest": "2"}) == Ask(shortest=5.0)
+    assert read_address({"min_duration": "5", "max_duration": "2"}) == Ask(min_duration=5.0)
     assert read_address({"since": "2024-02-01", "until": "2024-01-01"}) == Ask(since=date(2024, 2, 1))
 
 
 def test_labels_are_spelt_as_the_library_does() -> None:
-    assert read_address({"labels": "A  Dog\na dog\nPark"}) == Ask(labels=("a dog", "park"))
-    assert write_address(Ask(labels=("a dog", "park"))) == {"labels": "a dog\npark"}
-    assert len(read_address({"labels": "\n".join(map(str, range(1000)))}).labels) == MAX_LABELS
+    assert read_address({"label": "A  Dog\na dog\nPark"}) == Ask(label=("a dog", "park"))
+    assert write_address(Ask(label=("a dog", "park"))) == {"label": "a dog\npark"}
+    assert len(read_address({"label": "\n".join(map(str, range(1000)))}).label) == MAX_LABELS
 
 
 def test_the_last_day_is_part_of_the_span() -> None:
@@ -107,12 +107,12 @@ def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -
 
 
 def test_filters_are_named_and_taken_away() -> None:
-    ask = Ask(q="a dog", page=2, folder="/films", longest=3.0, channel="speech", labels=("dog", "park"))
+    ask = Ask(q="a dog", page=2, folder="/films", max_duration=3.0, channel="speech", label=("dog", "park"))
     assert ask.filters == {
         "folder": "in /films",
-        "longest": "at most 3 s",
-        "labels": "labelled dog, park",
+        "max_duration": "at most 3 s",
+        "label": "labelled dog, park",
         "channel": "only what is said",
     }
-    assert without(without(ask, "folder"), "labels") == Ask(q="a dog", longest=3.0, channel="speech")
+    assert without(without(ask, "folder"), "label") == Ask(q="a dog", max_duration=3.0, channel="speech")
     assert without_filters(ask) == Ask(q="a dog")

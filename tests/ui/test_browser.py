@@ -213,11 +213,11 @@ def test_a_broken_picture_is_told_in_plain_words(served: Served, page: Page, tmp
 
 
 def test_filters_stand_in_the_address(served: Served, page: Page) -> None:
-    visit(page, f"{served.address}/?q=red&longest=1")
+    visit(page, f"{served.address}/?q=red&max_duration=1")
     expect(page.get_by_text("Nothing fits")).to_be_visible()
     page.get_by_role("button", name="at most 1 s").click()
     wait_for_answer(page)
-    assert "longest" not in page.url
+    assert "max_duration" not in page.url
     page.get_by_role("button", name="Filters").click()
     page.get_by_text("Exact moments instead of whole scenes").click()
     page.wait_for_url(re.compile("moments=1"))

@@ -67,8 +67,8 @@ def test_a_folder_is_indexed_and_searched_page_by_page(full: Service, tmp_path: 
 
 
 def test_filters_reach_the_engine(full: Service, tmp_path: Path) -> None:
-    assert not full.search(Ask(q="red", longest=1.0)).hits
-    assert not full.search(Ask(q="red", speech=True)).hits
+    assert not full.search(Ask(q="red", max_duration=1.0)).hits
+    assert not full.search(Ask(q="red", has_speech=True)).hits
     assert len(full.search(Ask(q="red", folder=str(tmp_path / "films"))).hits) == 4
     assert not full.search(Ask(q="red", folder=str(tmp_path / "other"))).hits
     with pytest.raises(QueryError):
@@ -86,8 +86,8 @@ def test_labels_are_those_that_the_library_has(full: Service, service: Service) 
         library.set_labels(FakeModel().space, ["flag", "lawn", "sea"], tags)
     fresh = Service(full.settings)  # counts may be a few seconds old
     assert fresh.labels() == ["flag", "lawn"]
-    assert {hit.scene_id for hit in fresh.search(Ask(q="red", labels=("flag",))).hits} == {1, 2}
-    assert [hit.scene_id for hit in fresh.search(Ask(labels=("flag", "lawn"))).hits] == [2]
+    assert {hit.scene_id for hit in fresh.search(Ask(q="red", label=("flag",))).hits} == {1, 2}
+    assert [hit.scene_id for hit in fresh.search(Ask(label=("flag", "lawn"))).hits] == [2]
     fresh.close()
     full.close()
 

@@ -18,6 +18,7 @@ from vsearch.errors import LibraryMissing, PathError, QueryError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vsearch.api import Library
     from vsearch.library import SqliteStore
     from vsearch.models.base import Model
     from vsearch.settings import Settings
@@ -90,10 +91,35 @@ def settings_of(
     return read_settings(library=paths[0], model=model, weights=paths[1], device=device)
 
 
+def library_of(
+    library: str | None,
+    model: Sequence[str] | None = None,
+    weights: str | None = None,
+    device: str | None = None,
+    *,
+    create: bool = False,
+) -> Library:
+    """The library that the options of a command name. model: several answer together."""
+    import vsearch
+
+    settings = settings_of(library, "+".join(model) if model else None, weights=weights, device=device)
+    return vsearch.open(create=create, model=model or None, settings=settings)
+
+
 def open_library(settings: Settings, *, create: bool = False) -> SqliteStore:
     from vsearch.library import SqliteStore
 
     return SqliteStore.open(settings.library, create=create)
+
+
+def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:
+    """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
+    from vsearch.library import SqliteStore
+
+    try:
+        return open_library(settings)
+    except LibraryMissing:
+        return SqliteStore.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
 
 
 def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:
@@ -106,16 +132,6 @@ def load_named(settings: Settings, name: str) -> Model:
     from vsearch.models.registry import load_named
 
     return load_named(settings, name)
-
-
-def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:
-    """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
-    from vsearch.library import SqliteStore
-
-    try:
-        return open_library(settings)
-    except LibraryMissing:
-        return SqliteStore.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
 
 
 def console_of(*, stderr: bool = False) -> Console:

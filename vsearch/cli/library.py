@@ -1,4 +1,4 @@
-"""What looks at a library or tidies it: `vsearch status`, `remove` and `verify`."""
+"""Maintenance of a library: `vsearch status`, `remove` and `verify`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from vsearch.cli.base import (
     app,
     console_of,
     given_paths,
-    open_library,
+    library_of,
     print_json,
-    settings_of,
 )
-from vsearch.errors import PathError
 
 
 @app.command()
 def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
-    """Say what the library holds, and which files could not be indexed."""
-    with open_library(settings_of(library, None)) as opened:
+    """Show what the library contains and which files could not be indexed."""
+    with library_of(library) as opened:
         state = opened.status()
     if as_json:
         print_json(state.as_json())
@@ -40,48 +38,32 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(
-    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all below them.", show_default=False)],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, or folders with all files below them.", show_default=False)
+    ],
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget videos. The files themselves are not touched."""
-    from vsearch.indexer.discover import absolute
-
-    roots = [absolute(path) for path in given_paths(paths)]
-    with open_library(settings_of(library, None)) as opened:
-        known: list[Path] = []
-        for root in roots:
-            here = [file.path for file in opened.files(under=root)]
-            here += [failure.stamp.path for failure in opened.failures(under=root)]
-            if not here:
-                raise PathError(f"Nothing at {root} is in the library {opened.path}: `vsearch status` says what is.")
-            known += here
-        with opened.writing():
-            removed = opened.forget_files(known)
-            opened.save_snapshots()
+    """Remove videos from the library. The files themselves stay."""
+    with library_of(library) as opened:
+        removed = opened.remove(given_paths(paths))
     if as_json:
         print_json(asdict(removed))
         return
-    console_of().print(f"Forgot {removed.files} files: {removed.videos} videos, {removed.scenes} scenes.")
+    console_of().print(f"Removed {removed.files} files: {removed.videos} videos, {removed.scenes} scenes.")
     if removed.failures:
-        console_of().print(f"Forgot {removed.failures} files that could not be indexed.")
+        console_of().print(f"Removed {removed.failures} files that could not be indexed.")
 
 
 @app.command()
 def verify(
     library: LibraryOption = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is damaged.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check catalog, vectors and snapshots. Exits with 1 where something is (still) wrong."""
-    settings = settings_of(library, None)
-    if repair:
-        from vsearch.library import repair_library
-
-        report = repair_library(settings.library)
-    else:
-        with open_library(settings) as opened:
-            report = opened.verify()
+    """Check catalog, embeddings and snapshots. The exit status is 1 if anything is, or remains, damaged."""
+    with library_of(library, create=repair) as opened:  # a catalog that cannot be opened may yet be repaired
+        report = opened.verify(repair=repair)
     if as_json:
         print_json(report.as_json())
     else:

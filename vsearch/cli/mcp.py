@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vsearch.cli.base import DeviceOption, LibraryOption, WeightsOption, app
-from vsearch.cli.question import ModelsOption, build_engine, model_settings
+from vsearch.cli.base import DeviceOption, LibraryOption, WeightsOption, app, library_of
+from vsearch.cli.question import ModelsOption
 from vsearch.errors import InputError
 
 
@@ -14,18 +14,16 @@ def mcp(
     weights: WeightsOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Let a language model search the library: a server of the Model Context Protocol, which only reads.
+    """Let a language model search the library: a read-only server of the Model Context Protocol.
 
-    It talks over standard input and output: give this command to the program that holds the model.
+    It uses standard input and output: configure this command in the program that runs the language model.
     """
     try:
         from vsearch.mcp.server import build_server
     except ImportError as error:
         raise InputError("The mcp library is not installed: pip install 'vsearch[mcp]'.") from error
-    from vsearch.library import SqliteStore
     from vsearch.mcp.tools import Tools
 
-    settings = model_settings(library, model, weights, device)
-    with SqliteStore.open(settings.library, upgrade=False) as opened:
-        # The model is loaded by the first search: a program that starts all its servers at once does not wait for it.
-        build_server(Tools(opened, lambda: build_engine(settings, opened, model)[0])).run("stdio")
+    # The first search loads the model: a program that starts all its servers at once does not wait for it.
+    with library_of(library, model, weights, device) as opened:
+        build_server(Tools(opened)).run("stdio")

@@ -1,11 +1,11 @@
-"""What is asked, as options that several commands have: `query` and `export`."""
+"""A query as options of a command: `query` and `export` have the same."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -20,20 +20,13 @@ from vsearch.cli.base import (
     console_of,
     date_of,
     given_paths,
-    load_named,
-    named_models,
-    open_library,
-    settings_of,
+    library_of,
 )
 
 if TYPE_CHECKING:
-    from vsearch.library import SqliteStore
+    from vsearch.library.filters import Filters
     from vsearch.media import Hit
-    from vsearch.models.base import Model
-    from vsearch.search.engine import SearchEngine
-    from vsearch.search.example import Example
     from vsearch.search.query import Channel, Query, Rerank
-    from vsearch.settings import Settings
 
 
 ModelsOption = Annotated[
@@ -41,7 +34,7 @@ ModelsOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A model's name, a model folder, or an open_clip model; two of them (A+B) are asked together.",
+        help="A model's name, a model folder, or an open_clip model; two of them (A+B) answer together.",
         show_default=MODEL_DEFAULT,
     ),
 ]
@@ -49,11 +42,14 @@ ModelsOption = Annotated[
 
 @dataclass(frozen=True)
 class Question:
-    """One field an option, in the order of the help."""
+    """A query on the command line: one field per option, in the order of the help."""
 
     text: Annotated[
         str,
-        typer.Argument(help='What can be seen, heard or read; "in quotes": exactly these words.', show_default=False),
+        typer.Argument(
+            help='What the scene shows, or what is spoken or written in it; "in quotes": exactly these words.',
+            show_default=False,
+        ),
     ] = ""
     k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 10
     library: LibraryOption = None
@@ -61,16 +57,17 @@ class Question:
     weights: WeightsOption = None
     device: DeviceOption = None
     per_video: Annotated[
-        int | None, typer.Option("--per-video", help="At most this many scenes of one file.", show_default="no limit")
+        int | None, typer.Option("--per-video", help="At most this many hits from one video.", show_default="no limit")
     ] = None
     path: Annotated[
-        str | None, typer.Option("--path", metavar="GLOB", help="Only files whose path or name fits, such as '*.mkv'.")
+        str | None,
+        typer.Option("--path", metavar="GLOB", help="Only files whose path or name matches, such as '*.mkv'."),
     ] = None
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) then or later, such as 2024-05-31.")
+        str | None, typer.Option(metavar="DATE", help="Recorded (or else modified) then or later, such as 2024-05-31.")
     ] = None
     until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Recorded (else modified) before the end of that day.")
+        str | None, typer.Option(metavar="DATE", help="Recorded (or else modified) before the end of that day.")
     ] = None
     min_duration: Annotated[
         float | None, typer.Option("--min-duration", metavar="SECONDS", help="Only scenes at least this long.")
@@ -78,57 +75,61 @@ class Question:
     max_duration: Annotated[
         float | None, typer.Option("--max-duration", metavar="SECONDS", help="Only scenes at most this long.")
     ] = None
-    folder: Annotated[str | None, typer.Option(metavar="PATH", help="Only what lies below this folder.")] = None
+    folder: Annotated[str | None, typer.Option(metavar="PATH", help="Only files below this folder.")] = None
     has_speech: Annotated[
         bool | None,
-        typer.Option(
-            "--has-speech/--no-speech", help="Only scenes in which something is said, or nothing that is known."
-        ),
+        typer.Option("--has-speech/--no-speech", help="Only scenes with, or without, transcribed speech."),
     ] = None
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="Only videos in which this language is spoken, such as en.")
     ] = None
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="LABEL", help="Only scenes with this label (`vsearch label`); of several all."),
+        typer.Option(
+            "--label",
+            metavar="LABEL",
+            help="Only scenes with this label (`vsearch label`); repeat it to require several.",
+        ),
     ] = None
     image: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Look for this picture; with words: for both together.")
+        str | None, typer.Option(metavar="FILE", help="Search with this picture, alone or together with text.")
     ] = None
-    clip: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Look for what this clip shows (at most two minutes).")
-    ] = None
+    clip: Annotated[str | None, typer.Option(metavar="FILE", help="Search with this clip (at most two minutes).")] = (
+        None
+    )
     like: Annotated[
         str | None,
-        typer.Option(metavar="FILE@TIME", help="More like the scene there, such as a.mp4@12.5 or a.mp4@1:02:03."),
+        typer.Option(
+            metavar="FILE@TIME", help="Scenes similar to the one at this time, such as a.mp4@12.5 or a.mp4@1:02:03."
+        ),
     ] = None
     rerank: Annotated[
         str | None,
         typer.Option(
             metavar="none|late|itm",
-            help="Look again at the best: by the frames that fit (late), or by the model's matching head (itm).",
-            show_default="itm where the model has a matching head, else none",
+            help="Re-rank the best scenes by their best frames (late) or by the model's matching head (itm).",
+            show_default="itm if the model has a matching head, else none",
         ),
     ] = None
-    recall: Annotated[int, typer.Option(metavar="N", help="How many scenes are looked at again.")] = 100
+    recall: Annotated[int, typer.Option(metavar="N", help="How many scenes are re-ranked.")] = 100
     moments: Annotated[
-        bool, typer.Option("--moments", help="Find the spans that fit, inside a scene or across scenes.")
+        bool, typer.Option("--moments", help="Return the spans that match, inside a scene or across scenes.")
     ] = False
     channel: Annotated[
         str,
-        typer.Option(metavar="all|visual|speech|text", help="Search what is seen, said, written in pictures, or all."),
+        typer.Option(metavar="all|visual|speech|ocr", help="Search frames, speech, text in frames (OCR), or all."),
     ] = "all"
 
     @property
     def is_asked(self) -> bool:
-        """Whether there is anything to look for."""
+        """Whether there is anything to search for."""
         return bool(self.text or self.label) or any(
             example is not None for example in (self.image, self.clip, self.like)
         )
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of Question in the place of its first parameter, which is one."""
+    """Replace the first parameter of a command, a Question, by the options of Question."""
     own = inspect.signature(command, eval_str=True)
     options = inspect.signature(Question, eval_str=True)
     shared = [one.name for one in fields(Question)]
@@ -145,65 +146,44 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def answer(question: Question) -> tuple[list[Hit], int]:
-    """The hits, best first, and how many videos the model has not encoded. Raises whatever a search raises."""
-    from vsearch.cli.example import find_example, given_example
-
-    given = given_example(question.image, question.clip, question.like)
-    asked = _query(question, given)
-    settings = model_settings(question.library, question.model, question.weights, question.device)
-    with open_library(settings) as opened:
-        engine, models = build_engine(settings, opened, question.model)
-        example = find_example(given, question.clip, question.like, opened, models)
-        return engine.search(replace(asked, example=example)), engine.missing_videos()
+    """The hits, best first, and how many videos the model has not encoded. Raises the errors of `Library.search`."""
+    query = _query(question)
+    with library_of(question.library, question.model, question.weights, question.device) as library:
+        return library.search(query), library.missing_videos()
 
 
-def model_settings(
-    library: str | None, model: Sequence[str] | None, weights: str | None, device: str | None
-) -> Settings:
-    """Settings with the options of a command that asks one model or several."""
-    return settings_of(library, "+".join(model) if model else None, weights=weights, device=device)
-
-
-def build_engine(
-    settings: Settings, library: SqliteStore, given: Sequence[str] | None
-) -> tuple[SearchEngine, Sequence[Model]]:
-    """What answers, with the models that were asked for by name, or the library's own."""
-    from vsearch.search.engine import SearchEngine
-    from vsearch.search.fuse import Fusion
-
-    models = [load_named(settings, name) for name in named_models(settings, library, given)]
-    return SearchEngine(library, models, Fusion(speech=settings.speech_weight, text=settings.text_weight)), models
-
-
-def _query(question: Question, example: Example | None) -> Query:
+def _query(question: Question) -> Query:
+    from vsearch.cli.example import given_example
     from vsearch.search.query import Query
 
-    folder = None
-    if question.folder is not None:
-        folder = Path(os.path.abspath(given_paths([question.folder])[0]))  # noqa: PTH100 - not resolve
     return Query(
         text=question.text,
         k=question.k,
         per_video=question.per_video,
-        path_glob=question.path,
-        since=date_of(question.since, "--since"),
-        until=date_of(question.until, "--until", end_of_day=True),
-        min_duration=question.min_duration,
-        max_duration=question.max_duration,
-        folder=folder,
-        has_speech=question.has_speech,
-        language=question.language,
-        labels=tuple(question.label or ()),
+        filters=_filters(question),
         rerank=cast("Rerank | None", question.rerank),  # Query checks it
         recall=question.recall,
         moments=question.moments,
         channel=cast("Channel", question.channel),
-        example=example,
+        example=given_example(question.image, question.clip, question.like),
     )
 
 
+def _filters(question: Question) -> Filters:
+    """The filters among the options: those with the name of a field of Filters."""
+    from vsearch.library.filters import Filters
+
+    given = {field.name: getattr(question, field.name) for field in fields(Filters)}
+    if question.folder is not None:
+        given["folder"] = Path(os.path.abspath(given_paths([question.folder])[0]))  # noqa: PTH100 - not resolve
+    given["since"] = date_of(question.since, "--since")
+    given["until"] = date_of(question.until, "--until", end_of_day=True)
+    given["label"] = tuple(question.label or ())
+    return Filters(**given)
+
+
 def say_missing(missing: int) -> None:
-    """One line where videos could not be searched."""
+    """Print one line if there are videos that could not be searched."""
     if missing:
         console_of(stderr=True).print(
             f"{missing} videos are not encoded with this model yet and were not searched: "

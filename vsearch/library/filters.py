@@ -1,16 +1,20 @@
-"""Which scenes count: what a person may ask of a file, a scene or its words, as conditions of SQL."""
+"""Filters: the conditions that scenes must meet, as the user gives them and as SQL over scenes and videos."""
 
 from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.languages import language_spellings
+from vsearch.errors import QueryError
+from vsearch.languages import language_spellings, short_language
 from vsearch.library import codec
 from vsearch.library.rows import label_key
 from vsearch.spelling import composed
@@ -18,50 +22,116 @@ from vsearch.spelling import composed
 if TYPE_CHECKING:
     from vsearch.library.reader import Reader
 
+LONGEST_LABEL = 10_000
+"""Characters of a label in a filter."""
+
 Condition = tuple[str, Sequence[object]]
 """SQL over scenes and videos, with its values."""
 
 _RECORDED = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
 
 
-def conditions(
-    reader: Reader,
-    *,
-    path_glob: str | None,
-    under: Path | None,
-    since: float | None,
-    until: float | None,
-    min_duration: float | None,
-    max_duration: float | None,
-    has_speech: bool | None,
-    language: str | None,
-    labels: Sequence[str] = (),
-) -> list[Condition]:
-    """One a filter that is given: see SqliteStore.select_scenes."""
-    found: list[Condition] = []
-    if path_glob is not None or under is not None:
-        videos = reader.videos_at(admits(path_glob, under, exactly=True)) if _is_pattern(path_glob) else set()
-        videos = videos or reader.videos_at(admits(path_glob, under))
-        found.append(("scenes.video_id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(videos)),)))
-    for limit, condition in (
-        (since, f"{_RECORDED} >= ?"),
-        (until, f"{_RECORDED} < ?"),
-        (min_duration, "end_seconds - start_seconds >= ?"),
-        (max_duration, "end_seconds - start_seconds <= ?"),
-    ):
-        if limit is not None:
-            found.append((condition, (limit,)))
-    if has_speech is not None:
-        found.append(("scenes.spoken = ?", (int(has_speech),)))
-    if language is not None:
-        found.append(_spoken_in(language))
-    for label in labels:
-        found.append(("scenes.id IN (SELECT scene_id FROM labels WHERE label = ?)", (label_key(label),)))
-    return found
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that scenes must meet to become hits. The default admits every scene.
+
+    Every interface spells them like this: options of the command line, parameters of the HTTP API, arguments of MCP
+    tools and the address of the page. Raises QueryError where a value is invalid or two of them exclude each other.
+    """
+
+    path: str | None = None
+    """A shell pattern. Without a slash it is matched against the file's name ("*.mkv"), else against the path or its
+    end ("holidays/*"), where * crosses folders. A file with exactly this name ("a [1].mkv") takes precedence over files
+    that match the pattern. Unicode normal forms are ignored."""
+    folder: Path | None = None
+    """An absolute file or folder: only this file, or the files below this folder."""
+    since: datetime | None = None
+    """Only videos recorded then or later; where the container has no date, the oldest modification time of the
+    video's files counts. Without a time zone: local time."""
+    until: datetime | None = None
+    """Only videos recorded (or else modified) before this time."""
+    min_duration: float | None = None
+    """Only scenes of at least this many seconds."""
+    max_duration: float | None = None
+    """Only scenes of at most this many seconds."""
+    has_speech: bool | None = None
+    """Only scenes with (or without) transcribed speech."""
+    language: str | None = None
+    """Only videos in which this language is spoken: an ISO 639 code such as "en"."""
+    label: tuple[str, ...] = ()
+    """Only scenes that have every one of these labels, from any model."""
+
+    def __post_init__(self) -> None:
+        for name, limit in (("shortest", self.min_duration), ("longest", self.max_duration)):
+            if limit is not None and not (math.isfinite(limit) and limit >= 0):
+                raise QueryError(f"The {name} duration must be 0 seconds or more, not {limit}.")
+        if self.min_duration is not None and self.max_duration is not None and self.min_duration > self.max_duration:
+            raise QueryError(f"No scene lasts at least {self.min_duration} and at most {self.max_duration} seconds.")
+        if self.since is not None and self.until is not None and _unix(self.since) >= _unix(self.until):
+            raise QueryError(f"No video is recorded between {self.since} and {self.until}: --until must be later.")
+        if self.path == "":
+            raise QueryError("The path pattern is empty: give one such as '*/holiday/*.mp4'.")
+        if self.folder is not None and not self.folder.is_absolute():
+            raise QueryError(f"The folder {self.folder} must be an absolute path.")
+        if self.language is not None and short_language(self.language) is None:
+            raise QueryError(f"There is no language {self.language!r}: give a code such as en, de or zh.")
+        if not all(label.strip() and len(label) <= LONGEST_LABEL for label in self.label):
+            raise QueryError("A label is empty or too long: give one such as dog (`vsearch label --list` names them).")
+
+    def conditions(self, reader: Reader) -> list[Condition]:
+        """The filters that are set, as SQL conditions that must all hold."""
+        conditions: list[Condition] = []
+        if self.path is not None or self.folder is not None:
+            conditions.append(("scenes.video_id IN (SELECT value FROM json_each(?))", (self._videos(reader),)))
+        for limit, condition in (
+            (None if self.since is None else _unix(self.since), f"{_RECORDED} >= ?"),
+            (None if self.until is None else _unix(self.until), f"{_RECORDED} < ?"),
+            (self.min_duration, "end_seconds - start_seconds >= ?"),
+            (self.max_duration, "end_seconds - start_seconds <= ?"),
+        ):
+            if limit is not None:
+                conditions.append((condition, (limit,)))
+        if self.has_speech is not None:
+            conditions.append(("scenes.spoken = ?", (int(self.has_speech),)))
+        if self.language is not None:
+            conditions.append(_spoken_in(self.language))
+        for label in self.label:
+            conditions.append(("scenes.id IN (SELECT scene_id FROM labels WHERE label = ?)", (label_key(label),)))
+        return conditions
+
+    def _videos(self, reader: Reader) -> str:
+        """JSON of the ids of the videos that have a file with a matching path."""
+        exact = reader.videos_at(self.path_matcher(exactly=True)) if _is_pattern(self.path) else set()
+        return json.dumps(sorted(exact or reader.videos_at(self.path_matcher())))
+
+    def path_matcher(self, *, exactly: bool = False) -> Callable[[str], bool]:
+        """Whether a path passes the filters `path` and `folder`. exactly: the pattern is a literal name."""
+        matches = None if self.path is None else _matcher(self.path, exactly=exactly)
+        folder = None if self.folder is None else composed(os.fsdecode(codec.path_to_bytes(self.folder)))
+        below = None if folder is None else folder.rstrip(os.sep) + os.sep
+
+        def matcher(path: str) -> bool:
+            path = composed(path)
+            if below is not None and path != folder and not path.startswith(below):
+                return False
+            return matches is None or matches(path)
+
+        return matcher
+
+
+NO_FILTERS = Filters()
+
+
+def _unix(when: datetime) -> float:
+    """Unix seconds."""
+    try:
+        return when.timestamp()
+    except (OverflowError, OSError, ValueError) as error:
+        raise QueryError(f"{when} is outside the dates that this computer supports.") from error
 
 
 def _spoken_in(language: str) -> Condition:
-    """Subtitle files may say "pt-br" where "pt" is asked for; who asks for "pt-br" means that alone."""
+    """The filter "pt" admits transcripts in "pt" and "pt-br", the filter "pt-br" only the latter."""
     spellings = language_spellings(language)
     return (
         "EXISTS (SELECT 1 FROM transcripts JOIN json_each(?) AS code WHERE transcripts.video_id = scenes.video_id "
@@ -71,28 +141,12 @@ def _spoken_in(language: str) -> Condition:
     )
 
 
-def admits(path_glob: str | None, under: Path | None, *, exactly: bool = False) -> Callable[[str], bool]:
-    """Whether a path, as text, fits the pattern, or is named by it character by character, and lies at or below the
-    folder. Unicode normal forms mean nothing. exactly: a pattern is a name."""
-    matches = None if path_glob is None else _matcher(path_glob, exactly=exactly)
-    folder = None if under is None else composed(os.fsdecode(codec.path_to_bytes(under)))
-    below = None if folder is None else folder.rstrip(os.sep) + os.sep
-
-    def admitted(path: str) -> bool:
-        path = composed(path)
-        if below is not None and path != folder and not path.startswith(below):
-            return False
-        return matches is None or matches(path)
-
-    return admitted
-
-
 def _is_pattern(pattern: str | None) -> bool:
     return pattern is not None and any(character in pattern for character in "*?[")
 
 
 def _matcher(pattern: str, *, exactly: bool) -> Callable[[str], bool]:
-    """Whether a path, as composed text, is one that a shell pattern names: see `SqliteStore.select_scenes`."""
+    """Whether a path, in composed Unicode, matches a shell pattern: see `Filters.path`."""
     # Windows paths may be written with either slash.
     pattern = composed(os.path.normcase(pattern).replace(os.sep, "/"))
     expression = re.compile(fnmatch.translate(pattern))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.library.filters import NO_FILTERS, Filters
 from vsearch.library.folder import LibraryFolder
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, SpaceRow, TranscriptRow, VideoRow
 from vsearch.media import Seconds, Segment, Space, Vectors
@@ -66,17 +67,13 @@ class LibraryLookups(LibraryFolder):
 
     # -- scenes and vectors
 
-    def scenes(
-        self, ids: Sequence[int], *, path_glob: str | None = None, under: Path | None = None
-    ) -> dict[int, SceneRow]:
-        """Scenes by id; those that are gone, or whose video no path holds now, are absent.
+    def scenes(self, ids: Sequence[int], *, filters: Filters = NO_FILTERS) -> dict[int, SceneRow]:
+        """Scenes by id; removed scenes and scenes of videos without a file are absent.
 
-        path_glob, under: of the files that hold a scene's video, tell one that these filters of `select_scenes` admit.
+        filters: of several files with the same content, a path that passes the filters `path` and `folder` is chosen.
         """
-        from vsearch.library.filters import admits
-
-        unfiltered = path_glob is None and under is None
-        return self._reader.scenes(ids, None if unfiltered else admits(path_glob, under))
+        unfiltered = filters.path is None and filters.folder is None
+        return self._reader.scenes(ids, None if unfiltered else filters.path_matcher())
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""

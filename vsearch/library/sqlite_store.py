@@ -6,15 +6,14 @@ committed before its question.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import LibraryError
 from vsearch.library.changes import LibraryChanges
+from vsearch.library.filters import Filters
 from vsearch.library.ids import ascending
 from vsearch.library.lookups import LibraryLookups
 from vsearch.library.rows import LibraryStatus, PassageHit, VerifyReport
@@ -29,48 +28,13 @@ class SqliteStore(LibraryLookups, LibraryChanges):
 
     # -- searching
 
-    def select_scenes(
-        self,
-        *,
-        path_glob: str | None = None,
-        under: Path | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        min_duration: float | None = None,
-        max_duration: float | None = None,
-        has_speech: bool | None = None,
-        language: str | None = None,
-        labels: Sequence[str] = (),
-    ) -> NDArray[np.int64] | None:
-        """Ids, ascending, of the scenes that pass every given filter; None if none is given.
-
-        path_glob: shell pattern; without a slash it is held against the file's name ("*.mkv"), else against the path or
-        its end ("holidays/*"), where * crosses folders. A file of exactly this name ("a [1].mkv") comes before those
-        that fit the pattern; Unicode normal forms mean nothing. under: an absolute file or folder; the same file must
-        fit both.
-        since, until: Unix seconds, [since, until), against the time that the container says it was recorded, else
-        the oldest modification time of its files. min_duration, max_duration: seconds, both inclusive. has_speech:
-        whether something is known to be said in the scene. language: ISO 639 code of what is said in its video.
-        labels: that the scene has, all of them, whatever model gave them.
-        """
-        from vsearch.library.filters import conditions
-
-        found = conditions(
-            self._reader,
-            path_glob=path_glob,
-            under=under,
-            since=since,
-            until=until,
-            min_duration=min_duration,
-            max_duration=max_duration,
-            has_speech=has_speech,
-            language=language,
-            labels=labels,
-        )
-        if not found:
+    def select_scenes(self, filters: Filters) -> NDArray[np.int64] | None:
+        """Ids, ascending, of the scenes that pass every filter that is set; None if none is set."""
+        conditions = filters.conditions(self._reader)
+        if not conditions:
             return None
-        values = [value for _, values in found for value in values]
-        return self._reader.select_scenes(" AND ".join(condition for condition, _ in found), values)
+        values = [value for _, values in conditions for value in values]
+        return self._reader.select_scenes(" AND ".join(condition for condition, _ in conditions), values)
 
     def search_scenes(
         self, space: Space, queries: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None

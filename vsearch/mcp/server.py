@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import Image, MCPServer
@@ -12,6 +14,7 @@ from pydantic import Field
 
 from vsearch import __version__
 from vsearch.errors import VsearchError
+from vsearch.library.filters import Filters
 from vsearch.mcp.tools import FRAME_SIDE, MOST_HITS, MOST_LABELS, MOST_LINES, MOST_VIDEOS
 
 if TYPE_CHECKING:
@@ -40,21 +43,43 @@ def build_server(tools: Tools) -> MCPServer[Any]:
     @server.tool(annotations=_READING)
     def search(
         query: Annotated[str, Field(description='What can be seen or heard; "in quotes": exactly these spoken words.')],
-        limit: Annotated[int, Field(ge=1, le=MOST_HITS, description="At most this many hits.")] = 10,
-        path: Annotated[str | None, Field(description="Only files whose path or name fits this shell pattern.")] = None,
+        k: Annotated[int, Field(ge=1, le=MOST_HITS, description="At most this many hits.")] = 10,
+        channel: Annotated[str, Field(description="all, visual (frames), speech, or ocr (text in frames).")] = "all",
+        per_video: Annotated[int | None, Field(ge=1, description="At most this many hits from one video.")] = None,
+        path: Annotated[
+            str | None, Field(description="Only files whose path or name matches this shell pattern.")
+        ] = None,
+        folder: Annotated[str | None, Field(description="Only files below this folder.")] = None,
+        since: Annotated[datetime | None, Field(description="Recorded (or else modified) then or later.")] = None,
+        until: Annotated[datetime | None, Field(description="Recorded (or else modified) before.")] = None,
+        min_duration: Annotated[float | None, Field(description="Only scenes of at least this many seconds.")] = None,
+        max_duration: Annotated[float | None, Field(description="Only scenes of at most this many seconds.")] = None,
+        has_speech: Annotated[
+            bool | None, Field(description="Only scenes with, or without, transcribed speech.")
+        ] = None,
         language: Annotated[str | None, Field(description="Only videos in which this is spoken, such as en.")] = None,
-        channel: Annotated[str, Field(description="all, visual (seen), speech (said) or text (written).")] = "all",
-        per_video: Annotated[int | None, Field(ge=1, description="At most this many scenes of one file.")] = None,
-        labels: Annotated[
+        label: Annotated[
             list[str] | None,
             Field(max_length=MOST_LABELS, description="Only scenes with all of these labels; then query may be empty."),
         ] = None,
     ) -> dict[str, Any]:
         """Find the scenes that a sentence describes, best first, with their times, scores and spoken words."""
-        found = _told(tools.search)(
-            query, limit, path=path, language=language, channel=channel, per_video=per_video, labels=labels or ()
-        )
-        return {"hits": found}
+
+        def hits() -> list[dict[str, Any]]:
+            filters = Filters(
+                path=path,
+                folder=None if folder is None else Path(folder),
+                since=since,
+                until=until,
+                min_duration=min_duration,
+                max_duration=max_duration,
+                has_speech=has_speech,
+                language=language,
+                label=tuple(label or ()),
+            )
+            return tools.search(query, k, channel=channel, per_video=per_video, filters=filters)
+
+        return {"hits": _told(hits)()}
 
     @server.tool(
         annotations=_READING,

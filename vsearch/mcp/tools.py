@@ -6,20 +6,19 @@ is opened is the one that the catalog holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError, PathError
-from vsearch.library import SqliteStore
+from vsearch.library.filters import NO_FILTERS, Filters
 from vsearch.report import readable
 from vsearch.spelling import caseless
 
 if TYPE_CHECKING:
+    from vsearch.api import Library
     from vsearch.library.rows import FileRow
-    from vsearch.search.engine import SearchEngine
 
 MOST_HITS = 100
 MOST_LABELS = 20
@@ -37,49 +36,33 @@ FRAME_SIDE = 768
 class Tools:
     """Answers questions about one library; safe to use from several threads, one after the other."""
 
-    library: SqliteStore
-    make_engine: Callable[[], SearchEngine]
-    """Called by the first search."""
-    _engine: SearchEngine | None = None
+    library: Library
     _lock: Lock = field(default_factory=Lock)
 
     def search(
         self,
         query: str,
-        limit: int = 10,
+        k: int = 10,
         *,
-        path: str | None = None,
-        language: str | None = None,
         channel: str = "all",
         per_video: int | None = None,
-        labels: Sequence[str] = (),
+        filters: Filters = NO_FILTERS,
     ) -> list[dict[str, Any]]:
         """Hits as `vsearch query --json` prints them. Raises QueryError, LibraryError, ModelError."""
-        from vsearch.search.query import Query
-
-        _check_range("limit", limit, 1, MOST_HITS)
-        if len(labels) > MOST_LABELS:
-            raise InputError(f"At most {MOST_LABELS} labels can be asked for at once, not {len(labels)}.")
-        asked = Query(
-            text=query,
-            k=limit,
-            path_glob=path,
-            language=language,
-            channel=channel,  # type: ignore[arg-type]  # Query checks it
-            per_video=per_video,
-            labels=tuple(labels),
-        )
+        _check_range("k", k, 1, MOST_HITS)
+        if len(filters.label) > MOST_LABELS:
+            raise InputError(f"At most {MOST_LABELS} labels can be required at once, not {len(filters.label)}.")
         with self._lock:
-            hits = self._searcher().search(asked)
+            hits = self.library.search(query, k=k, channel=channel, per_video=per_video, filters=filters)
         return [_printable(hit.as_json()) for hit in hits]
 
     def get_transcript(self, video: str, start: float = 0.0, end: float | None = None) -> dict[str, Any]:
         """The lines that are spoken or shown in [start, end), at most MOST_LINES, and whether there are more."""
         row = self._find(video)
-        known = self.library.find_transcript(row.video_id)
+        known = self.library.store.find_transcript(row.video_id)
         lines = [
             line
-            for line in self.library.transcript(row.video_id)
+            for line in self.library.store.transcript(row.video_id)
             if line.end > start and (end is None or line.start < end)
         ]
         told = [
@@ -112,10 +95,10 @@ class Tools:
         """Files whose path contains a text, by path, and how many there are in all."""
         _check_range("limit", limit, 1, MOST_VIDEOS)
         _check_range("offset", offset, 0, 2**31)
-        rows = [row for row in self.library.files() if caseless(contains) in caseless(readable(row.path))]
+        rows = [row for row in self.library.store.files() if caseless(contains) in caseless(readable(row.path))]
         videos = []
         for row in rows[offset : offset + limit]:
-            found = self.library.find_key(row.key)
+            found = self.library.store.find_key(row.key)
             if found is None:
                 continue  # it was removed a moment ago
             info = found.info
@@ -133,23 +116,18 @@ class Tools:
     def list_labels(self, contains: str = "") -> dict[str, Any]:
         """The first MOST_LISTED labels that contain a text, by name, as the objects of `vsearch label --list --json`,
         and how many there are in all."""
-        rows = [row for row in self.library.labels() if caseless(contains) in row.label]
+        rows = [row for row in self.library.store.labels() if caseless(contains) in row.label]
         return {"total": len(rows), "labels": [_printable(row.as_json()) for row in rows[:MOST_LISTED]]}
-
-    def _searcher(self) -> SearchEngine:
-        if self._engine is None:
-            self._engine = self.make_engine()
-        return self._engine
 
     def _find(self, video: str) -> FileRow:
         """The catalog's row of a path as the tools tell it. The disk is not touched."""
         if len(video) <= LONGEST_PATH and "\0" not in video:
-            row = self.library.find_file(Path(video))
+            row = self.library.store.find_file(Path(video))
             if row is not None:
                 return row
             # Names that cannot be printed are told with escapes.
             if "\\" in video:
-                for row in self.library.files():
+                for row in self.library.store.files():
                     if readable(row.path) == video:
                         return row
         raise PathError(f"{readable(video[:200])} is not in the library: list_videos tells what is.")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
-from vsearch.media import Hit, Space, Vectors
+from vsearch.media import TRANSCRIPT_CHANNELS, Hit, Space, Vectors
 from vsearch.models.base import Measured, SentenceEncoder, TextEncoder, UsualScore
 from vsearch.models.registry import load_model
 from vsearch.models.sentences import load_sentences
@@ -90,22 +90,13 @@ class SearchEngine:
         models only, where the model cannot re-rank so, or where it knows nothing of the example.
         """
         library = self._library
-        allowed = library.select_scenes(
-            path_glob=query.path_glob,
-            under=query.folder,
-            since=query.since_seconds,
-            until=query.until_seconds,
-            min_duration=query.min_duration,
-            max_duration=query.max_duration,
-            has_speech=query.has_speech,
-            language=query.language,
-            labels=query.labels,
-        )
+        allowed = library.select_scenes(query.filters)
         hows = [
-            chosen_rerank(query.rerank, model) if query.wording else query.rerank or "none" for model in self._models
+            chosen_rerank(query.rerank, model) if query.visual_text else query.rerank or "none"
+            for model in self._models
         ]
         exact = query.channel == "all" and query.example is None and is_exact(query.text)
-        by_passage = exact or query.channel in ("speech", "text")
+        by_passage = exact or query.channel in TRANSCRIPT_CHANNELS
         asked = [] if by_passage else [at for at, one in enumerate(self._models) if self._has_vectors(one.space)]
         if allowed is not None and len(allowed) == 0:
             return []
@@ -139,17 +130,17 @@ class SearchEngine:
 
     def _sentence(self, query: Query) -> tuple[list[Space], Vectors] | None:
         """The query as a vector that passages are compared with, and the spaces that hold such."""
-        if self._sentences is None or not query.word_channels or is_exact(query.text):
+        if self._sentences is None or not query.transcript_channels or is_exact(query.text):
             return None
         held = {row.space for row in self._library.spaces() if row.vectors}
-        spaces = [space for channel in query.word_channels if (space := self._sentences.space(channel)) in held]
+        spaces = [space for channel in query.transcript_channels if (space := self._sentences.space(channel)) in held]
         return (spaces, self._sentences.encode_sentences([query.text])[0]) if spaces else None
 
     def _encode(self, query: Query, model: TextEncoder, how: Rerank) -> _EncodedQuery:
         if query.example is None:
-            return _EncodedQuery(model, how, *read_query(model, query.wording, how))
+            return _EncodedQuery(model, how, *read_query(model, query.visual_text, how))
         example = example_vector(self._library, model, query.example)
-        if not query.has_words:
+        if not query.has_text:
             return _EncodedQuery(model, how, example, None)
         vector, words = read_query(model, query.text, how)
         return _EncodedQuery(model, how, mix_query(vector, example, query.example_weight), words)
@@ -209,9 +200,7 @@ class _Ranking:
     def answers(self, pool: int, allowed: Ids | None) -> tuple[list[Answer], bool]:
         """Answers from a pool of that depth, best first; whether there are no more."""
         words, no_more_words = ([], True) if self._pictures_alone else self._words(pool, allowed)
-        rows = self._library.scenes(
-            [hit.scene_id for hit in words], path_glob=self._query.path_glob, under=self._query.folder
-        )
+        rows = self._library.scenes([hit.scene_id for hit in words], filters=self._query.filters)
         if self._by_passage:
             return words_alone(words, rows), no_more_words
         pictures, no_more_pictures = self._pictures(pool, allowed)
@@ -229,7 +218,9 @@ class _Ranking:
         """The `pool` best passages of each channel of words, by words and by meaning, best first; whether these are
         all."""
         library, query = self._library, self._query
-        said = [library.search_text(query.text, pool, allowed=allowed, channel=one) for one in query.word_channels]
+        said = [
+            library.search_text(query.text, pool, allowed=allowed, channel=one) for one in query.transcript_channels
+        ]
         meant: list[list[PassageHit]] = []
         no_more = all(len(hits) < pool for hits in said)
         if self._sentence is not None:
@@ -255,8 +246,7 @@ class _Ranking:
                 encoded.vector,
                 pool,
                 allowed=allowed,
-                path_glob=query.path_glob,
-                under=query.folder,
+                filters=query.filters,
                 left_out=alike,
             )
             no_more = no_more and recalled.complete
@@ -272,7 +262,7 @@ class _Ranking:
             lists.append([whole_scene(candidate, at) for candidate in candidates])
         if len(lists) < 2:
             return (lists[0] if lists else []), no_more
-        return fuse_spaces([one.model.space for one in self._encoded], lists, self._fusion.how), no_more
+        return fuse_spaces([one.model.space for one in self._encoded], lists), no_more
 
     def moments(self, answers: Sequence[Answer]) -> list[Answer]:
         """The answers, each with the span of its file in which the query holds."""

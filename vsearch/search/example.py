@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vsearch.errors import QueryError
+from vsearch.errors import PathError, QueryError
 from vsearch.media import Pixels, Space, Vectors
 from vsearch.models.base import FrameSize, TextEncoder, VideoEncoder
 from vsearch.models.fitting import scale_picture
@@ -66,7 +67,36 @@ class SceneExample:
     scene_id: int
 
 
-Example = ImageExample | ClipExample | SceneExample
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """A video file of at most two minutes to search with. `Library.resolve` encodes it."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SceneAt:
+    """The scene at a time, in seconds, of a file in the library. `Library.resolve` finds it."""
+
+    path: Path
+    time: float
+
+
+Example = ImageExample | ClipExample | SceneExample | ClipFile | SceneAt
+"""What to search with. The engine accepts the first three; `Library.search` resolves the others."""
+
+
+def read_picture_file(path: Path) -> ImageExample:
+    """A picture file as an example. Raises PathError, QueryError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_PICTURE + 1)  # a device or pipe may have no end
+    except OSError as error:
+        raise PathError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+    try:
+        return read_picture(data)
+    except QueryError as error:
+        raise QueryError(f"{path}: {error}") from error
 
 
 def read_picture(data: bytes) -> ImageExample:
@@ -151,8 +181,10 @@ def example_vector(library: SqliteStore, model: TextEncoder, example: Example) -
                 "or is not encoded with this model yet."
             )
         return unit(stored[example.scene_id])
+    if not isinstance(example, ImageExample):
+        raise TypeError(f"an unresolved example: {example}")
     if not isinstance(model, VideoEncoder):
-        raise QueryError(f"The model {space.model!r} reads words alone: ask without a picture.")
+        raise QueryError(f"The model {space.model!r} encodes text only: search without a picture.")
     frames = model.encode_frames(fit_picture(example.pixels, model.frame_size)[None])
     vector: Vectors = model.aggregate([frames])[0]
     return vector

@@ -1,36 +1,26 @@
-"""One list out of several: what pictures say, what is said and what is written, each recalled apart.
+"""Fusion: one ranking from the ranked lists of the visual, speech and OCR channels.
 
-Two ways, of which eval/fusion.py measures both:
-
-    rrf         weighted reciprocal rank (Cormack, Clarke and Büttcher 2009): sum of weight / (60 + rank), scaled so
-                that the best picture alone has 1
-    calibrated  1 - (1 - p of the picture) (1 - p of the words), each score first made a probability
-
-A scene that several channels know has the sum of all, or what the doubts of all leave. Words count by how little they
-can be a coincidence (words.py), in the spirit of Socratic Models (Zeng et al. 2022): a scene in which nothing is said
-loses nothing by that, and a common word or two that also stand in the query are no evidence. A passage that holds the
-whole of a short query, which may well be a coincidence, comes in behind the best picture, and so do those that are
-nearest to it in meaning.
+Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher 2009): the score of a scene is the sum over the channels
+of weight * 61 / (60 + rank), so that the best scene of the visual channel alone has the score 1. A passage counts in
+proportion to how unlikely its match is a coincidence (passage_scores.py), in the spirit of Socratic Models (Zeng et
+al. 2022): a scene without speech is not penalised, and a common word or two that also occur in the query are no
+evidence. A passage that contains the whole of a short query, which may well be a coincidence, ranks behind the best
+visual match, and so do the passages that are nearest in meaning. eval/fusion.py measures the weights.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from vsearch.media import Hit
 from vsearch.search.explain import Found
-from vsearch.search.query import TEXT
 from vsearch.search.words import NEAR, UNKNOWN, meant, strength, told
 
 if TYPE_CHECKING:
     from vsearch.library import PassageHit, SceneRow
     from vsearch.models.base import UsualScore
-
-How = Literal["rrf", "calibrated"]
-HOWS: tuple[How, ...] = get_args(How)
 
 RANK = 60
 """The constant of reciprocal rank fusion."""
@@ -42,21 +32,20 @@ MEANT = 0.36
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How channels become one list."""
+    """Weights of the channels. With the defaults, a passage that contains the whole query ranks before the best visual
+    match."""
 
-    how: How = "rrf"
     visual: float = 1.0
     speech: float = 2.0
-    text: float = 2.0
-    """Weights. Words that hold the whole query then stand before the best picture."""
+    ocr: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.how not in HOWS or not min(self.visual, self.speech, self.text) >= 0:
-            raise ValueError(f"how is one of {', '.join(HOWS)}, weights are not negative: {self}")
+        if not min(self.visual, self.speech, self.ocr) >= 0:
+            raise ValueError(f"weights must not be negative: {self}")
 
     def weight(self, channel: str) -> float:
-        """Of a channel of words, as the library calls it."""
-        return self.text if channel == TEXT else self.speech
+        """The weight of a channel of transcripts."""
+        return self.ocr if channel == "ocr" else self.speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +104,24 @@ def fuse(
     """
     near = evidence or weigh_evidence(pictures, words, rows, usual)
     seen = {found.candidate.row.id: found for found in pictures}
-    calibrated = fusion.how == "calibrated"
-    by_picture = _probabilities(pictures, fusion) if calibrated else _ranks(seen, fusion.visual)
+    by_picture = _ranks(seen, fusion.visual)
     best = max(by_picture.values(), default=1.0)
     said: dict[int, list[_Said]] = {}
     for channel in dict.fromkeys(hit.channel for hit in words):
         of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
-        for found in _weighed(of_channel, fusion.weight(channel), near, best, calibrated):
+        for found in _weighed(of_channel, fusion.weight(channel), near, best):
             said.setdefault(found.hit.scene_id, []).append(found)
     answers = []
     for scene in dict.fromkeys([*seen, *said]):
         picture = by_picture.get(scene, 0.0)
         counted = sorted(said.get(scene, ()), key=lambda one: -one.most)  # stable
-        doubt, together = 1 - picture, picture
-        for one in counted:
-            doubt *= 1 - one.counts
-            together += one.counts
+        together = picture + sum(one.counts for one in counted)
         whole = max((one.whole for one in counted), default=0.0)
         row = seen[scene].candidate.row if scene in seen else rows[scene]
         answers.append(
             Answer(
                 row,
-                max(1 - doubt if calibrated else together, whole),
+                max(together, whole),
                 seen.get(scene),
                 counted[0].hit if counted else None,
                 by_words=bool(counted) and counted[0].most > picture,
@@ -165,7 +150,7 @@ def _top(pictures: Sequence[Found]) -> float:
     return max(found.candidate.score for found in pictures)
 
 
-def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: float, calibrated: bool) -> list[_Said]:
+def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: float) -> list[_Said]:
     """The best passage a scene of one channel; without those that may be a coincidence. best: what the best picture
     has."""
     said: dict[int, PassageHit] = {}
@@ -175,7 +160,7 @@ def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: f
     for scene, rank in _ranks(said, 1.0).items():
         hit = said[scene]
         likely = max(told(hit), near.counts * meant(hit, near.similarity, near.shown))
-        counts = min(0.99, likely) if calibrated else weight * likely * rank
+        counts = weight * likely * rank
         second = hit.score >= 1.0 or hit.similarity >= max(MEANT, near.similarity - NEAR)
         weighed.append(_Said(hit, counts, WHOLE * best * rank if second else 0.0))
     return [one for one in weighed if weight > 0 and one.most > 0]
@@ -183,20 +168,6 @@ def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: f
 
 def _ranks(scenes: Mapping[int, object], weight: float) -> dict[int, float]:
     return {scene: weight * (RANK + 1) / (RANK + rank) for rank, scene in enumerate(scenes, start=1)}
-
-
-def _probabilities(pictures: Sequence[Found], fusion: Fusion) -> dict[int, float]:
-    """A score that stands out of those recalled is likely right: logistic of its standard score, two being even."""
-    if not pictures:
-        return {}
-    scores = [found.candidate.score for found in pictures]
-    mean = sum(scores) / len(scores)
-    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores)) or 1.0
-    share = fusion.visual / max(fusion.visual, fusion.speech, fusion.text, 1e-9)
-    return {
-        found.candidate.row.id: share / (1 + math.exp(min(50.0, 2.0 - (found.candidate.score - mean) / spread)))
-        for found in pictures
-    }
 
 
 def words_alone(words: Sequence[PassageHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
@@ -219,16 +190,11 @@ def hits_of(answers: Sequence[Answer]) -> list[Hit]:
         hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time, scene_id=answer.row.id)
         if answer.words is not None:
             parts = (answer.words, *answer.also)
-            channels.update({_name(one.channel): strength(one) for one in parts})
-            lines = [replace(line, channel=_name(line.channel)) for one in parts for line in one.lines]
+            channels.update({one.channel: strength(one) for one in parts})
+            lines = [line for one in parts for line in one.lines]
             hit = replace(hit, words=tuple(lines), matched=tuple(spans for one in parts for spans in one.spans))
             if answer.by_words:
                 begun = answer.words.start
                 hit = replace(hit, start=begun, end=max(answer.words.end, begun + 0.1), best_time=begun)
         hits.append(hit)
     return hits
-
-
-def _name(channel: str) -> str:
-    """A channel as a person calls it: see query.Channel."""
-    return "text" if channel == TEXT else channel

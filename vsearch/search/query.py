@@ -1,154 +1,96 @@
-"""What a person asks: words or an example, how many hits, and which part of the library counts."""
+"""The query: text or an example, filters, and how many hits are wanted."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Literal, get_args
 
 from vsearch.errors import QueryError
-from vsearch.languages import short_language
-from vsearch.media import WORD_CHANNELS
-from vsearch.search.example import Example, SceneExample
+from vsearch.library.filters import NO_FILTERS, Filters
+from vsearch.media import TRANSCRIPT_CHANNELS
+from vsearch.search.example import Example, SceneAt, SceneExample
 
 MAX_TEXT = 10_000
-"""Characters: far beyond what any text tower reads, small enough that a hostile query costs nothing."""
+"""Characters: far beyond what any text encoder reads, small enough that a hostile query costs little."""
 MAX_K = 100_000
 
 Rerank = Literal["none", "late", "itm"]
 RERANKS: tuple[Rerank, ...] = get_args(Rerank)
-Channel = Literal["all", "visual", "speech", "text"]
+Channel = Literal["all", "visual", "speech", "ocr"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
-TEXT = "ocr"
-"""What the library calls the channel that a person calls text."""
 RECALL = 100
-"""Scenes that are re-ranked: what the Speed figures of benchmarks/rerank.py are stated for."""
+"""Default number of scenes that are re-ranked; benchmarks/rerank.py measures the speed with this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Raises QueryError where it makes no sense."""
+    """What to search for. Raises QueryError where a value is invalid or two of them exclude each other."""
 
     text: str = ""
-    """What can be seen or heard. May be empty where there is an example."""
+    """What the scene shows, or what is spoken or written in it. "Quoted text" is matched word for word. May be empty
+    where there is an example or a label filter."""
     k: int = 10
-    """At most this many hits."""
+    """The largest number of hits."""
     per_video: int | None = None
-    """At most this many scenes of one file."""
-    path_glob: str | None = None
-    """Only files whose whole path, or whose name, fits this shell pattern."""
-    since: datetime | None = None
-    """Only videos recorded (else last modified) at this moment or later. Without a time zone: local time."""
-    until: datetime | None = None
-    """Only videos recorded (else last modified) before this moment."""
-    min_duration: float | None = None
-    """Only scenes of at least this many seconds."""
-    max_duration: float | None = None
-    """Only scenes of at most this many seconds."""
-    folder: Path | None = None
-    """Only this file, or what lies below this folder; absolute."""
-    has_speech: bool | None = None
-    """Only scenes in which something is (or is not) known to be said."""
-    language: str | None = None
-    """Only videos in which this language is spoken: an ISO 639 code such as en."""
-    labels: tuple[str, ...] = ()
-    """Only scenes that have every one of these labels (labels.py). Without words or an example: these scenes, as their
-    labels are seen in them, best first."""
+    """The largest number of hits from one video; None: no limit."""
+    filters: Filters = NO_FILTERS
+    """Conditions that scenes must meet. With labels and neither text nor an example, the hits are the scenes with these
+    labels, ordered by how well they match the labels as text."""
     rerank: Rerank | None = None
-    """What re-orders the recalled scenes; None is the model's matching head ("itm") where it has one, else "none"."""
+    """How recalled scenes are re-ranked; None: the model's matching head ("itm") if it has one, else "none"."""
     recall: int = RECALL
-    """How many scenes are re-ranked, however many hits are asked for."""
+    """How many scenes are re-ranked. Independent of k."""
     channel: Channel = "all"
-    """What is searched: what is seen, what is said, what is written in pictures, or all of it."""
+    """What is searched: frames, speech, OCR, or all three."""
     moments: bool = False
-    """Hits are the spans in which the description holds, not whole scenes."""
+    """Hits are the spans in which the query holds, instead of whole scenes."""
     example: Example | None = None
-    """A picture, a clip or a scene to look for, in the place of words or beside them."""
+    """A picture, a clip or a scene to search with, alone or together with text."""
     example_weight: float = 0.5
-    """Beside words: what the example weighs, from 0 (words alone) to 1."""
+    """Weight of the example where there is text, too: from 0 (only the text) to 1 (only the example)."""
 
     def __post_init__(self) -> None:
-        if not self.text.strip() and self.example is None and not self.labels:
+        if not self.has_text and self.example is None and not self.filters.label:
             raise QueryError('The query is empty: describe what can be seen, for example "a dog runs on a beach".')
         if len(self.text) > MAX_TEXT:
-            raise QueryError(f"The query has {len(self.text)} characters; at most {MAX_TEXT} are read.")
+            raise QueryError(f"The query has {len(self.text)} characters; the limit is {MAX_TEXT}.")
         if not 1 <= self.k <= MAX_K:
             raise QueryError(f"The number of hits must be from 1 to {MAX_K}, not {self.k}.")
         if self.per_video is not None and self.per_video < 1:
-            raise QueryError(f"The number of scenes of one file must be at least 1, not {self.per_video}.")
+            raise QueryError(f"The number of hits per video must be at least 1, not {self.per_video}.")
         if self.rerank is not None and self.rerank not in RERANKS:
-            raise QueryError(f"There is no way to re-rank called {self.rerank!r}: use {', '.join(RERANKS)}.")
+            raise QueryError(f"There is no re-ranking method {self.rerank!r}: use {', '.join(RERANKS)}.")
         if self.channel not in CHANNELS:
             raise QueryError(f"There is no channel {self.channel!r}: use {', '.join(CHANNELS)}.")
         if not 1 <= self.recall <= MAX_K:
             raise QueryError(f"The number of scenes to re-rank must be from 1 to {MAX_K}, not {self.recall}.")
-        for name, limit in (("shortest", self.min_duration), ("longest", self.max_duration)):
-            if limit is not None and not (math.isfinite(limit) and limit >= 0):
-                raise QueryError(f"The {name} duration must be 0 seconds or more, not {limit}.")
-        if self.min_duration is not None and self.max_duration is not None and self.min_duration > self.max_duration:
-            raise QueryError(f"No scene lasts at least {self.min_duration} and at most {self.max_duration} seconds.")
-        if self.since is not None and self.until is not None and _moment(self.since) >= _moment(self.until):
-            raise QueryError(
-                f"Nothing can lie between {self.since} and {self.until}: the second must be the later one."
-            )
-        if self.path_glob == "":
-            raise QueryError("The path pattern is empty: give one such as '*/holiday/*.mp4'.")
-        if self.folder is not None and not self.folder.is_absolute():
-            raise QueryError(f"The folder {self.folder} must be given from the root on.")
-        if self.language is not None and short_language(self.language) is None:
-            raise QueryError(f"There is no language {self.language!r}: give a code such as en, de or zh.")
-        if not all(label.strip() and len(label) <= MAX_TEXT for label in self.labels):
-            raise QueryError("A label is empty or too long: give one such as dog (`vsearch label --list` names them).")
         if not 0 <= self.example_weight <= 1:
-            raise QueryError(f"An example weighs from 0 to 1, not {self.example_weight}.")
+            raise QueryError(f"The weight of an example must be from 0 to 1, not {self.example_weight}.")
         if self.example is not None:
             self._check_example()
-        elif not self.has_words and self.channel in ("speech", "text"):
-            raise QueryError(
-                f"Labels can be seen, not heard or read: add words, or leave out --channel {self.channel}."
-            )
+        elif not self.has_text and self.channel in TRANSCRIPT_CHANNELS:
+            raise QueryError(f"--channel {self.channel} searches text: add words to search for, or omit --channel.")
 
     def _check_example(self) -> None:
-        if self.channel in ("speech", "text"):
-            raise QueryError(f"An example can be seen, not heard or read: leave out --channel {self.channel}.")
-        if not self.has_words and self.rerank == "itm":
-            raise QueryError("The matching head reads words: with an example alone use --rerank late or none.")
-        if self.moments and isinstance(self.example, SceneExample):
-            raise QueryError("More like a scene are scenes: leave out --moments.")
+        if self.channel in TRANSCRIPT_CHANNELS:
+            raise QueryError(f"An example is compared with frames: omit --channel {self.channel}.")
+        if not self.has_text and self.rerank == "itm":
+            raise QueryError("The matching head needs text: with an example alone use --rerank late or none.")
+        if self.moments and isinstance(self.example, SceneExample | SceneAt):
+            raise QueryError("A search for similar scenes returns scenes: omit --moments.")
 
     @property
-    def has_words(self) -> bool:
+    def has_text(self) -> bool:
         return bool(self.text.strip())
 
     @property
-    def wording(self) -> str:
-        """What pictures are held against: the words, or the labels where there is nothing else."""
-        return self.text if self.has_words or self.example is not None else ", ".join(self.labels)
+    def visual_text(self) -> str:
+        """The text that frames are compared with: the query's text, or its labels if there is nothing else."""
+        return self.text if self.has_text or self.example is not None else ", ".join(self.filters.label)
 
     @property
-    def word_channels(self) -> tuple[str, ...]:
-        """Channels of words that are searched, as the library calls them."""
-        if not self.has_words:
+    def transcript_channels(self) -> tuple[str, ...]:
+        """The channels of transcripts that are searched."""
+        if not self.has_text:
             return ()
-        if self.channel == "all":
-            return WORD_CHANNELS
-        return {"visual": (), "speech": ("speech",), "text": (TEXT,)}[self.channel]
-
-    @property
-    def since_seconds(self) -> float | None:
-        """Unix seconds."""
-        return None if self.since is None else _moment(self.since)
-
-    @property
-    def until_seconds(self) -> float | None:
-        """Unix seconds."""
-        return None if self.until is None else _moment(self.until)
-
-
-def _moment(when: datetime) -> float:
-    try:
-        return when.timestamp()
-    except (OverflowError, OSError, ValueError) as error:
-        raise QueryError(f"{when} lies outside the dates that this computer knows.") from error
+        return tuple(channel for channel in TRANSCRIPT_CHANNELS if self.channel in ("all", channel))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch.library.filters import NO_FILTERS, Filters
 from vsearch.media import Space, Vectors
 
 if TYPE_CHECKING:
@@ -46,18 +46,17 @@ def recall(
     pool: int,
     *,
     allowed: NDArray[np.int64] | None,
-    path_glob: str | None = None,
-    under: Path | None = None,
+    filters: Filters = NO_FILTERS,
     left_out: LeftOut | None = None,
 ) -> Recalled:
     """The `pool` scenes nearest to one query [D], without those that are no answer.
 
-    path_glob, under: which file to name where several hold a scene. left_out: which scenes are no answer.
+    filters: those of the query, for the path of each scene. left_out: which scenes are no answer.
     """
     scores, ids = library.search_scenes(space, vector[None], pool, allowed=allowed)
     found = [int(scene) for scene in ids[0] if scene >= 0]
     # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
-    rows = library.scenes(found, path_glob=path_glob, under=under)
+    rows = library.scenes(found, filters=filters)
     gone = left_out(list(rows.values())) if left_out is not None else set()
     candidates = [
         Candidate(rows[scene], float(score), {space.channel: float(score)})
