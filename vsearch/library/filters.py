@@ -26,7 +26,7 @@ LONGEST_LABEL = 10_000
 """Characters of a label in a filter."""
 
 Condition = tuple[str, Sequence[object]]
-"""SQL over scenes and videos, with its values."""
+"""SQL over one table, with its values."""
 
 _RECORDED = "COALESCE(recorded_at, (SELECT MIN(mtime_ns) FROM files WHERE video_id = videos.id) / 1e9)"
 
@@ -78,31 +78,39 @@ class Filters:
         if not all(label.strip() and len(label) <= LONGEST_LABEL for label in self.label):
             raise QueryError("A label is empty or too long: give one such as dog (`vsearch label --list` names them).")
 
-    def conditions(self, reader: Reader) -> list[Condition]:
-        """The filters that are set, as SQL conditions that must all hold."""
+    def video_conditions(self, reader: Reader) -> list[Condition]:
+        """The filters that are set and concern whole videos, as SQL over `videos`."""
         conditions: list[Condition] = []
         if self.path is not None or self.folder is not None:
-            conditions.append(("scenes.video_id IN (SELECT value FROM json_each(?))", (self._videos(reader),)))
-        for limit, condition in (
-            (None if self.since is None else _unix(self.since), f"{_RECORDED} >= ?"),
-            (None if self.until is None else _unix(self.until), f"{_RECORDED} < ?"),
-            (self.min_duration, "end_seconds - start_seconds >= ?"),
-            (self.max_duration, "end_seconds - start_seconds <= ?"),
-        ):
-            if limit is not None:
-                conditions.append((condition, (limit,)))
-        if self.has_speech is not None:
-            conditions.append(("scenes.spoken = ?", (int(self.has_speech),)))
+            conditions.append(self._has_path(reader.paths()))
+        if self.since is not None:
+            conditions.append((f"{_RECORDED} >= ?", (_unix(self.since),)))
+        if self.until is not None:
+            conditions.append((f"{_RECORDED} < ?", (_unix(self.until),)))
         if self.language is not None:
             conditions.append(_spoken_in(self.language))
-        for label in self.label:
-            conditions.append(("scenes.id IN (SELECT scene_id FROM labels WHERE label = ?)", (label_key(label),)))
         return conditions
 
-    def _videos(self, reader: Reader) -> str:
-        """JSON of the ids of the videos that have a file with a matching path."""
-        exact = reader.videos_at(self.path_matcher(exactly=True)) if _is_pattern(self.path) else set()
-        return json.dumps(sorted(exact or reader.videos_at(self.path_matcher())))
+    def scene_conditions(self) -> list[Condition]:
+        """The filters that are set and concern single scenes, as SQL over `scenes`."""
+        conditions: list[Condition] = []
+        if self.min_duration is not None:
+            conditions.append(("end_seconds - start_seconds >= ?", (self.min_duration,)))
+        if self.max_duration is not None:
+            conditions.append(("end_seconds - start_seconds <= ?", (self.max_duration,)))
+        if self.has_speech is not None:
+            conditions.append(("spoken = ?", (int(self.has_speech),)))
+        for label in self.label:
+            conditions.append(("id IN (SELECT scene_id FROM labels WHERE label = ?)", (label_key(label),)))
+        return conditions
+
+    def _has_path(self, paths: Sequence[tuple[str, int]]) -> Condition:
+        """That one of the paths of a video matches. paths: every path with the id of its video."""
+        videos: list[int] = []
+        for exactly in (True, False) if _is_pattern(self.path) else (False,):
+            matches = self.path_matcher(exactly=exactly)
+            videos = videos or [video_id for path, video_id in paths if matches(path)]
+        return "id IN (SELECT value FROM json_each(?))", (json.dumps(videos),)
 
     def path_matcher(self, *, exactly: bool = False) -> Callable[[str], bool]:
         """Whether a path passes the filters `path` and `folder`. exactly: the pattern is a literal name."""
@@ -134,7 +142,7 @@ def _spoken_in(language: str) -> Condition:
     """The filter "pt" admits transcripts in "pt" and "pt-br", the filter "pt-br" only the latter."""
     spellings = language_spellings(language)
     return (
-        "EXISTS (SELECT 1 FROM transcripts JOIN json_each(?) AS code WHERE transcripts.video_id = scenes.video_id "
+        "EXISTS (SELECT 1 FROM transcripts JOIN json_each(?) AS code WHERE transcripts.video_id = videos.id "
         "AND transcripts.channel = 'speech' AND (LOWER(language) = code.value "
         "OR SUBSTR(LOWER(language), 1, LENGTH(code.value) + 1) = code.value || '-'))",
         (json.dumps(spellings),),

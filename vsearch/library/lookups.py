@@ -87,8 +87,7 @@ class LibraryLookups(LibraryFolder):
         """Ids, ascending, of the scenes that do not belong to these videos; of the allowed ones, where there are."""
         with self._reader.transaction() as connection:
             scenes = self._places.scenes(connection, self._reader.state().change)
-        gone = np.isin(scenes.known, np.fromiter(videos, dtype=np.int64))
-        ids = np.sort(scenes.ids[~gone[scenes.ranks]])
+        ids = scenes.of(np.setdiff1d(scenes.known, np.fromiter(videos, dtype=np.int64)))
         return ids if allowed is None else np.intersect1d(allowed, ids, assume_unique=True)
 
     def thumbnail(self, scene_id: int) -> bytes | None:

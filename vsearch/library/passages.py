@@ -14,15 +14,18 @@ from vsearch.library import codec
 from vsearch.library.places import Places
 from vsearch.library.reader import Reader
 from vsearch.library.rows import PassageHit
-from vsearch.media import Space
+from vsearch.media import Segment, Space
 from vsearch.passages import first_passage
+
+_AT_ONCE = 200
+"""Passages whose lines are read together."""
 
 
 def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Ids, ascending, of the passages that begin in these scenes."""
     with reader.transaction() as connection:
         passages = places.passages(connection, reader.state().change, space_id)
-    return passages.ids[np.isin(passages.scenes, scenes, kind="sort")]
+    return passages.ids[np.isin(passages.scenes, scenes)]
 
 
 def passage_hits(
@@ -40,14 +43,18 @@ def passage_hits(
         videos = np.array([row[1] for row in rows], dtype=np.int64)
         begun = places.scenes(connection, reader.state().change).at(videos, np.array([row[2] for row in rows]))
         scenes = dict(zip(spans, begun.tolist(), strict=True))
-        for passage, similarity in found:
-            if passage not in spans or not scenes[passage]:
-                continue
-            video, start, end = spans[passage]
-            if chosen.setdefault(video, _Spans()).add(start, end):
-                hit = _hit(connection, space.channel, scenes[passage], spans[passage], similarity)
-                if hit is not None:
-                    yield hit
+        for some in (found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)):
+            apart = []
+            for passage, similarity in some:
+                if passage not in spans or not scenes[passage]:
+                    continue
+                video, start, end = spans[passage]
+                if chosen.setdefault(video, _Spans()).add(start, end):
+                    apart.append((passage, similarity))
+            lines = _lines(connection, space.channel, [passage for passage, _ in apart])
+            for passage, similarity in apart:
+                if passage in lines:
+                    yield _hit(space.channel, scenes[passage], spans[passage], lines[passage], similarity)
 
 
 class _Spans:
@@ -67,20 +74,30 @@ class _Spans:
         return True
 
 
+def _lines(connection: sqlite3.Connection, channel: str, passages: Sequence[int]) -> dict[int, list[Segment]]:
+    """The lines of each passage that has any, in time order."""
+    found: dict[int, list[Segment]] = {}
+    for passage, *row in connection.execute(
+        # CROSS JOIN keeps the order: a look-up of its own for each passage.
+        "SELECT passages.id, lines.start_seconds, lines.end_seconds, text, channel, words, box, confidence "
+        "FROM json_each(?) CROSS JOIN passages ON passages.id = json_each.value "
+        "CROSS JOIN lines ON lines.video_id = passages.video_id AND channel = ? "
+        "AND lines.start_seconds BETWEEN passages.start_seconds AND passages.end_seconds "
+        "AND lines.end_seconds <= passages.end_seconds ORDER BY lines.start_seconds, lines.id",
+        (json.dumps(passages), channel),
+    ):
+        found.setdefault(passage, []).append(codec.transcript_line(row))
+    return found
+
+
 def _hit(
-    connection: sqlite3.Connection, channel: str, scene: int, span: tuple[int, float, float], similarity: float
-) -> PassageHit | None:
+    channel: str,
+    scene: int,
+    span: tuple[int, float, float],
+    lines: Sequence[Segment],
+    similarity: float,
+) -> PassageHit:
     video_id, start, end = span
-    lines = [
-        codec.transcript_line(row)
-        for row in connection.execute(
-            "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines WHERE video_id = ? "
-            "AND channel = ? AND start_seconds BETWEEN ? AND ? AND end_seconds <= ? ORDER BY start_seconds, id",
-            (video_id, channel, start, end, end),
-        )
-    ]
-    if not lines:
-        return None
     kept = first_passage(lines)  # where one line is shown for long, others come and go meanwhile
     return PassageHit(
         scene_id=scene,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -33,9 +33,11 @@ class Lines:
     """Whether a line was read in a picture, not heard."""
     starts: Seconds
     ends: Seconds
+    lengths: Ids
+    """Characters of their texts."""
 
     def __getitem__(self, which: NDArray[Any]) -> Lines:
-        return Lines(self.ids[which], self.videos[which], self.read[which], self.starts[which], self.ends[which])
+        return Lines(*(getattr(self, column.name)[which] for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +56,10 @@ class Scenes:
     @property
     def videos(self) -> Ids:
         return self.known[self.ranks]
+
+    def of(self, videos: Ids) -> Ids:
+        """Ids, ascending, of the scenes of these videos."""
+        return np.sort(self.ids[np.isin(self.known, videos)[self.ranks]])
 
     def at(self, videos: Ids, times: Seconds) -> Ids:
         """The scene of each video at a moment, as `scene_at` of word_hits.py: the id, 0 where a video has no scenes."""
@@ -149,14 +155,14 @@ class Places:
 
 
 def _lines(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> Lines:
-    (ids, videos, read), (starts, ends) = columns(
+    (ids, videos, read, lengths), (starts, ends) = columns(
         connection,
-        ("id", "video_id", "channel = 'ocr'"),
+        ("id", "video_id", "channel = 'ocr'", "LENGTH(text)"),
         ("start_seconds", "end_seconds"),
         f"FROM lines {where}",
         values,
     )
-    return Lines(ids, videos, read > 0, starts, ends)[np.argsort(ids)]
+    return Lines(ids, videos, read > 0, starts, ends, lengths)[np.argsort(ids)]
 
 
 def columns(

@@ -33,7 +33,7 @@ from vsearch.library.texts import (
     told,
     word_hit,
 )
-from vsearch.library.word_hits import StoredLine, begin, line_words, phrase_places, read_lines, scene_at, term_places
+from vsearch.library.word_hits import StoredLine, Terms, begin, line_words, phrase_places, read_lines, scene_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,12 @@ def _holders(search: WordSearch, phrase: int) -> Lines:
 
 def _lines(search: WordSearch) -> Iterator[Group]:
     """Lines that seem to hold the phrase, best first."""
-    ids = _holders(search, 0).ids
+    lines = _holders(search, 0)
+    ids = lines.ids
     masks = search.masks(ids)
     scores = _scores(search, ids, ids, masks)
     at = np.arange(len(ids))
-    for one in ranked(search, scores, ids, at, at + 1):
+    for one in ranked(search, scores, lines, at, at + 1):
         yield Group(float(scores[one]), (int(ids[one]),), (int(masks[one]),))
 
 
@@ -152,7 +153,7 @@ def _hit(search: WordSearch, group: Group, parts: Sequence[_Place]) -> PassageHi
     scene = scene_at(search.connection, lines[0].video_id, start)
     if not search.admits(scene):
         return None
-    places += term_places(search.connection, search.asked.beside, lines)
+    places += Terms(search.asked.beside).places(lines)
     by_chance = chance(search, reduce(or_, group.masks), search.asked.phrases)
     return word_hit(lines, places, start, scene, group.score, by_chance)
 

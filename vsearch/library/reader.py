@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from vsearch.library.places import columns
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
 from vsearch.media import FileStamp, Segment, Space, VideoInfo
+
+if TYPE_CHECKING:
+    from vsearch.library.filters import Condition
 
 
 class Reader(VectorReader):
@@ -43,11 +47,11 @@ class Reader(VectorReader):
             ).fetchall()
         return [FileRow(codec.path_from_bytes(path), *rest) for path, *rest in rows]
 
-    def videos_at(self, matches: Callable[[str], bool]) -> set[int]:
-        """Ids of the videos that lie at a path that matches."""
+    def paths(self) -> list[tuple[str, int]]:
+        """Every path, with the id of the video that lies there."""
         with self.transaction() as connection:
-            rows = connection.execute("SELECT path, video_id FROM files")
-            return {video_id for path, video_id in rows if matches(os.fsdecode(path))}
+            rows = connection.execute("SELECT path, video_id FROM files").fetchall()
+        return [(os.fsdecode(path), video_id) for path, video_id in rows]
 
     def video(self, key: str) -> VideoRow | None:
         found = self._videos("WHERE key = ?", (key,))
@@ -179,9 +183,10 @@ class Reader(VectorReader):
         """A video's scenes that lie in [start, end), in seconds, at least in part, in time order."""
         with self.transaction() as connection:
             path = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id LIMIT 1", (video_id,))
-            found = path.fetchone()
-            if found is None:
+            blob = path.fetchone()
+            if blob is None:
                 return []
+            held_by = codec.path_from_bytes(blob[0])
             # Scenes do not overlap: none before the one that is on at `start` reaches into the span.
             rows = connection.execute(
                 "SELECT id, start_seconds, end_seconds FROM scenes WHERE video_id = ? AND start_seconds < ? "
@@ -189,7 +194,7 @@ class Reader(VectorReader):
                 "WHERE video_id = ? AND start_seconds <= ?), ?) ORDER BY start_seconds",
                 (video_id, end, start, video_id, start, start),
             ).fetchall()
-        return [SceneRow(row[0], video_id, codec.path_from_bytes(found[0]), row[1], row[2]) for row in rows]
+        return [SceneRow(row[0], video_id, held_by, row[1], row[2]) for row in rows]
 
     def thumbnail(self, scene_id: int) -> bytes | None:
         """Of a scene whose video some file holds."""
@@ -210,11 +215,12 @@ class Reader(VectorReader):
             )
             return {video_id for (video_id,) in rows}
 
-    def select_scenes(self, condition: str, values: Sequence[object]) -> NDArray[np.int64]:
-        """Ids, ascending, of the scenes that an SQL condition over scenes and videos admits."""
+    def select(self, table: str, conditions: Sequence[Condition]) -> NDArray[np.int64]:
+        """Ids, ascending, of the rows of a table, "videos" or "scenes", that all conditions admit."""
+        source = f"FROM {table} WHERE {' AND '.join(condition for condition, _ in conditions)}"
+        values = tuple(value for _, values in conditions for value in values)
         with self.transaction() as connection:
-            source = f"FROM scenes JOIN videos ON videos.id = scenes.video_id WHERE {condition}"
-            (ids,), _ = columns(connection, ("scenes.id",), (), source, tuple(values))
+            (ids,), _ = columns(connection, ("id",), (), source, values)
         return np.sort(ids)
 
     def labels(self) -> list[LabelRow]:

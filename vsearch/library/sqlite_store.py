@@ -30,11 +30,15 @@ class SqliteStore(LibraryLookups, LibraryChanges):
 
     def select_scenes(self, filters: Filters) -> NDArray[np.int64] | None:
         """Ids, ascending, of the scenes that pass every filter that is set; None if none is set."""
-        conditions = filters.conditions(self._reader)
-        if not conditions:
-            return None
-        values = [value for _, values in conditions for value in values]
-        return self._reader.select_scenes(" AND ".join(condition for condition, _ in conditions), values)
+        with self._reader.transaction() as connection:
+            scene_conditions = filters.scene_conditions()
+            selected = self._reader.select("scenes", scene_conditions) if scene_conditions else None
+            video_conditions = filters.video_conditions(self._reader)
+            if video_conditions:
+                scenes = self._places.scenes(connection, self._reader.state().change)
+                of_videos = scenes.of(self._reader.select("videos", video_conditions))
+                selected = of_videos if selected is None else np.intersect1d(selected, of_videos, assume_unique=True)
+        return selected
 
     def search_scenes(
         self, space: Space, queries: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None

@@ -21,7 +21,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
 
@@ -37,13 +37,13 @@ from vsearch.library.terms import WordQuery, has_run, longest_run, parse
 from vsearch.library.word_hits import (
     Place,
     StoredLine,
+    Terms,
     begin,
     line_words,
     phrase_places,
     read_lines,
     scene_at,
     spans,
-    term_places,
 )
 
 WINDOW = 15.0
@@ -62,6 +62,8 @@ _READ = 1_000
 """Passages at most that are read to see how much of the query stands there word for word: the best by their terms."""
 _COMMON = 20_000
 """Lines that hold words of the query, beyond which BM25 takes long."""
+_AT_ONCE = 100
+"""Passages whose lines are read together."""
 _LATE = 500
 """Up to so many lines that begin before an allowed scene are read, to see whether their words are said in it."""
 
@@ -78,7 +80,7 @@ class Group:
     masks: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class WordSearch:
     """A query over one state of the catalog."""
 
@@ -93,10 +95,15 @@ class WordSearch:
     places: Places
     change: int
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, float]:
         """Inverse document frequency of each term, a line being a document."""
         return {term: math.log((self.total + PRIOR + 0.5) / (len(ids) + 0.5)) for term, ids in self.rows.items()}
+
+    @cached_property
+    def found(self) -> Terms:
+        """Where the terms stand in lines."""
+        return Terms(self.asked.terms)
 
     def lines(self, ids: Ids) -> Lines:
         """The lines with these ids, as far as they are of the channel that is asked."""
@@ -170,7 +177,20 @@ def _passage_hits(search: WordSearch) -> Iterator[PassageHit]:
         part = slice(firsts[at], ends[at])
         return Group(float(scores[at]), tuple(lines.ids[part].tolist()), tuple(masks[part].tolist()))
 
-    yield from in_order(map(group, ranked(search, scores, lines.ids, firsts, ends)), lambda one: _hit(search, one))
+    known: dict[int, StoredLine] = {}
+
+    def hit(group: Group) -> PassageHit | Group | None:
+        return _hit(search, group, [known[one] for one in group.ids if one in known])
+
+    def read() -> Iterator[Group]:
+        groups = map(group, ranked(search, scores, lines, firsts, ends))
+        while some := list(islice(groups, _AT_ONCE)):
+            found = read_lines(search.connection, [one for part in some for one in part.ids])
+            search.found.meet(found)
+            known.update((line.id, line) for line in found)
+            yield from some
+
+    yield from in_order(read(), hit)
 
 
 def _said_inside(search: WordSearch, lines: Lines) -> Lines:
@@ -184,14 +204,12 @@ def _said_inside(search: WordSearch, lines: Lines) -> Lines:
     late = lines.ids[~inside].tolist()
     if len(late) > _LATE:
         return lines
-    timed = search.connection.execute(
-        "SELECT id FROM lines WHERE words NOTNULL AND id IN (SELECT value FROM json_each(?))", (json.dumps(late),)
-    ).fetchall()
-    for (line_id,) in timed:
-        found = read_lines(search.connection, [line_id])
-        start = begin(found, term_places(search.connection, search.asked.terms, found))
-        if search.admits(scene_at(search.connection, found[0].video_id, start)):
-            inside[np.searchsorted(lines.ids, line_id)] = True
+    timed = [line for line in read_lines(search.connection, late) if line.line.words]
+    search.found.meet(timed)
+    for line in timed:
+        start = begin([line], search.found.places([line]))
+        if search.admits(scene_at(search.connection, line.video_id, start)):
+            inside[np.searchsorted(lines.ids, line.id)] = True
     return lines[inside]
 
 
@@ -267,34 +285,40 @@ def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Sequence[str]:
     return longest_run(words, search.asked.tokens) if has_run(words, search.asked.runs) else ()
 
 
-def ranked(search: WordSearch, scores: NDArray[np.float64], ids: Ids, firsts: Ids, ends: Ids) -> Iterator[int]:
+def ranked(search: WordSearch, scores: NDArray[np.float64], lines: Lines, firsts: Ids, ends: Ids) -> Iterator[int]:
     """Passages, best first: of equal scores by BM25 (where words are so common that this takes long: the shorter one
-    first), then the older. A passage is ids[first:end]."""
+    first), then the older. A passage is lines[first:end]."""
     rare = sum(len(rows) for rows in search.rows.values()) <= _COMMON
-    match = " OR ".join(match_word(term) for term in search.rows)
+    until = np.append(0, np.cumsum(lines.lengths))
     rounded = np.round(scores, 9)
-    order = np.lexsort((ids[firsts], -rounded))
+    order = np.lexsort((lines.ids[firsts], -rounded))
     at = 0
     while at < len(order):
         end = at + int(np.searchsorted(-rounded[order[at:]], -rounded[order[at]], side="right"))
         same = order[at:end]
         if 1 < len(same) <= (_TIES if rare else _COMMON_TIES):
-            parts = [ids[firsts[one] : ends[one]] for one in same.tolist()]
-            chosen = "(SELECT value FROM json_each(?))", json.dumps(np.concatenate(parts).tolist())
             if rare:
-                rows = search.connection.execute(
-                    f"SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? AND rowid IN {chosen[0]}",
-                    (match, chosen[1]),
-                )
+                costs = _bm25(search, [lines.ids[firsts[one] : ends[one]].tolist() for one in same.tolist()])
             else:
-                rows = search.connection.execute(
-                    f"SELECT id, LENGTH(text) FROM lines WHERE id IN {chosen[0]}", (chosen[1],)
-                )
-            cost = dict(rows.fetchall())
-            costs = [sum(cost.get(one, 0) for one in part.tolist()) for part in parts]
+                costs = until[ends[same]] - until[firsts[same]]
             same = same[np.argsort(costs, kind="stable")]
         yield from same.tolist()
         at = end
+
+
+def _bm25(search: WordSearch, passages: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Of each passage, by the ids of its lines, the sum over these; lower is better."""
+    rows = search.connection.execute(
+        # + keeps SQLite from a look-up for each line: every one counts how common the words are again.
+        "SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? "
+        "AND +rowid IN (SELECT value FROM json_each(?))",
+        (
+            " OR ".join(match_word(term) for term in search.rows),
+            json.dumps([one for passage in passages for one in passage]),
+        ),
+    )
+    cost = dict(rows.fetchall())
+    return np.array([sum(cost.get(one, 0.0) for one in passage) for passage in passages])
 
 
 def in_order(groups: Iterator[Group], build: Callable[[Group], PassageHit | Group | None]) -> Iterator[PassageHit]:
@@ -321,25 +345,21 @@ def in_order(groups: Iterator[Group], build: Callable[[Group], PassageHit | Grou
         yield from build_late()
 
 
-def _hit(search: WordSearch, group: Group) -> PassageHit | Group | None:
+def _hit(search: WordSearch, group: Group, lines: Sequence[StoredLine]) -> PassageHit | Group | None:
     """A passage as a hit; where it begins outside of the allowed scenes, what is left without its first line."""
-    lines = read_lines(search.connection, group.ids)
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
     counts = [mask.bit_count() for mask in group.masks]
     kept = [at for at, count in enumerate(counts) if 2 * count >= max(counts)]
     telling = [lines[at] for at in kept]
-    places = [
-        (number, first, last)
-        for number, at in enumerate(kept)
-        for _, first, last in term_places(search.connection, search.terms(group.masks[at]), lines[at : at + 1])
-    ]
+    places = search.found.places(telling)
     run = _run(search, telling)
     start = begin(telling, phrase_places(run, telling) if run else places)
     scene = scene_at(search.connection, telling[0].video_id, start)
     if not search.admits(scene):
         return _without(search, group, kept[0], lines)
     together = reduce(or_, group.masks)
-    return word_hit(telling, places, start, scene, group.score, chance(search, together, (_run(search, lines),)))
+    whole = run if len(telling) == len(lines) else _run(search, lines)
+    return word_hit(telling, places, start, scene, group.score, chance(search, together, (whole,)))
 
 
 def _without(search: WordSearch, group: Group, left_out: int, lines: Sequence[StoredLine]) -> Group | None:

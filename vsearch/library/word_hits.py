@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from vsearch.library import codec
@@ -11,7 +12,8 @@ from vsearch.library.folding import is_unspaced, match_word, unfolded, units
 from vsearch.library.terms import places_of, tokens
 from vsearch.media import Segment
 
-_OPEN, _CLOSE = "\ue000", "\ue001"
+TOKENIZER = "porter ascii"
+"""Of `line_words`: see migrations.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,16 @@ class StoredLine:
 
 def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[StoredLine]:
     """Lines in the order of their ids as given; those that are gone are absent."""
-    found = []
-    for line_id in ids:
-        row = connection.execute(
-            "SELECT video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
-            "WHERE id = ?",
-            (int(line_id),),
-        ).fetchone()
-        if row is not None:
-            found.append(StoredLine(int(line_id), row[0], codec.transcript_line(row[2:]), tuple(unfolded(row[1]))))
-    return found
+    wanted = [int(line_id) for line_id in ids]
+    rows = connection.execute(
+        "SELECT id, video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (codec.ids_to_json(wanted),),
+    )
+    found = {
+        row[0]: StoredLine(row[0], row[1], codec.transcript_line(row[3:]), tuple(unfolded(row[2]))) for row in rows
+    }
+    return [found[line_id] for line_id in wanted if line_id in found]
 
 
 def line_words(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[str]]:
@@ -65,31 +67,37 @@ def scene_at(connection: sqlite3.Connection, video_id: int, seconds: float) -> i
 Place = tuple[int, int, int]
 
 
-def term_places(connection: sqlite3.Connection, terms: Sequence[str], lines: Sequence[StoredLine]) -> list[Place]:
-    """Where terms of a query stand; the index knows of words, for it stems."""
-    spaced = " OR ".join(match_word(term) for term in terms if not is_unspaced(term))
-    found: list[Place] = []
-    for number, line in enumerate(lines):
-        if spaced:
-            found += [(number, at, at) for at in _highlighted(connection, spaced, line.id)]
-        for term in terms:
-            if is_unspaced(term):
+class Terms:
+    """Terms of a query, and which words of lines each of them matches. FTS5 knows, for it stems: words are put into a
+    small index like that of the library, each once."""
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        self._unspaced = [term for term in terms if is_unspaced(term)]
+        self._spaced = [term for term in terms if not is_unspaced(term)]
+        self._known: dict[str, bool] = {}
+
+    def places(self, lines: Sequence[StoredLine]) -> list[Place]:
+        """Where the terms stand."""
+        self.meet(lines)
+        found: list[Place] = []
+        for number, line in enumerate(lines):
+            found += [(number, at, at) for at, word in enumerate(line.words) if self._known[word]]
+            for term in self._unspaced:
                 found += [(number, at, at + len(term) - 1) for at in places_of(line.words, list(term))]
-    return found
+        return found
 
-
-def _highlighted(connection: sqlite3.Connection, match: str, line_id: int) -> Iterator[int]:
-    row = connection.execute(
-        f"SELECT highlight(line_words, 0, '{_OPEN}', '{_CLOSE}') FROM line_words "
-        "WHERE line_words MATCH ? AND rowid = ?",
-        (match, line_id),
-    ).fetchone()
-    inside = False
-    for at, token in enumerate(row[0].split(" ") if row is not None else ()):
-        inside = inside or token.startswith(_OPEN)
-        if inside:
-            yield at
-        inside = inside and not token.endswith(_CLOSE)
+    def meet(self, lines: Iterable[StoredLine]) -> None:
+        """Look the words of many lines up at once."""
+        new = [word for word in {word for line in lines for word in line.words} if word not in self._known]
+        self._known.update(dict.fromkeys(new, False))
+        if not new or not self._spaced:
+            return
+        with closing(sqlite3.connect(":memory:")) as index:
+            index.execute(f"CREATE VIRTUAL TABLE words USING fts5 (word, tokenize='{TOKENIZER}')")
+            index.executemany("INSERT INTO words (rowid, word) VALUES (?, ?)", enumerate(new))
+            match = " OR ".join(match_word(term) for term in self._spaced)
+            for (at,) in index.execute("SELECT rowid FROM words WHERE words MATCH ?", (match,)):
+                self._known[new[at]] = True
 
 
 def phrase_places(phrase: Sequence[str], lines: Sequence[StoredLine]) -> list[Place]:

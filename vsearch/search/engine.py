@@ -108,6 +108,8 @@ class SearchEngine:
             answers, complete = ranking.answers(pool, allowed)
             if query.moments and encoded:
                 for at in range(0, len(answers), AT_ONCE):
+                    if selection.full:
+                        break
                     selection.extend(
                         ranking.moments([one for one in answers[at : at + AT_ONCE] if selection.admits(one)])
                     )

@@ -116,10 +116,8 @@ def frame_edges(scenes: Sequence[tuple[tuple[float, float], Seconds]]) -> Second
 
     A frame stands for the time up to half-way to its neighbours, and never for time beyond a cut.
     """
-    edges: list[float] = []
-    for (start, _), times in scenes:
-        edges += [start, *((times[1:] + times[:-1]) / 2)]
-    return np.array([*edges, scenes[-1][0][1]])
+    parts = [part for (start, _), times in scenes for part in ([start], (times[1:] + times[:-1]) / 2)]
+    return np.concatenate([*parts, [scenes[-1][0][1]]])
 
 
 def span_around(scores: NDArray[np.floating], edges: Seconds, anchor: int, *, baseline: float) -> tuple[float, float]:
