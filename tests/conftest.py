@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Wall-clock time says nothing on a busy machine.
+settings.register_profile("vsearch", deadline=None)
+settings.load_profile("vsearch")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real footage beside the project, where there is any: tests that use it skip without it."""

@@ -13,28 +13,29 @@ from vsearch.library import SceneRow, SqliteStore
 from vsearch.media import EncodedScene, Hit, Space, Vectors
 from vsearch.models.fake import FakeModel
 from vsearch.search import ClipExample, ImageExample, Query, SceneExample, SearchEngine
-from vsearch.search.explain import Found
+from vsearch.search.candidates import Candidate, scene_candidate
 from vsearch.search.fuse_spaces import fuse_spaces
-from vsearch.search.recall import Candidate
 
 A, B = Space("a", "1111111111", 8), Space("b", "2222222222", 8)
 
 
-def found(scene: int, score: float, start: float = 0.0, *, video: int | None = None, channel: str = "visual") -> Found:
+def found(
+    scene: int, score: float, start: float = 0.0, *, video: int | None = None, channel: str = "visual"
+) -> Candidate:
     row = SceneRow(scene, scene if video is None else video, Path(f"/v/{scene}.mp4"), start, start + 2)
-    return Found(Candidate(row, score, {channel: score}), start, start + 2, start + 1)
+    return scene_candidate(row, score, {channel: score}, 0)
 
 
-def ids(fused: list[Found]) -> list[int]:
-    return [one.candidate.row.id for one in fused]
+def ids(fused: list[Candidate]) -> list[int]:
+    return [one.scene.id for one in fused]
 
 
 def test_reciprocal_rank() -> None:
     fused = fuse_spaces([A, B], [[found(1, 0.9), found(2, 0.8)], [found(2, 30), found(3, 20)]])
     assert ids(fused) == [2, 1, 3]  # both models know the second
-    assert [one.candidate.score for one in fused] == pytest.approx([(61 / 62 + 1) / 2, 0.5, 61 / 62 / 2])
-    assert fused[0].candidate.channels == {"visual:a": 0.8, "visual:b": 30}
-    assert fused[2].candidate.channels == {"visual:b": 20}
+    assert [one.score for one in fused] == pytest.approx([(61 / 62 + 1) / 2, 0.5, 61 / 62 / 2])
+    assert fused[0].channels == {"visual:a": 0.8, "visual:b": 30}
+    assert fused[2].channels == {"visual:b": 20}
 
 
 def test_a_model_that_finds_nothing_changes_no_order() -> None:
@@ -47,7 +48,7 @@ def test_a_hit_is_told_by_the_model_that_ranks_it_highest() -> None:
     (one,) = fuse_spaces([A, B], [[here], [there]])
     assert one.start == 0
     fused = fuse_spaces([A, B], [[found(2, 0.9), here], [there]])
-    assert next(one for one in fused if one.candidate.row.id == 1).start == 4
+    assert next(one for one in fused if one.scene.id == 1).start == 4
 
 
 def test_of_moments_that_overlap_one_stays() -> None:
@@ -58,7 +59,7 @@ def test_of_moments_that_overlap_one_stays() -> None:
 def test_versions_of_one_model_are_told_apart() -> None:
     newer = Space("a", "3333333333", 8)
     (one,) = fuse_spaces([A, newer], [[found(1, 0.9)], [found(1, 0.8)]])
-    assert one.candidate.channels == {"visual:a 11111111": 0.9, "visual:a 33333333": 0.8}
+    assert one.channels == {"visual:a 11111111": 0.9, "visual:a 33333333": 0.8}
 
 
 class SwappedModel(FakeModel):
@@ -128,5 +129,5 @@ def test_the_same_model_twice_is_one_model(both: SqliteStore) -> None:
 
 def test_a_model_that_has_encoded_nothing_here_is_an_error(library: SqliteStore) -> None:
     add(library, "/v/red.mp4", ["rr"])
-    with pytest.raises(QueryError, match="no vectors of the model 'swapped'"):
+    with pytest.raises(QueryError, match="no embeddings of the model 'swapped'"):
         SearchEngine(library, [FakeModel(), SwappedModel()]).search(Query("red"))

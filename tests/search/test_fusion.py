@@ -17,11 +17,10 @@ from vsearch.media import Box, EncodedScene, Hit, Scene, Segment, Transcript, Vi
 from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
-from vsearch.search.explain import Found
-from vsearch.search.fuse import Fusion, fuse, words_alone
-from vsearch.search.recall import Candidate
+from vsearch.search.candidates import Candidate, scene_candidate
+from vsearch.search.fuse import Fusion, fuse, passage_candidates
+from vsearch.search.passage_scores import passage_score, text_confidence
 from vsearch.search.selection import Selection
-from vsearch.search.words import strength, told
 
 INFO = VideoInfo(duration=20.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
 
@@ -132,7 +131,7 @@ def test_who_asks_for_what_is_written_gets_it_first(library: SqliteStore) -> Non
         assert [(line.text, line.channel) for line in hit.words] == [("PLATFORM NINE", "ocr")]
         assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
         assert hit.words[0].box == Box(0.1, 0.2, 0.5, 0.3)
-        assert hit.as_json()["words"][0]["channel"] == "text"
+        assert hit.as_json()["words"][0]["channel"] == "ocr"
     assert [hit.video.name for hit in ask(library, '"platform nine"')] == ["yellow.mp4"]
     assert ask(library, "platform nine", channel="speech") == []
     assert all(set(hit.channels) == {"visual"} for hit in ask(library, "platform nine", channel="visual"))
@@ -156,9 +155,9 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: SqliteSto
 def test_text_has_a_weight_of_its_own() -> None:
     line = Segment(1.0, 2.0, "words", "ocr")
     shown = PassageHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
-    assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].row.id == 20
-    assert fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.5))[0].row.id == 1
-    assert [answer.row.id for answer in fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.0))] == list(range(1, 11))
+    assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].scene.id == 20
+    assert fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.5))[0].scene.id == 1
+    assert [answer.scene.id for answer in fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.0))] == list(range(1, 11))
     with pytest.raises(ValueError, match="not be negative"):
         Fusion(ocr=-1.0)
 
@@ -175,8 +174,8 @@ def row(scene: int) -> SceneRow:
     return SceneRow(scene, scene, Path(f"/v/{scene}.mp4"), 0.0, 10.0)
 
 
-def picture(scene: int, score: float) -> Found:
-    return Found(Candidate(row(scene), score, {"visual": score}), 0.0, 10.0, 5.0)
+def picture(scene: int, score: float) -> Candidate:
+    return scene_candidate(row(scene), score, {"visual": score}, 0)
 
 
 PICTURES = [picture(scene, 0.3 - scene / 100) for scene in range(1, 11)]
@@ -184,15 +183,15 @@ ROWS = {scene: row(scene) for scene in range(1, 30)}
 
 
 def test_evidence_is_what_is_no_coincidence() -> None:
-    assert told(word_hit(1, 0.3)) == 1.0
-    assert told(word_hit(1, 1.0, chance=0.5)) == told(word_hit(1, 1.0, chance=1e9)) == 0.0
-    assert 0 < told(word_hit(1, 1.0, chance=0.2)) < told(word_hit(1, 0.5, chance=0.1)) < 1
+    assert text_confidence(word_hit(1, 0.3)) == 1.0
+    assert text_confidence(word_hit(1, 1.0, chance=0.5)) == text_confidence(word_hit(1, 1.0, chance=1e9)) == 0.0
+    assert 0 < text_confidence(word_hit(1, 1.0, chance=0.2)) < text_confidence(word_hit(1, 0.5, chance=0.1)) < 1
 
 
 def test_silence_is_no_reproach() -> None:
     """Scenes without words keep their order, whatever others say."""
     fused = fuse(PICTURES, [word_hit(20, 0.9), word_hit(5, 0.7)], ROWS, Fusion())  # type: ignore[arg-type]
-    silent = [answer.row.id for answer in fused if answer.words is None]
+    silent = [answer.scene.id for answer in fused if not answer.passages]
     assert silent == [scene for scene in range(1, 11) if scene != 5]
 
 
@@ -203,37 +202,37 @@ def test_weak_words_add_nothing_and_gone_scenes_are_left_out() -> None:
         ROWS,
         Fusion(),
     )  # type: ignore[arg-type]
-    assert [answer.row.id for answer in fused] == list(range(1, 11))
-    assert all(answer.words is None for answer in fused)
+    assert [answer.scene.id for answer in fused] == list(range(1, 11))
+    assert all(not answer.passages for answer in fused)
 
 
 def test_a_whole_query_that_may_be_a_coincidence_comes_behind_the_best_picture() -> None:
     fused = fuse(PICTURES, [word_hit(20, 1.0, chance=5.0)], ROWS, Fusion())  # type: ignore[arg-type]
-    assert [answer.row.id for answer in fused[:3]].index(20) in (1, 2)
-    assert fused[0].row.id == 1
+    assert [answer.scene.id for answer in fused[:3]].index(20) in (1, 2)
+    assert fused[0].scene.id == 1
 
 
 def test_what_is_merely_said_gives_way_to_a_picture_that_fits_and_not_to_one_that_does_not() -> None:
     usual = UsualScore(0.4, 0.1)
     near = replace(word_hit(20, 0.0), similarity=0.40)
     first = [
-        fuse([picture(1, score), picture(2, 0.1)], [near], ROWS, Fusion(), usual)[0].row.id
+        fuse([picture(1, score), picture(2, 0.1)], [near], ROWS, Fusion(), usual)[0].scene.id
         for score in (0.25, 0.40, 0.55)
     ]
     assert first == [20, 20, 1]
-    assert fuse([], [near], ROWS, Fusion(), usual)[0].row.id == 20
+    assert fuse([], [near], ROWS, Fusion(), usual)[0].scene.id == 20
     # a model that does not know what its scores mean: no score of its pictures counts for more than another
-    blind = [fuse([picture(1, score)], [near], ROWS, Fusion())[0].row.id for score in (0.05, 0.95)]
+    blind = [fuse([picture(1, score)], [near], ROWS, Fusion())[0].scene.id for score in (0.05, 0.95)]
     assert blind[0] == blind[1]
 
 
 def test_who_finds_the_query_to_the_letter_does_not_ask_what_others_mean() -> None:
     held, near = word_hit(3, 1.0), replace(word_hit(1, 0.0), similarity=0.9)
-    assert fuse(PICTURES, [near], ROWS, Fusion())[0].row.id == 1  # type: ignore[arg-type]
+    assert fuse(PICTURES, [near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
     fused = fuse(PICTURES, [held, near], ROWS, Fusion())  # type: ignore[arg-type]
-    assert fused[0].row.id == 3
+    assert fused[0].scene.id == 3
     doubtful = replace(held, chance=5.0)
-    assert fuse(PICTURES, [doubtful, near], ROWS, Fusion())[0].row.id == 1  # type: ignore[arg-type]
+    assert fuse(PICTURES, [doubtful, near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
 
 
 def test_the_engine_asks_the_model_what_its_scores_mean(library: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +245,7 @@ def test_the_engine_asks_the_model_what_its_scores_mean(library: SqliteStore, mo
     class Knowing(FakeModel):
         usual_score = UsualScore(0.9, 0.1)
 
-    monkeypatch.setattr("vsearch.search.engine.fuse", noted)
+    monkeypatch.setattr("vsearch.search.ranking.fuse", noted)
     for model, rerank in ((FakeModel(), "none"), (Knowing(), "none"), (Knowing(), "late")):
         SearchEngine(library, model).search(Query("red", rerank=rerank))  # type: ignore[arg-type]
     assert given == [None, UsualScore(0.9, 0.1), None]
@@ -254,8 +253,8 @@ def test_the_engine_asks_the_model_what_its_scores_mean(library: SqliteStore, mo
 
 def test_the_weight_decides_who_is_first() -> None:
     said = [word_hit(20, 1.0)]
-    assert fuse(PICTURES, said, ROWS, Fusion(speech=2.0))[0].row.id == 20
-    assert fuse(PICTURES, said, ROWS, Fusion(speech=0.5))[0].row.id == 1
+    assert fuse(PICTURES, said, ROWS, Fusion(speech=2.0))[0].scene.id == 20
+    assert fuse(PICTURES, said, ROWS, Fusion(speech=0.5))[0].scene.id == 1
     with pytest.raises(ValueError, match="not be negative"):
         Fusion(speech=-1.0)
 
@@ -263,8 +262,8 @@ def test_the_weight_decides_who_is_first() -> None:
 def test_passages_of_one_scene_are_one_answer_in_the_mix_and_several_alone() -> None:
     said = [word_hit(3, 1.0), word_hit(3, 0.9)]
     assert len(fuse(PICTURES, said, ROWS, Fusion())) == 10
-    alone = words_alone(said, ROWS)
-    assert [answer.score for answer in alone] == [1.0, pytest.approx(strength(said[1]))]
+    alone = passage_candidates(said, ROWS)
+    assert [answer.score for answer in alone] == [1.0, pytest.approx(passage_score(said[1]))]
     selection = Selection(10, 1, by_passage=True)
     selection.extend(alone)
-    assert len(selection.answers) == 1
+    assert len(selection.candidates) == 1

@@ -20,7 +20,7 @@ from vsearch.models.folder import FolderModel
 from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
 from vsearch.passages import passages_of
 from vsearch.search import Query, SearchEngine
-from vsearch.search.words import join_words, meant, strength
+from vsearch.search.passage_scores import join_passages, passage_score, semantic_confidence
 
 INFO = VideoInfo(duration=60.0, width=64, height=36, codec="h264", container="mp4", has_audio=True)
 
@@ -192,15 +192,21 @@ def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float
 
 
 def test_both_ways_to_one_passage_are_one_hit() -> None:
-    joined = join_words([hit(0.5)], [hit(0.0, 0.6, at=2.0), hit(0.0, 0.5, at=30.0)])
+    joined = join_passages([hit(0.5)], [hit(0.0, 0.6, at=2.0), hit(0.0, 0.5, at=30.0)])
     assert [(h.start, h.score, h.similarity) for h in joined] == [(1.0, 0.5, 0.6), (30.0, 0.0, 0.5)]
 
 
 def test_what_hits_are_worth() -> None:
-    assert strength(hit(1.0)) == 1.0
-    assert strength(hit(0.4)) > strength(hit(0.0, 0.99)) > strength(hit(0.2, chance=9.0))
-    assert strength(hit(0.4, 0.6)) > strength(hit(0.4))
-    assert meant(hit(0.0, 0.6), 0.6) > 0.9 > meant(hit(0.0, 0.6), 0.9) == meant(hit(0.0, 0.3), 0.3) == 0.0
+    assert passage_score(hit(1.0)) == 1.0
+    assert passage_score(hit(0.4)) > passage_score(hit(0.0, 0.99)) > passage_score(hit(0.2, chance=9.0))
+    assert passage_score(hit(0.4, 0.6)) > passage_score(hit(0.4))
+    assert (
+        semantic_confidence(hit(0.0, 0.6), 0.6)
+        > 0.9
+        > semantic_confidence(hit(0.0, 0.6), 0.9)
+        == semantic_confidence(hit(0.0, 0.3), 0.3)
+        == 0.0
+    )
 
 
 def test_shapes_are_checked() -> None:

@@ -2,10 +2,10 @@
 
 Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher 2009): the score of a scene is the sum over the channels
 of weight * 61 / (60 + rank), so that the best scene of the visual channel alone has the score 1. A passage counts in
-proportion to how unlikely its match is a coincidence (passage_scores.py), in the spirit of Socratic Models (Zeng et
-al. 2022): a scene without speech is not penalised, and a common word or two that also occur in the query are no
-evidence. A passage that contains the whole of a short query, which may well be a coincidence, ranks behind the best
-visual match, and so do the passages that are nearest in meaning. eval/fusion.py measures the weights.
+proportion to how unlikely its match is a coincidence (passage_scores.py), in the spirit of Socratic Models (Zeng et al.
+2022): a scene without speech is not penalised, and a common word or two that also occur in the query are no evidence. A
+passage that contains the whole of a short query, which may well be a coincidence, ranks behind the best scene of the
+visual channel, and so do the passages that are most similar to the query. eval/fusion.py measures the weights.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vsearch.media import Hit
-from vsearch.search.explain import Found
-from vsearch.search.words import NEAR, UNKNOWN, meant, strength, told
+from vsearch.search.candidates import Candidate, scene_candidate
+from vsearch.search.passage_scores import SCORING, passage_score, semantic_confidence, text_confidence
 
 if TYPE_CHECKING:
     from vsearch.library import PassageHit, SceneRow
@@ -24,16 +23,12 @@ if TYPE_CHECKING:
 
 RANK = 60
 """The constant of reciprocal rank fusion."""
-WHOLE = 0.98
-"""What a passage is worth that holds the whole query and nothing more can be said for: less than the best picture."""
-MEANT = 0.36
-"""The cosine from which on the passages nearest in meaning are worth as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Weights of the channels. With the defaults, a passage that contains the whole query ranks before the best visual
-    match."""
+    """Weights of the channels. With the defaults, a passage that contains the whole query ranks before the best scene
+    of the visual channel."""
 
     visual: float = 1.0
     speech: float = 2.0
@@ -49,152 +44,115 @@ class Fusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A scene on its last step: what each channel found in it."""
-
-    row: SceneRow
-    score: float
-    picture: Found | None = None
-    words: PassageHit | None = None
-    """Those that did most for it."""
-    by_words: bool = False
-    """The words did more for it than the picture."""
-    also: tuple[PassageHit, ...] = ()
-    """What other channels of words found there."""
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
-    """What meaning is judged by."""
+    """What the similarity of a passage is compared with: measured in the first pool, the same for all pools."""
 
     similarity: float
     """The highest cosine of all passages."""
-    shown: float
-    """As in words.meant."""
-    counts: float
-    """How little it is sure that some passage holds the query to the letter: what others mean hardly matters then."""
+    deviation: float
+    """By how many standard deviations the best scene scores above what is usual for a match."""
+    doubt: float
+    """[0, 1]: how unsure it is that any passage contains the query word for word. If one does, similar ones hardly
+    count."""
 
 
 def weigh_evidence(
-    pictures: Sequence[Found],
-    words: Sequence[PassageHit],
+    scenes: Sequence[Candidate],
+    passages: Sequence[PassageHit],
     rows: Mapping[int, SceneRow],
     usual: UsualScore | None = None,
 ) -> Evidence:
-    """What meaning is judged by, from the lists of the first pool. See `fuse`."""
-    nearest = max((hit.similarity for hit in words if hit.scene_id in rows), default=0.0)
-    certain = max((told(hit) for hit in words if hit.scene_id in rows and hit.score >= 1.0), default=0.0)
-    shown = UNKNOWN if usual is None or not pictures else (_top(pictures) - usual.mean) / usual.spread
-    return Evidence(nearest, shown, 1 - certain)
+    """The evidence in the lists of the first pool. Arguments as of `fuse`."""
+    nearest = max((hit.similarity for hit in passages if hit.scene_id in rows), default=0.0)
+    certain = max((text_confidence(hit) for hit in passages if hit.scene_id in rows and hit.score >= 1.0), default=0.0)
+    deviation = SCORING.assumed_deviation
+    if usual is not None and scenes:
+        deviation = (max(scene.score for scene in scenes) - usual.mean) / usual.spread
+    return Evidence(nearest, deviation, 1 - certain)
 
 
 def fuse(
-    pictures: Sequence[Found],
-    words: Sequence[PassageHit],
+    scenes: Sequence[Candidate],
+    passages: Sequence[PassageHit],
     rows: Mapping[int, SceneRow],
     fusion: Fusion,
     usual: UsualScore | None = None,
     evidence: Evidence | None = None,
-) -> list[Answer]:
-    """Both lists are best first. rows: of the scenes of the words; passages of scenes that are gone are left out.
+) -> list[Candidate]:
+    """Fuse scenes of the visual channel with passages, both best first, into candidates, best first.
 
-    Of several passages of one scene the best counts; what may be a coincidence is left out. usual: what the right
-    picture scores, where the model knows. evidence: what meaning is judged by, where these lists continue others;
-    by default it is taken from these lists.
+    rows: the scenes of the passages; passages of removed scenes are left out. Only the best passage of each channel
+    counts in a scene, and passages that may be a coincidence do not count. usual: the usual score of a match, if the
+    model knows it. evidence: that of the first pool; None: these lists are the first pool.
     """
-    near = evidence or weigh_evidence(pictures, words, rows, usual)
-    seen = {found.candidate.row.id: found for found in pictures}
-    by_picture = _ranks(seen, fusion.visual)
-    best = max(by_picture.values(), default=1.0)
-    said: dict[int, list[_Said]] = {}
-    for channel in dict.fromkeys(hit.channel for hit in words):
-        of_channel = [hit for hit in words if hit.channel == channel and hit.scene_id in rows]
-        for found in _weighed(of_channel, fusion.weight(channel), near, best):
-            said.setdefault(found.hit.scene_id, []).append(found)
-    answers = []
-    for scene in dict.fromkeys([*seen, *said]):
-        picture = by_picture.get(scene, 0.0)
-        counted = sorted(said.get(scene, ()), key=lambda one: -one.most)  # stable
-        together = picture + sum(one.counts for one in counted)
-        whole = max((one.whole for one in counted), default=0.0)
-        row = seen[scene].candidate.row if scene in seen else rows[scene]
-        answers.append(
-            Answer(
-                row,
-                max(together, whole),
-                seen.get(scene),
-                counted[0].hit if counted else None,
-                by_words=bool(counted) and counted[0].most > picture,
-                also=tuple(one.hit for one in counted[1:]),
+    evidence = evidence or weigh_evidence(scenes, passages, rows, usual)
+    visual = {candidate.scene.id: candidate for candidate in scenes}
+    visual_scores = _reciprocal_ranks(visual, fusion.visual)
+    best = max(visual_scores.values(), default=1.0)
+    contributions: dict[int, list[_Contribution]] = {}
+    for channel in dict.fromkeys(hit.channel for hit in passages):
+        of_channel = [hit for hit in passages if hit.channel == channel and hit.scene_id in rows]
+        for one in _contributions(of_channel, fusion.weight(channel), evidence, best):
+            contributions.setdefault(one.passage.scene_id, []).append(one)
+    fused = []
+    for scene in dict.fromkeys([*visual, *contributions]):
+        parts = sorted(contributions.get(scene, ()), key=lambda part: -part.most)  # stable
+        total = visual_scores.get(scene, 0.0) + sum(part.score for part in parts)
+        candidate = visual[scene] if scene in visual else scene_candidate(rows[scene], 0.0, {})
+        fused.append(
+            replace(
+                candidate,
+                score=max([total, *(part.minimum for part in parts)]),
+                passages=tuple(part.passage for part in parts),
+                by_text=bool(parts) and parts[0].most > visual_scores.get(scene, 0.0),
             )
         )
-    return sorted(answers, key=lambda answer: -answer.score)  # stable: pictures before words of the same score
+    return sorted(fused, key=lambda candidate: -candidate.score)  # stable: visual before text where scores are equal
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """The best passage of a channel in one scene."""
+class _Contribution:
+    """The contribution of the best passage of one channel to its scene."""
 
-    hit: PassageHit
-    counts: float
-    """What it brings, as a weighted reciprocal rank or a probability."""
-    whole: float
-    """What the scene is worth at least, because it holds the whole query or means it."""
+    passage: PassageHit
+    score: float
+    """Added to the score of the scene."""
+    minimum: float
+    """The scene's score is at least this, because the passage contains the whole query or is very similar to it."""
 
     @property
     def most(self) -> float:
-        return max(self.counts, self.whole)
+        return max(self.score, self.minimum)
 
 
-def _top(pictures: Sequence[Found]) -> float:
-    return max(found.candidate.score for found in pictures)
+def _contributions(
+    passages: Sequence[PassageHit], weight: float, evidence: Evidence, best: float
+) -> list[_Contribution]:
+    """The contributions of one channel. best: the highest score of the visual channel."""
+    best_in_scene: dict[int, PassageHit] = {}
+    for passage in sorted(passages, key=passage_score, reverse=True):
+        best_in_scene.setdefault(passage.scene_id, passage)
+    contributions = []
+    for scene, rank in _reciprocal_ranks(best_in_scene, 1.0).items():
+        passage = best_in_scene[scene]
+        similar = semantic_confidence(passage, evidence.similarity, evidence.deviation)
+        confidence = max(text_confidence(passage), evidence.doubt * similar)
+        nearest = max(SCORING.second_place_cosine, evidence.similarity - SCORING.cosine_margin)
+        takes_second_place = passage.score >= 1.0 or passage.similarity >= nearest
+        minimum = SCORING.second_place * best * rank if takes_second_place else 0.0
+        contributions.append(_Contribution(passage, weight * confidence * rank, minimum))
+    return [one for one in contributions if weight > 0 and one.most > 0]
 
 
-def _weighed(words: Sequence[PassageHit], weight: float, near: Evidence, best: float) -> list[_Said]:
-    """The best passage a scene of one channel; without those that may be a coincidence. best: what the best picture
-    has."""
-    said: dict[int, PassageHit] = {}
-    for passage in sorted(words, key=strength, reverse=True):
-        said.setdefault(passage.scene_id, passage)
-    weighed = []
-    for scene, rank in _ranks(said, 1.0).items():
-        hit = said[scene]
-        likely = max(told(hit), near.counts * meant(hit, near.similarity, near.shown))
-        counts = weight * likely * rank
-        second = hit.score >= 1.0 or hit.similarity >= max(MEANT, near.similarity - NEAR)
-        weighed.append(_Said(hit, counts, WHOLE * best * rank if second else 0.0))
-    return [one for one in weighed if weight > 0 and one.most > 0]
-
-
-def _ranks(scenes: Mapping[int, object], weight: float) -> dict[int, float]:
+def _reciprocal_ranks(scenes: Mapping[int, object], weight: float) -> dict[int, float]:
+    """By scene, in the order of the ranking: weight * 61 / (60 + rank)."""
     return {scene: weight * (RANK + 1) / (RANK + rank) for rank, scene in enumerate(scenes, start=1)}
 
 
-def words_alone(words: Sequence[PassageHit], rows: Mapping[int, SceneRow]) -> list[Answer]:
-    """Passages as answers, in their order; several of one scene are several answers."""
+def passage_candidates(passages: Sequence[PassageHit], rows: Mapping[int, SceneRow]) -> list[Candidate]:
+    """Passages as candidates, in their order; several passages of one scene are several candidates."""
     return [
-        Answer(rows[hit.scene_id], strength(hit), None, hit, by_words=True) for hit in words if hit.scene_id in rows
+        replace(scene_candidate(rows[hit.scene_id], passage_score(hit), {}), passages=(hit,), by_text=True)
+        for hit in passages
+        if hit.scene_id in rows
     ]
-
-
-def hits_of(answers: Sequence[Answer]) -> list[Hit]:
-    """Hits, ranked in the order given. What the words brought begins where they begin."""
-    hits = []
-    for rank, answer in enumerate(answers, start=1):
-        channels: dict[str, float] = {}
-        start, end = answer.row.start, answer.row.end
-        best_time = (start + end) / 2
-        if answer.picture is not None:
-            channels.update(answer.picture.candidate.channels)
-            start, end, best_time = answer.picture.start, answer.picture.end, answer.picture.best_time
-        hit = Hit(rank, answer.score, answer.row.path, start, end, channels, best_time, scene_id=answer.row.id)
-        if answer.words is not None:
-            parts = (answer.words, *answer.also)
-            channels.update({one.channel: strength(one) for one in parts})
-            lines = [line for one in parts for line in one.lines]
-            hit = replace(hit, words=tuple(lines), matched=tuple(spans for one in parts for spans in one.spans))
-            if answer.by_words:
-                begun = answer.words.start
-                hit = replace(hit, start=begun, end=max(answer.words.end, begun + 0.1), best_time=begun)
-        hits.append(hit)
-    return hits

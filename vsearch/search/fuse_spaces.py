@@ -10,37 +10,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vsearch.media import Space
-from vsearch.search.explain import Found
+from vsearch.search.candidates import Candidate
 from vsearch.search.fuse import RANK
 
 
-def fuse_spaces(spaces: Sequence[Space], lists: Sequence[Sequence[Found]]) -> list[Found]:
+def fuse_spaces(spaces: Sequence[Space], lists: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """One list per space, best first, to one list, best first, with scores in [0, 1].
 
     A scene comes from the list that ranks it highest, with the scores of every model: "visual:NAME". Of scenes of one
     video whose best frame is in a better scene's span, only the better one stays.
     """
     scores: dict[int, float] = {}
-    best: dict[int, tuple[int, Found]] = {}  # by scene: its best rank, and its entry in that list
+    best: dict[int, tuple[int, Candidate]] = {}  # by scene: its best rank, and its entry in that list
     channels: dict[int, dict[str, float]] = {}
     for name, ranking in zip(_names(spaces), lists, strict=True):
         for rank, entry in enumerate(ranking, start=1):
-            scene = entry.candidate.row.id
+            scene = entry.scene.id
             scores[scene] = scores.get(scene, 0.0) + (RANK + 1) / (RANK + rank)
             if scene not in best or rank < best[scene][0]:
                 best[scene] = rank, entry
             channels.setdefault(scene, {}).update(
-                {f"{channel}:{name}": score for channel, score in entry.candidate.channels.items()}
+                {f"{channel}:{name}": score for channel, score in entry.channels.items()}
             )
-    fused: list[Found] = []
-    of_video: dict[int, list[Found]] = {}
+    fused: list[Candidate] = []
+    of_video: dict[int, list[Candidate]] = {}
     for scene in sorted(scores, key=lambda scene: -scores[scene]):
         entry = best[scene][1]
-        others = of_video.setdefault(entry.candidate.row.video_id, [])
+        others = of_video.setdefault(entry.scene.video_id, [])
         if not any(other.start <= entry.best_time < other.end for other in others):
             others.append(entry)
             score = scores[scene] / len(lists)
-            fused.append(replace(entry, candidate=replace(entry.candidate, score=score, channels=channels[scene])))
+            fused.append(replace(entry, score=score, channels=channels[scene]))
     return fused
 
 

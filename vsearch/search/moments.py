@@ -1,14 +1,14 @@
-"""Where a description holds, inside a scene or across neighbouring scenes of its file: from frame scores to one span.
+"""Moments: the spans in which a query holds, inside a scene or across neighbouring scenes, from scores of frames.
 
-A moment grows from the frame of a found scene that matches best, as long as that pays: it is the run around that frame
-with the largest integral of score - baseline (the maximum-sum subarray of Kadane 1984, made to hold one element). The
-baseline lies a share of the way from the score of unrelated frames, measured over a sample of the library, up to the
-score of that frame.
+A moment is the run of frames around the best frame of a scene with the largest integral of score - baseline (the
+maximum-sum subarray of Kadane 1984, constrained to contain one element). The baseline is between the score of unrelated
+frames, measured over a sample of the library, and the score of the best frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from vsearch.media import Seconds, Space, Vectors
 from vsearch.models.base import TextEncoder
-from vsearch.search.explain import Found
-from vsearch.search.recall import Candidate
+from vsearch.search.candidates import Candidate
 
 if TYPE_CHECKING:
     from vsearch.library import SceneRow, SqliteStore
 
 SHARE = 0.4
-"""Of the way from unrelated frames to the best one; measured by eval.moments (docs/experiments.md)."""
+"""The baseline, as a share of the distance from the score of unrelated frames to that of the best frame; measured by
+eval.moments (docs/experiments.md)."""
 REACH_SECONDS = 60.0
-"""How far beyond its scene a moment is looked for, on either side."""
+"""How far a moment may extend beyond its scene, on either side."""
 SAMPLE = 256
-"""Scenes of the library that stand for unrelated frames."""
+"""How many scenes of the library are sampled for unrelated frames."""
 
 
 def find_moments(
@@ -37,11 +37,11 @@ def find_moments(
     vector: Vectors,
     candidates: Sequence[Candidate],
     background: float,
-) -> list[Found]:
+) -> list[Candidate]:
     """The moment of each candidate. vector: the query [D]. background: see `background_score`."""
     around: dict[int, list[SceneRow]] = {}
     for candidate in candidates:
-        row = candidate.row
+        row = candidate.scene
         near = library.scenes_between(row.video_id, row.start - REACH_SECONDS, row.end + REACH_SECONDS)
         around[row.id] = neighbours(near, row)
     scenes = {scene.id: scene for near in around.values() for scene in near}
@@ -52,7 +52,7 @@ def find_moments(
         ends = np.cumsum([len(times) for _, times in frames.values()])
         scores = dict(zip(frames, np.split(every, ends[:-1]), strict=True))
     times = {scene: seconds for scene, (_, seconds) in frames.items()}
-    return [_moment(candidate, around[candidate.row.id], scores, times, background) for candidate in candidates]
+    return [_moment(candidate, around[candidate.scene.id], scores, times, background) for candidate in candidates]
 
 
 def background_score(
@@ -60,7 +60,7 @@ def background_score(
 ) -> float:
     """The mean score of the query [D] over frames of scenes spread over the library."""
     # Ids rise by one a scene, and those that are gone have no frames: even steps up to a high id are a sample.
-    found = [candidate.row.id for candidate in candidates]
+    found = [candidate.scene.id for candidate in candidates]
     stored = sum(row.vectors for row in library.spaces() if row.space == space)
     spread = np.unique(np.linspace(1, max([stored, 1, *found]), SAMPLE).astype(np.int64))
     sample = library.frame_vectors(space, spread.tolist()) or library.frame_vectors(space, found)
@@ -75,11 +75,14 @@ def _moment(
     scores_of: Mapping[int, NDArray[np.floating]],
     times_of: Mapping[int, Seconds],
     background: float,
-) -> Found:
-    """near: the scenes around the candidate's, in time order. Of scenes that have frames: their scores, their times."""
-    row = candidate.row
+) -> Candidate:
+    """The candidate with the span and the best frame of its moment.
+
+    near: the scenes around the candidate's, in time order. scores_of, times_of: by scene id, for scenes with frames.
+    """
+    row = candidate.scene
     if row.id not in scores_of:
-        return Found(candidate, row.start, row.end, (row.start + row.end) / 2)
+        return candidate
     scenes = _unbroken([scene for scene in near if scene.id in scores_of], row)
     scores = np.concatenate([scores_of[scene.id] for scene in scenes])  # [sum T_s]
     edges = frame_edges([((scene.start, scene.end), times_of[scene.id]) for scene in scenes])
@@ -87,21 +90,21 @@ def _moment(
     times = times_of[row.id]
     best = int(np.argmax(scores[first : first + len(times)]))
     peak = float(scores[first + best])
-    if peak <= background:  # nothing stands out: there is no moment, only the scene that was asked for
-        return Found(candidate, row.start, row.end, float(times[best]))
+    if peak <= background:  # no frame scores above unrelated ones: the whole scene is the answer
+        return replace(candidate, best_time=float(times[best]))
     start, end = span_around(scores, edges, first + best, baseline=background + SHARE * (peak - background))
-    return Found(candidate, start, end, float(times[best]))
+    return replace(candidate, start=start, end=end, best_time=float(times[best]))
 
 
 def neighbours(scenes: Sequence[SceneRow], row: SceneRow) -> list[SceneRow]:
-    """Of a video's scenes in time order, `row` and those that follow on it without a gap, within reach."""
+    """The scenes that adjoin `row` without a gap, and `row` itself, within reach. scenes: of its video, by time."""
     near = [s for s in scenes if s.end > row.start - REACH_SECONDS and s.start < row.end + REACH_SECONDS]
     return _unbroken(near, row)
 
 
 def _unbroken(scenes: Sequence[SceneRow], row: SceneRow) -> list[SceneRow]:
     at = next((i for i, scene in enumerate(scenes) if scene.id == row.id), None)
-    if at is None:  # removed meanwhile
+    if at is None:  # it was removed in the meantime
         return [row]
     first = last = at
     while first > 0 and abs(scenes[first].start - scenes[first - 1].end) < 1e-3:
@@ -112,9 +115,10 @@ def _unbroken(scenes: Sequence[SceneRow], row: SceneRow) -> list[SceneRow]:
 
 
 def frame_edges(scenes: Sequence[tuple[tuple[float, float], Seconds]]) -> Seconds:
-    """((start, end), times [T_s]) of neighbouring scenes to edges [sum T_s + 1] between the frames, in seconds.
+    """The edges [sum T_s + 1] between the frames of neighbouring scenes, in seconds.
 
-    A frame stands for the time up to half-way to its neighbours, and never for time beyond a cut.
+    scenes: (start, end) and times [T_s] of each. A frame covers the time half-way to its neighbours, but no time beyond
+    a cut.
     """
     parts = [part for (start, _), times in scenes for part in ([start], (times[1:] + times[:-1]) / 2)]
     return np.concatenate([*parts, [scenes[-1][0][1]]])
@@ -123,7 +127,7 @@ def frame_edges(scenes: Sequence[tuple[tuple[float, float], Seconds]]) -> Second
 def span_around(scores: NDArray[np.floating], edges: Seconds, anchor: int, *, baseline: float) -> tuple[float, float]:
     """The span [start, end) in seconds around frame `anchor` that maximises the integral of score - baseline.
 
-    scores [T], edges [T + 1] rising: frame i stands for [edges[i], edges[i + 1]). Of equal spans the longest wins.
+    scores [T], edges [T + 1] ascending: frame i covers [edges[i], edges[i + 1]). Of equal spans the longest is chosen.
     Raises ValueError where shapes or order do not fit.
     """
     if scores.ndim != 1 or len(edges) != len(scores) + 1 or not 0 <= anchor < len(scores):

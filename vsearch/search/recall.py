@@ -1,8 +1,8 @@
-"""The first step of an answer: the nearest scenes by inner product (ITC)."""
+"""Recall in the visual channel: the scenes nearest to the query by inner product (ITC)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,32 +11,24 @@ from numpy.typing import NDArray
 
 from vsearch.library.filters import NO_FILTERS, Filters
 from vsearch.media import Space, Vectors
+from vsearch.search.candidates import Candidate, scene_candidate
 
 if TYPE_CHECKING:
     from vsearch.library import SceneRow, SqliteStore
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A scene on its way to be a hit."""
-
-    row: SceneRow
-    score: float
-    """What it is ranked by."""
-    channels: Mapping[str, float]
-    """Score of every channel that had a say."""
-
-
 LeftOut = Callable[[Sequence["SceneRow"]], set[int]]
-"""Of scenes, the ids of those that are no answer."""
+"""Returns the ids of those of the given scenes that are not candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
+    """Candidates of one model from a pool of a certain depth."""
+
     candidates: list[Candidate]
     """Best first."""
     complete: bool
-    """No more scenes pass the filters."""
+    """There are no more scenes that pass the filters."""
 
 
 def recall(
@@ -48,18 +40,19 @@ def recall(
     allowed: NDArray[np.int64] | None,
     filters: Filters = NO_FILTERS,
     left_out: LeftOut | None = None,
+    model: int = 0,
 ) -> Recalled:
-    """The `pool` scenes nearest to one query [D], without those that are no answer.
+    """The `pool` scenes nearest to a query [D], best first, without those that `left_out` names.
 
-    filters: those of the query, for the path of each scene. left_out: which scenes are no answer.
+    filters: those of the query, for the path of each scene. model: index of the model, for the candidates.
     """
     scores, ids = library.search_scenes(space, vector[None], pool, allowed=allowed)
     found = [int(scene) for scene in ids[0] if scene >= 0]
-    # A scene that was removed since the snapshot was read, or whose video no path holds now, has no row.
+    # Scenes that were removed since the snapshot was read, or whose video has no file now, have no row.
     rows = library.scenes(found, filters=filters)
     gone = left_out(list(rows.values())) if left_out is not None else set()
     candidates = [
-        Candidate(rows[scene], float(score), {space.channel: float(score)})
+        scene_candidate(rows[scene], float(score), {space.channel: float(score)}, model)
         for scene, score in zip(found, scores[0], strict=False)
         if scene in rows and scene not in gone
     ]

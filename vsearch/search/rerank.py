@@ -1,14 +1,15 @@
-"""The second step: the best of recall are looked at again, frame by frame (BLIP's recall by ITC, re-ranking by ITM).
+"""Re-ranking: the best recalled scenes are scored again by their frames (BLIP: recall by ITC, re-ranking by ITM).
 
     itm     itc + weight * logit of the model's matching head, the sum of BLIP (Li et al. 2022)
-    late    itc moved half-way towards the score of the query against the frames that fit it best (models/late.py)
+    late    the mean of itc and the score of the query against the frames that match it best (models/late.py)
 
-Frame vectors come from the catalog: no video is decoded. What lies behind the re-ranked keeps its order behind them.
+Frame embeddings come from the catalog: no video is decoded. Candidates that are not re-ranked follow in their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,23 +18,24 @@ from numpy.typing import NDArray
 from vsearch.errors import QueryError
 from vsearch.media import Space, Vectors
 from vsearch.models.base import Reranker, TextEncoder
+from vsearch.search.candidates import Candidate
 from vsearch.search.query import Rerank
-from vsearch.search.recall import Candidate
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
 
 LATE_TEMPERATURE = 0.2
 LATE_WEIGHT = 0.5
-"""Of attention over frames; both tuned on the validation split (docs/experiments.md)."""
+"""Temperature of the attention over frames, and weight of its score; tuned on the validation split
+(docs/experiments.md)."""
 
 Scores = NDArray[np.float32]
 
 
 def chosen_rerank(asked: Rerank | None, model: TextEncoder) -> Rerank:
-    """What is asked for; by default the matching head where the model has one, else none.
+    """The re-ranking that is asked for; by default the matching head if the model has one, else none.
 
-    Raises QueryError where a head is asked of a model without one.
+    Raises QueryError if the model has no matching head but "itm" is asked for.
     """
     has_head = isinstance(model, Reranker) and model.head is not None
     if asked is None:
@@ -46,7 +48,7 @@ def chosen_rerank(asked: Rerank | None, model: TextEncoder) -> Rerank:
 
 
 def read_query(model: TextEncoder, text: str, how: Rerank) -> tuple[Vectors, Vectors | None]:
-    """A sentence, read once: its vector [D], and its word tokens [L, W] where the matching head wants them."""
+    """A text, encoded once: its embedding [D], and its token embeddings [L, W] if the matching head needs them."""
     if how == "itm":
         assert isinstance(model, Reranker)
         return model.read_query(text)
@@ -74,7 +76,7 @@ def itm_rerank(model: Reranker, words: Vectors, itc: Scores, scenes: Sequence[Ve
 
 
 def behind(rest: Scores, lowest: float) -> Scores:
-    """Scores of what was not re-ranked, moved together so that all lie below `lowest`, their order kept."""
+    """Shift the scores of candidates that were not re-ranked below `lowest`; their order stays."""
     if len(rest) == 0:
         return rest
     return rest - max(0.0, float(rest.max()) - lowest + 1e-3)
@@ -89,29 +91,30 @@ def rerank(
     candidates: Sequence[Candidate],
     count: int,
 ) -> list[Candidate]:
-    """Candidates, best first, into their new order: the first `count` by their frames, the others behind.
+    """Re-rank the first `count` candidates by their frames; the others follow. Candidates are best first.
 
-    query: what `read_query` gave. A scene whose frames are gone stays with the others.
+    query: the result of `read_query`. A scene without stored frames stays with the others.
     """
     if how == "none":
         return list(candidates)
     vector, words = query
     head = candidates[:count]
-    frames = library.frame_vectors(space, [candidate.row.id for candidate in head])
-    seen = [candidate for candidate in head if candidate.row.id in frames]
-    rest = [candidate for candidate in head if candidate.row.id not in frames] + list(candidates[count:])
+    frames = library.frame_vectors(space, [candidate.scene.id for candidate in head])
+    seen = [candidate for candidate in head if candidate.scene.id in frames]
+    rest = [candidate for candidate in head if candidate.scene.id not in frames] + list(candidates[count:])
     if not seen:
         return rest
     itc = np.array([candidate.score for candidate in seen], dtype=np.float32)
-    scenes = [frames[candidate.row.id][0] for candidate in seen]
+    scenes = [frames[candidate.scene.id][0] for candidate in seen]
     if how == "late":
         scores, other = late_rerank(vector, itc, scenes)
     else:
         assert isinstance(model, Reranker) and words is not None
         scores, other = itm_rerank(model, words, itc, scenes)
     order = np.argsort(-scores, kind="stable")
-    best = [Candidate(seen[at].row, float(scores[at]), {**seen[at].channels, how: float(other[at])}) for at in order]
-    moved = behind(np.array([candidate.score for candidate in rest], dtype=np.float32), best[-1].score)
-    return best + [
-        Candidate(candidate.row, float(score), candidate.channels) for candidate, score in zip(rest, moved, strict=True)
+    best = [
+        replace(seen[at], score=float(scores[at]), channels={**seen[at].channels, how: float(other[at])})
+        for at in order
     ]
+    moved = behind(np.array([candidate.score for candidate in rest], dtype=np.float32), best[-1].score)
+    return best + [replace(candidate, score=float(score)) for candidate, score in zip(rest, moved, strict=True)]

@@ -1,4 +1,4 @@
-"""Which answers become hits: no scene or passage twice, at most so many of one file, at most k."""
+"""Selection: which candidates become hits. No scene or passage twice, at most `per_video` of a video, at most k."""
 
 from __future__ import annotations
 
@@ -7,76 +7,77 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vsearch.search.fuse import Answer
+    from vsearch.search.candidates import Candidate
 
 Spans = dict[tuple[int, str], list[tuple[float, float]]]
-"""[start, end) in seconds, by video and channel."""
+"""By video and channel: spans [start, end) in seconds."""
 
 
 class Selection:
-    """Collects answers in the order in which they come, best first. What is kept does not depend on k."""
+    """Collects candidates in order, best first. Which ones are selected does not depend on k."""
 
     def __init__(self, k: int, per_video: int | None, *, by_passage: bool = False, moments: bool = False) -> None:
-        """per_video: at most this many hits of one file. by_passage: answers are passages, of which a scene may have
-        several. moments: an answer whose best frame lies inside the moment of a better one adds nothing."""
+        """by_passage: candidates are passages, of which a scene may have several. moments: a candidate is dropped if
+        its best frame is in the moment of a better one."""
         self._k = k
         self._per_video = per_video
         self._by_passage = by_passage
-        self._merges = moments
+        self._drop_overlaps = moments
         self._scenes: set[int] = set()
-        self._of_video: dict[int, int] = {}
+        self._hits_of_video: dict[int, int] = {}
         self._moments: dict[int, list[tuple[float, float]]] = {}
         self._passages: Spans = {}
-        self._earlier: Spans = {}
+        self._earlier_passages: Spans = {}
         """Passages of earlier pools."""
-        self._limit: float | None = None
-        self.answers: list[Answer] = []
+        self._highest_score: float | None = None
+        """Candidates of deeper pools get at most this score, so that scores never rise along the list."""
+        self.candidates: list[Candidate] = []
 
     @property
     def full(self) -> bool:
-        return len(self.answers) == self._k
+        return len(self.candidates) == self._k
 
     @property
     def full_videos(self) -> set[int]:
-        """Ids of the videos that may have no more hits."""
-        return {video for video, count in self._of_video.items() if count == self._per_video}
+        """Ids of the videos that have reached `per_video`."""
+        return {video for video, count in self._hits_of_video.items() if count == self._per_video}
 
     def next_pool(self) -> None:
-        """Announce that the answers to come are those of a deeper pool: some are known, and no score is higher."""
-        self._earlier = {key: list(spans) for key, spans in self._passages.items()}
-        if self.answers:
-            self._limit = self.answers[-1].score
+        """Announce that the following candidates are those of a deeper pool, in which some are known already."""
+        self._earlier_passages = {key: list(spans) for key, spans in self._passages.items()}
+        if self.candidates:
+            self._highest_score = self.candidates[-1].score
 
-    def admits(self, answer: Answer) -> bool:
-        """Whether an answer may become a hit, as far as that can be said before its moment is known."""
-        if self._of_video.get(answer.row.video_id, 0) == self._per_video:
+    def admits(self, candidate: Candidate) -> bool:
+        """Whether a candidate can still be selected, before its moment is known."""
+        if self._hits_of_video.get(candidate.scene.video_id, 0) == self._per_video:
             return False
-        return self._by_passage or answer.row.id not in self._scenes
+        return self._by_passage or candidate.scene.id not in self._scenes
 
-    def extend(self, answers: Iterable[Answer]) -> None:
-        for answer in answers:
+    def extend(self, candidates: Iterable[Candidate]) -> None:
+        for candidate in candidates:
             if self.full:
                 return
-            if self.admits(answer) and self._is_new(answer):
-                video = answer.row.video_id
-                self._of_video[video] = self._of_video.get(video, 0) + 1
-                limit = answer.score if self._limit is None else min(answer.score, self._limit)
-                self.answers.append(answer if limit == answer.score else replace(answer, score=limit))
+            if self.admits(candidate) and self._is_new(candidate):
+                video = candidate.scene.video_id
+                self._hits_of_video[video] = self._hits_of_video.get(video, 0) + 1
+                if self._highest_score is not None and candidate.score > self._highest_score:
+                    candidate = replace(candidate, score=self._highest_score)
+                self.candidates.append(candidate)
 
-    def _is_new(self, answer: Answer) -> bool:
+    def _is_new(self, candidate: Candidate) -> bool:
         if self._by_passage:
-            assert answer.words is not None
-            key = (answer.row.video_id, answer.words.channel)
-            start, end = answer.words.start, answer.words.end
-            if any(start < other_end and other_start < end for other_start, other_end in self._earlier.get(key, ())):
+            (passage,) = candidate.passages
+            key = (passage.video_id, passage.channel)
+            if any(passage.start < end and start < passage.end for start, end in self._earlier_passages.get(key, ())):
                 return False
-            self._passages.setdefault(key, []).append((start, end))
+            self._passages.setdefault(key, []).append((passage.start, passage.end))
             return True
-        self._scenes.add(answer.row.id)
-        if not self._merges or answer.picture is None:
+        self._scenes.add(candidate.scene.id)
+        if not self._drop_overlaps or candidate.model is None:
             return True
-        moments = self._moments.setdefault(answer.row.video_id, [])
-        inside = any(start <= answer.picture.best_time < end for start, end in moments)
+        moments = self._moments.setdefault(candidate.scene.video_id, [])
+        inside = any(start <= candidate.best_time < end for start, end in moments)
         if not inside:
-            moments.append((answer.picture.start, answer.picture.end))
-        return answer.by_words or not inside
+            moments.append((candidate.start, candidate.end))
+        return candidate.by_text or not inside
