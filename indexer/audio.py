@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vsearch.clock import in_step
-from vsearch.frame_times import hidden_before
 from vsearch.errors import MediaError
+from vsearch.frame_times import hidden_before
 from vsearch.indexer.downmix import mono
 from vsearch.indexer.probe import open_video, pick_stream, recorded_at
 from vsearch.indexer.sidecars import PARTIAL_WORDS

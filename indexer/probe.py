@@ -142,9 +142,7 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     )
 
 
-def _first_frame(
-    container: InputContainer, stream: VideoStream, times: FrameTimes
-) -> tuple[VideoFrame | None, bool]:
+def _first_frame(container: InputContainer, stream: VideoStream, times: FrameTimes) -> tuple[VideoFrame | None, bool]:
     """The first frame that decodes and is shown, None where there is none; whether frames before it are hidden."""
     import av
 

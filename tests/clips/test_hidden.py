@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.audio import read_blocks
-from indexer.decode import DecodeRequest, find_decoder
-from indexer.probe import Probed, Rejected, probe_video
-from indexer.stills import stills
 from tests.clips.edits import fragmented, set_edits
 from tests.clips.numbered import loud_spans, make_numbered, read_number, read_numbers
 from tests.sounds import beeps, write_sound
 from vsearch.clips.write import write_clip
 from vsearch.errors import MediaError
+from vsearch.indexer.audio import read_blocks
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, Rejected, probe_video
+from vsearch.indexer.stills import stills
 from vsearch.media import Scene
 from vsearch.models.base import FrameSize
 
