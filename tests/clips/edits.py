@@ -25,7 +25,7 @@ def fragmented(whole: Path, path: Path, seconds: float) -> Path:
     options = {"movflags": "frag_keyframe+delay_moov", "frag_duration": "200000"}
     with av.open(str(whole)) as container, av.open(str(path), "w", format="mp4", options=options) as output:
         source = container.streams[0]
-        track = output.add_stream_from_template(source)  # type: ignore[type-var]
+        track = output.add_stream_from_template(source)
         assert source.time_base is not None
         trimmed = round(seconds / source.time_base)
         for packet in container.demux(source):

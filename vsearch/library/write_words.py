@@ -113,7 +113,7 @@ def _mark_spoken(session: Session, video_id: int) -> None:
         select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds).filter_by(video_id=video_id)
     ).all()
     ids = spoken_scenes(
-        [(int(scene), float(start), float(end)) for scene, start, end in scenes], list(map(tuple, spans))
+        [(int(scene), float(start), float(end)) for scene, start, end in scenes], [(row[0], row[1]) for row in spans]
     )
     session.execute(update(catalog.Scene).filter_by(video_id=video_id).values(spoken=0))
     for start in range(0, len(ids), _ROWS):
