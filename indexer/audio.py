@@ -17,6 +17,7 @@ import numpy as np
 
 from vsearch.clock import in_step
 from vsearch.errors import MediaError
+from vsearch.frame_times import hidden_before
 from vsearch.indexer.downmix import mono
 from vsearch.indexer.probe import open_video, pick_stream, recorded_at
 from vsearch.indexer.sidecars import PARTIAL_WORDS
@@ -157,6 +158,7 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
 
     stream = container.streams[index]
     origin = (container.start_time or 0) / 1_000_000
+    first = hidden_before(container)
     resampler: av.AudioResampler | None = None
     setup: tuple[Any, ...] = ()
     parts: list[np.ndarray[Any, np.dtype[np.float32]]] = []  # [N] each
@@ -185,6 +187,8 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
             continue
         for frame in frames:
             if not isinstance(frame, av.AudioFrame) or frame.sample_rate <= 0:
+                continue
+            if first is not None and frame.pts is not None and frame.pts < first:
                 continue
             fresh = (frame.format.name, frame.layout.name, frame.sample_rate)
             if resampler is None or fresh != setup:

@@ -67,6 +67,8 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         raise MediaError("decord does not mirror pictures")
     if probed.hdr:
         raise MediaError("decord does not map high dynamic range")
+    if probed.hides:
+        raise MediaError("decord decodes what an edit list hides")
     if not probed.only_stream:
         raise MediaError("decord chooses a stream by itself")
     size = request.frame_size

@@ -143,6 +143,8 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         clock, times = Clock.of(container), FrameTimes(container, stream, probed.origin)
         found = False
         for frame in _frames(container, stream, clock):
+            if times.is_hidden(frame):
+                continue
             yield _Frame(*times.span(frame), frame, scaler, clock.moved)
             found = True
         if not found:

@@ -47,6 +47,8 @@ class Probed:
     """There is one stream of pictures to choose from."""
     hdr: bool = False
     """Of high dynamic range: it must be tone-mapped."""
+    hides: bool = False
+    """Its first frames decode, but an edit list hides them."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -91,13 +93,14 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     if stream is None:
         sound = bool(container.streams.audio)
         return Rejected(f"no video track ({'audio only' if sound else 'no streams'})", is_video=sound, sound=sound)
-    first = _first_frame(container, stream)
+    times = FrameTimes(container, stream)
+    first, hides = _first_frame(container, stream, times)
     if first is None:
         return Rejected("it has a header but no frame can be decoded", is_video=True)
     if name == "gif" and _is_still(container, stream):
         return Rejected("a still picture, not a video", is_video=False)
 
-    pts = FrameTimes(container, stream).ticks(first)
+    pts = times.ticks(first)
     orientation = orientation_of(first)
     size = square_size(first.width, first.height, pixel_aspect(stream.sample_aspect_ratio))
     width, height = orientation.size(*size)
@@ -135,23 +138,27 @@ def _probe(container: InputContainer) -> Probed | Rejected:
         orientation=orientation,
         only_stream=len(container.streams.video) == 1,
         hdr=is_hdr(first),
+        hides=hides,
     )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
-    """The first frame that decodes; None where none does."""
+def _first_frame(container: InputContainer, stream: VideoStream, times: FrameTimes) -> tuple[VideoFrame | None, bool]:
+    """The first frame that decodes and is shown, None where there is none; whether frames before it are hidden."""
     import av
 
+    hides = False
     try:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    return frame
+                    if not times.is_hidden(frame):
+                        return frame, hides
+                    hides = True
             except av.error.InvalidDataError:
                 continue
     except av.error.FFmpegError:
-        return None
-    return None
+        pass
+    return None, hides
 
 
 def _is_still(container: InputContainer, stream: VideoStream) -> bool:

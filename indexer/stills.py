@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vsearch.clock import jumps
 from vsearch.errors import MediaError
+from vsearch.frame_times import hidden_before
 from vsearch.indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, open_video, pick_stream, probe_video
 from vsearch.indexer.thumbnails import jpeg
@@ -60,11 +61,11 @@ def _key_frame(container: InputContainer, stream: VideoStream, probed: Probed, s
     base = float(stream.time_base or 0)
     if not base:
         return None
-    context = stream.codec_context
+    context, first = stream.codec_context, hidden_before(container)
     try:
         container.seek(round(((scene.start + scene.end) / 2 + probed.origin) / base), stream=stream)
         for packet in container.demux(stream):
-            if packet.pts is None or not packet.is_keyframe:
+            if packet.pts is None or not packet.is_keyframe or (first is not None and packet.pts < first):
                 continue
             if not scene.start - 1e-3 <= packet.pts * base - probed.origin < scene.end:
                 return None

@@ -47,12 +47,17 @@ class FrameTimes:
         self._avi = container.format.name == "avi"
         packed = self._avi and stream.codec_context.name == "mpeg4"
         self._packed_from, self._waited = _packed(container, stream) if packed else (0, 0)
+        self._hidden_before = hidden_before(container)
 
     def ticks(self, frame: VideoFrame) -> int | None:
         """When a frame is shown, in ticks of its stream; for AVI later than that by the decoder's delay."""
         if not self._avi or frame.dts is None:
             return None if self._avi else frame.pts
         return frame.dts - (self._waited if frame.dts >= self._packed_from else 0)
+
+    def is_hidden(self, frame: VideoFrame) -> bool:
+        """Whether an edit list hides it: it must not be indexed, and no clip may show it."""
+        return self._hidden_before is not None and frame.pts is not None and frame.pts < self._hidden_before
 
     def span(self, frame: VideoFrame) -> tuple[float, float]:
         """Seconds at which it appears, later than the frame before; seconds at which the file says that it goes."""
@@ -64,6 +69,12 @@ class FrameTimes:
             time = 0.0 if last is None else last + self._step
         self._last = time
         return time, time + ((frame.duration or 0) * self._base or self._step)
+
+
+def hidden_before(container: InputContainer) -> int | None:
+    """Ticks before which the edit list of a fragmented MP4 hides everything; FFmpeg does not say so of a packet. None:
+    the container has no edit lists."""
+    return 0 if "mov" in container.format.name.split(",") else None
 
 
 def _packed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:

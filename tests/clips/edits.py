@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import av
+
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -16,6 +18,21 @@ def set_edits(path: Path, edits: Sequence[tuple[float, float]], kind: bytes = b"
     moov = next((start, size) for name, start, size in _boxes(data, 0, len(data)) if name == b"moov")
     assert moov[0] + moov[1] == len(data), "the table of contents must come last, or all offsets would change"
     path.write_bytes(data[: moov[0]] + _rebuilt(data, *moov, edits, kind))
+
+
+def fragmented(whole: Path, path: Path, seconds: float) -> Path:
+    """The first track of a file as a fragmented MP4 whose edit list hides its first seconds."""
+    options = {"movflags": "frag_keyframe+delay_moov", "frag_duration": "200000"}
+    with av.open(str(whole)) as container, av.open(str(path), "w", format="mp4", options=options) as output:
+        source = container.streams[0]
+        track = output.add_stream_from_template(source)
+        assert source.time_base is not None
+        trimmed = round(seconds / source.time_base)
+        for packet in container.demux(source):
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - trimmed, packet.dts - trimmed, track
+                output.mux(packet)
+    return path
 
 
 def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.clips.edits import set_edits
+from tests.clips.edits import fragmented, set_edits
 from tests.clips.numbered import loud_spans, make_numbered, read_number, read_numbers
 from tests.sounds import beeps, write_sound
 from vsearch.clips.write import write_clip
 from vsearch.errors import MediaError
+from vsearch.indexer.audio import read_blocks
+from vsearch.indexer.decode import DecodeRequest, find_decoder
+from vsearch.indexer.probe import Probed, Rejected, probe_video
+from vsearch.indexer.stills import stills
+from vsearch.media import Scene
+from vsearch.models.base import FrameSize
 
 EDITS = {
     "beginning": [(2.6, 1.48)],
@@ -83,15 +91,7 @@ def test_what_is_whole_is_still_copied(tmp_path: Path, trimmed: Callable[[str, s
 
 @pytest.mark.parametrize("how", ["copy", "exact", "browser"])
 def test_hidden_pictures_of_a_fragmented_file(tmp_path: Path, how: str) -> None:
-    whole, source = make_numbered(tmp_path / "whole.mp4", 4.0, gop=50).path, tmp_path / "a.mp4"
-    options = {"movflags": "frag_keyframe+delay_moov"}
-    with av.open(str(whole)) as container, av.open(str(source), "w", options=options) as output:
-        track = output.add_stream_from_template(container.streams.video[0])
-        trimmed = round(0.8 / container.streams.video[0].time_base)
-        for packet in container.demux(video=0):
-            if packet.size and packet.pts is not None and packet.dts is not None:
-                packet.pts, packet.dts, packet.stream = packet.pts - trimmed, packet.dts - trimmed, track
-                output.mux(packet)
+    source = fragmented(make_numbered(tmp_path / "whole.mp4", 4.0, gop=50).path, tmp_path / "a.mp4", 0.8)
     # FFmpeg begins to count with what is hidden.
     clip = write_clip(source, tmp_path / "clip", 0.4, 1.6, how)
     assert not clip.copied and clip.start >= 0.79
@@ -100,6 +100,39 @@ def test_hidden_pictures_of_a_fragmented_file(tmp_path: Path, how: str) -> None:
     assert all_numbers(tmp_path / "clip")[-1] >= 74
     with pytest.raises(MediaError):
         write_clip(source, tmp_path / "clip", 0.1, 0.6, how)
+
+
+@pytest.mark.parametrize("backend", ["pyav", "decord"])
+def test_hidden_pictures_of_a_fragmented_file_are_not_indexed(tmp_path: Path, backend: str) -> None:
+    source = fragmented(make_numbered(tmp_path / "whole.mp4", 2.0, gop=25).path, tmp_path / "a.mp4", 1.2)
+    probed = probe_video(source)
+    assert isinstance(probed, Probed) and probed.first == pytest.approx(1.2, abs=0.002)
+    decoding = find_decoder(backend)(DecodeRequest(source, probed, FrameSize(160, 96)))
+    if backend == "decord":
+        with pytest.raises(MediaError, match="hides"):
+            next(decoding)
+        return
+    frames = list(decoding)
+    assert [read_number(frame.pixels()) for frame in frames] == list(range(30, 50))
+    assert frames[0].time == pytest.approx(1.2, abs=0.002)
+    made = dict(one for one in stills(source, [Scene(0.0, 1.1), Scene(1.1, 2.0)]) if not isinstance(one, float))
+    numbers = [read_number(np.asarray(Image.open(BytesIO(made[scene])).convert("RGB"))) for scene in (0, 1)]
+    assert min(numbers) >= 30
+
+
+def test_a_fragmented_file_of_which_all_is_hidden_is_refused(tmp_path: Path) -> None:
+    source = fragmented(make_numbered(tmp_path / "whole.mp4", 1.0, gop=25).path, tmp_path / "a.mp4", 5.0)
+    assert isinstance(probe_video(source), Rejected)
+
+
+@pytest.mark.parametrize("how", ["copy", "exact"])
+def test_hidden_sound_of_a_fragmented_file(tmp_path: Path, how: str) -> None:
+    whole = write_sound(tmp_path / "whole.mp4", [beeps(4, (0.2, 0.9), rate=48_000)], codec="flac", rate=48_000)
+    source = fragmented(whole, tmp_path / "a.mp4", 1.0)
+    heard = np.concatenate([block.samples for block in read_blocks(source, 0)])
+    assert np.abs(heard).max() < 0.02
+    write_clip(source, tmp_path / "clip", 0.0, 2.0, how)
+    assert not any(loud_everywhere(tmp_path / "clip"))
 
 
 def loud_everywhere(path: Path) -> list[bool]:

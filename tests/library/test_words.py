@@ -197,13 +197,36 @@ def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> N
         library.add_sound(stamp("/v/talk.mp3"), "T", INFO, spans, spoken([]))
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("UPDATE lines SET folded = 'zebra' WHERE text LIKE '%chocolate%'", "1 lines differ from their folded words"),
+        ("UPDATE scenes SET spoken = 1 - spoken WHERE id = 1", "1 scenes are wrong about whether they have speech"),
+    ],
+)
+def test_what_is_derived_from_lines_is_checked_and_made_anew(talks: SqliteStore, change: str, problem: str) -> None:
+    hits, spoken_in = talks.search_text("chocolate", 5), talks.select_scenes(has_speech=True)
+    assert hits and spoken_in is not None
+    assert talks.verify().clean
+    with sqlite3.connect(talks.path / "catalog.db") as connection:
+        assert connection.execute(change).rowcount == 1
+    connection.close()
+    assert talks.verify().problems == (problem,)
+    assert talks.verify(repair=True).clean
+    again = talks.select_scenes(has_speech=True)
+    assert talks.search_text("chocolate", 5) == hits
+    assert again is not None and np.array_equal(again, spoken_in)
+
+
 def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: SqliteStore) -> None:
     with sqlite3.connect(talks.path / "catalog.db") as connection:
         connection.execute("DROP TRIGGER line_words_delete")
         connection.execute("DELETE FROM lines WHERE text LIKE '%chocolate%'")
     connection.close()
-    assert talks.verify().problems == ("the index of words is wrong about 1 lines",)
-    assert talks.verify(repair=True).repaired == ("made the index of words anew",)
+    marked = "1 scenes are wrong about whether they have speech"  # the line that went was its only one
+    assert talks.verify().problems == ("the index of words is wrong about 1 lines", marked)
+    repaired = talks.verify(repair=True).repaired
+    assert repaired == ("marked anew which scenes have speech", "made the index of words anew")
     assert talks.verify().clean
     assert talks.search_text("chocolate", 5) == []
     assert len(talks.search_text("ask", 5)) == 2

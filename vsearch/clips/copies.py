@@ -19,7 +19,6 @@ from vsearch.clips.sound import sound_packets
 from vsearch.clips.timeline import (
     EPSILON,
     base_of,
-    hidden_before,
     key_frame_before,
     packets_of,
     sound_origin,
@@ -28,6 +27,7 @@ from vsearch.clips.timeline import (
 )
 from vsearch.containers import open_video
 from vsearch.errors import MediaError
+from vsearch.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

@@ -22,6 +22,7 @@ from vsearch.clips.sound import sound_end
 from vsearch.clips.timeline import HELD, base_of, packets_of, pictures, sound_origin, video_stream, ways_to
 from vsearch.colour import is_hdr
 from vsearch.containers import open_video
+from vsearch.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -188,7 +189,7 @@ class SoundEncode:
         at = Fraction(self._begin) + origin
         for container, sought in ways_to(self._path, self._index, at - Fraction(1, 10)):
             stream = cast("AudioStream", container.streams[self._index])
-            last = sound_end(container, self._index)
+            last, hidden = sound_end(container, self._index), hidden_before(container)
             limit = 0 if last is None else self._place(last * base_of(stream) - origin)
             resampler, setup, first, now = None, None, True, 0
             late = False
@@ -198,6 +199,8 @@ class SoundEncode:
                 except av.error.InvalidDataError:
                     continue
                 for frame in frames:
+                    if hidden is not None and frame.pts is not None and frame.pts < hidden:
+                        continue
                     if frame.sample_rate <= 0:
                         continue
                     place = now

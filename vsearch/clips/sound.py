@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vsearch.clips.timeline import base_of, packets_of, sound_origin, ways_to
 from vsearch.containers import open_video
+from vsearch.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -56,7 +57,9 @@ def _within(
     stream = cast("AudioStream", container.streams[index])
     base, origin = base_of(stream), sound_origin(container)
     zero, stop = (round((Fraction(at) + origin) / base) for at in (begin, end))
-    hidden_to, last, ratio = zero, sound_end(container, index), Fraction(0)
+    first_shown = hidden_before(container)
+    hidden_to = zero if first_shown is None else max(zero, first_shown)
+    last, ratio = sound_end(container, index), Fraction(0)
     pcm = stream.codec_context.name.startswith("pcm")
     first = True
     for packet in packets_of(container, stream, sought):

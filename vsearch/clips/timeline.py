@@ -70,12 +70,6 @@ def video_origin(path: Path) -> Fraction:
         return Fraction(0) if ticks is None else ticks * base_of(stream)
 
 
-def hidden_before(container: InputContainer) -> int | None:
-    """Ticks before which the edit list of a fragmented MP4 hides everything; FFmpeg does not say so of a packet. None:
-    the container has no edit lists."""
-    return 0 if "mov" in container.format.name.split(",") else None
-
-
 def video_stream(container: InputContainer) -> VideoStream:
     """Raises MediaError where there are no pictures."""
     stream = pick_stream(container)
@@ -182,9 +176,9 @@ def _within(picture: Picture, start: float, end: float) -> Picture:
 
 def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[Picture]:
     """Frames with the times that indexer/decode_pyav.py gives them."""
-    times, begun, first = FrameTimes(container, stream, float(origin)), False, hidden_before(container)
+    times, begun = FrameTimes(container, stream, float(origin)), False
     for frame in _decoded(container, stream, sought):
-        if first is not None and frame.pts is not None and frame.pts < first:
+        if times.is_hidden(frame):
             continue
         if sought and not begun and times.ticks(frame) is None:
             continue

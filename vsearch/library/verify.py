@@ -14,10 +14,12 @@ from vsearch.errors import LibraryDamaged
 from vsearch.library import codec, snapshots, vectors
 from vsearch.library.connection import CatalogState
 from vsearch.library.faults import raise_if_exhausted
+from vsearch.library.folding import folded
 from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
 from vsearch.library.vectors import Ids
+from vsearch.library.write_words import spoken_scenes
 from vsearch.media import TRANSCRIPT_CHANNELS, Vectors
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ class Findings:
     """Rows that belong to nothing: problems, a line each."""
     unindexed: int = 0
     """Lines that the index of words does not know, or knows though they are gone."""
+    misfolded: dict[int, str] = field(default_factory=dict)
+    """Lines whose words are stored wrongly for the index of words, and what they should be."""
+    mismarked: list[int] = field(default_factory=list)
+    """Scenes that are wrong about whether something is said in them."""
     encodings: dict[tuple[int, int], str] = field(default_factory=dict)
     """(video, space) whose vectors or frames are missing or broken, and how."""
     videos: dict[int, str] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class Findings:
         lines += _grouped(f"a row of {table} belongs to nothing" for table, _ in self.dangling)
         lines += self.loose
         lines += [f"the index of words is wrong about {self.unindexed} lines"] if self.unindexed else []
+        lines += [f"{len(self.misfolded)} lines differ from their folded words"] if self.misfolded else []
+        lines += [f"{len(self.mismarked)} scenes are wrong about whether they have speech"] if self.mismarked else []
         lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
         lines += [f"video {video}: {why}" for video, why in self.videos.items()]
         lines += [line for found in self.snapshots.values() for line in found]
@@ -82,6 +90,7 @@ def check(reader: Reader, folder: Path) -> Findings:
                 if rowid is not None
             ]
             _check_rows(connection, found)
+            _check_words(connection, found)
             found.obstacle = snapshots.in_the_way(folder)
             found.orphans = reader.has_orphans()
             state = reader.state()
@@ -122,6 +131,25 @@ def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
         "GROUP BY e.video_id, e.space_id HAVING COUNT(v.id) < COUNT(*) OR COUNT(f.id) < COUNT(*)"
     ):
         found.encodings[video, space] = f"{scenes - held} of {scenes} vectors and {scenes - framed} frames are missing"
+
+
+def _check_words(connection: sqlite3.Connection, found: Findings) -> None:
+    """What is derived from lines of text, against the lines. Memory: the scenes and lines of one video."""
+    for line, text, held in connection.execute("SELECT id, text, folded FROM lines"):
+        truth = folded(text)
+        if held != truth:
+            found.misfolded[line] = truth
+    for (video,) in connection.execute("SELECT id FROM videos"):
+        scenes = connection.execute(
+            "SELECT id, start_seconds, end_seconds, spoken FROM scenes WHERE video_id = ?", (video,)
+        ).fetchall()
+        lines = connection.execute(
+            "SELECT start_seconds, end_seconds FROM lines WHERE video_id = ? AND channel = 'speech' "
+            "ORDER BY start_seconds",
+            (video,),
+        ).fetchall()
+        spoken = set(spoken_scenes([row[:3] for row in scenes], lines))
+        found.mismarked += [scene for scene, _, _, marked in scenes if marked != (scene in spoken)]
 
 
 _NO_ENCODING = (
@@ -279,7 +307,18 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
     for (video, space), how in found.encodings.items():
         statements += _drop_encoding(video, space)
         done.append(f"video {video}, space {space}: removed its vectors, for {how}")
-    if found.unindexed:
+    if found.misfolded:
+        statements += [
+            ("UPDATE lines SET folded = :folded WHERE id = :line", {"folded": truth, "line": line})
+            for line, truth in found.misfolded.items()
+        ]
+        done.append("folded words anew")
+    if found.mismarked:
+        statements += [
+            ("UPDATE scenes SET spoken = (spoken = 0) WHERE id = :scene", {"scene": scene}) for scene in found.mismarked
+        ]
+        done.append("marked anew which scenes have speech")
+    if found.unindexed or found.misfolded:
         statements.append(("INSERT INTO line_words (line_words) VALUES ('rebuild')", {}))
         done.append("made the index of words anew")
     if statements or found.videos or found.orphans:

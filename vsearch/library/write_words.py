@@ -93,6 +93,15 @@ def add_lines(session: Session, video_id: int, lines: Sequence[Segment]) -> None
     _mark_spoken(session, video_id)
 
 
+def spoken_scenes(scenes: Sequence[tuple[int, float, float]], lines: Sequence[tuple[float, float]]) -> list[int]:
+    """Ids of the scenes in which a line of speech lies. scenes: (id, start, end). lines: (start, end), by start."""
+    starts = np.array([start for start, _ in lines])
+    last = np.maximum.accumulate(np.array([-np.inf, *(end for _, end in lines)]))  # the end of all lines so far
+    begun = np.searchsorted(starts, np.array([end for _, _, end in scenes]))  # lines that begin before a scene ends
+    spoken = last[begun] > np.array([start for _, start, _ in scenes])
+    return [scene for (scene, _, _), said in zip(scenes, spoken, strict=True) if said]
+
+
 def _mark_spoken(session: Session, video_id: int) -> None:
     """Say of each scene whether a line of speech lies in it."""
     spans = session.execute(
@@ -100,14 +109,12 @@ def _mark_spoken(session: Session, video_id: int) -> None:
         .filter_by(video_id=video_id, channel="speech")
         .order_by(catalog.Line.start_seconds)
     ).all()
-    starts = np.array([start for start, _ in spans])
-    last = np.maximum.accumulate(np.array([-np.inf, *(end for _, end in spans)]))  # the end of all lines so far
     scenes = session.execute(
         select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds).filter_by(video_id=video_id)
     ).all()
-    begun = np.searchsorted(starts, np.array([end for _, _, end in scenes]))  # lines that begin before a scene ends
-    spoken = last[begun] > np.array([start for _, start, _ in scenes])
-    ids = [scene for (scene, _, _), said in zip(scenes, spoken, strict=True) if said]
+    ids = spoken_scenes(
+        [(int(scene), float(start), float(end)) for scene, start, end in scenes], [(row[0], row[1]) for row in spans]
+    )
     session.execute(update(catalog.Scene).filter_by(video_id=video_id).values(spoken=0))
     for start in range(0, len(ids), _ROWS):
         some = ids[start : start + _ROWS]
