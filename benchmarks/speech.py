@@ -28,8 +28,8 @@ from vsearch.indexer import Indexer
 from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.voice import SileroDetector, utterances
 
 Samples = NDArray[np.float32]
@@ -103,8 +103,8 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    from vsearch.models.speech import WhisperTranscriber
-    from vsearch.models.weights import find_whisper
+    from vsearch.models.whisper_transcriber import WhisperTranscriber
+    from vsearch.models.whisper_weights import find_whisper
     from vsearch.settings import read_settings
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)

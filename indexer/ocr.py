@@ -29,7 +29,7 @@ from vsearch.indexer.spool import Spool
 from vsearch.indexer.tally import Tally
 from vsearch.library.rows import VideoRow
 from vsearch.media import Box, FileStamp, Transcript
-from vsearch.models.base import SentenceEncoder, ShownText
+from vsearch.models.protocols import SentenceEncoder, ShownText
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg
 from vsearch.indexer.probe import Probed
 from vsearch.indexer.wire import Message, send
-from vsearch.models.base import FrameSize, TextReader
+from vsearch.models.protocols import FrameSize, TextReader
 
-DEFAULT_READER = "vsearch.models.ocr:load_reader"
+DEFAULT_READER = "vsearch.models.rapid_ocr:load_reader"
 """A reader is named as "module:function", so that others can bring their own; the function takes nothing."""
 
 HEARTBEAT = 0.5

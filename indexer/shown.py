@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from vsearch.indexer.keyframes import FIRST_KEY
 from vsearch.media import Box, Segment
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import ShownText
 
 ALIKE = 0.8
 """Share of its letters that two spellings of one line have in common."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelError
 from vsearch.media import Box, Pixels
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import ShownText
 
 PLATES = {
     "platform nine": (255, 160, 255),

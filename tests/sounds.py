@@ -13,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from vsearch.media import Segment, Word
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard
 
 
 def beeps(

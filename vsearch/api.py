@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vsearch.indexer.options import IndexOptions
     from vsearch.library import LibraryStatus, RemovalReport, SqliteStore, VerifyReport
     from vsearch.media import Hit, Transcript
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search.engine import SearchEngine
     from vsearch.search.example import Example
     from vsearch.search.query import Query

@@ -14,8 +14,8 @@ from tests.sounds import beeps, write_sound
 from vsearch.errors import PathError
 from vsearch.library import SqliteStore
 from vsearch.media import Segment, Transcript, Word
-from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import AudioBlock, Heard
 
 
 @pytest.mark.parametrize(

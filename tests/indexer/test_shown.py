@@ -14,7 +14,7 @@ from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg, key_mom
 from vsearch.indexer.shown import ShownLines
 from vsearch.indexer.spool import Spool
 from vsearch.media import Box
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import ShownText
 
 HERE, THERE = Box(0.1, 0.1, 0.5, 0.2), Box(0.1, 0.7, 0.5, 0.8)
 

@@ -34,8 +34,8 @@ from vsearch.indexer.events import (
 from vsearch.indexer.transcribe import WordOptions, index_words, sound_scenes
 from vsearch.library import SqliteStore
 from vsearch.media import Segment
-from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import AudioBlock, Heard
 from vsearch.search import Query, SearchEngine
 
 E = TypeVar("E")

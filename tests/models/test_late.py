@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vsearch.models.late import POOLS, Pool, late_scores, mix_scores
+from vsearch.models.late_interaction import POOLS, Pool, late_scores, mix_scores
 from vsearch.models.pooling import mean_pool, unit
 
 DIM = 8

@@ -16,7 +16,7 @@ from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.ocr import text_options
 from vsearch.library import SqliteStore
 from vsearch.models import ocr
-from vsearch.models.base import TextReader
+from vsearch.models.protocols import TextReader
 
 SIGNS = [Sign("emergency exit", 0.0, 3.0), Sign("fresh bread", 3.0, 6.0, (0.3, 0.6, 0.9, 0.8))]
 

@@ -28,11 +28,11 @@ from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel  #
 from vsearch.indexer.decode import DecodeRequest, find_decoder  # noqa: E402
 from vsearch.indexer.probe import Probed, probe_video  # noqa: E402
 from vsearch.models import openclip_names  # noqa: E402
-from vsearch.models.base import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
 from vsearch.models.openclip_names import OpenClipName, in_folder, parse  # noqa: E402
 from vsearch.models.openclip_source import OpenClipParts, import_open_clip, load_parts  # noqa: E402
+from vsearch.models.protocols import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.registry import TorchOptions, load_model  # noqa: E402
 
 EXACT = Compute(device="cpu", precision="fp32")

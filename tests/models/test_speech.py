@@ -18,9 +18,16 @@ from tests.conftest import SHARED
 from tests.models.test_voice import Loud, blocks, sound
 from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel
 from vsearch.models import speech, weights
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Transcriber
-from vsearch.models.speech import Guards, WhisperTranscriber, doubts, invented_repeats, is_loop, load_transcriber
-from vsearch.models.weights import Weights, find_whisper
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Transcriber
+from vsearch.models.whisper_transcriber import (
+    Guards,
+    WhisperTranscriber,
+    doubts,
+    invented_repeats,
+    is_loop,
+    load_transcriber,
+)
+from vsearch.models.whisper_weights import Weights, find_whisper
 
 GOOD = {"no_speech": 0.1, "log_probability": -0.3, "compression": 1.2, "words": [0.9, 0.8]}
 

@@ -16,9 +16,9 @@ from tests.queries import make_query
 from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import EMBEDDED
-from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
+from vsearch.models.sentence_encoder import encode_passages, load_sentences, sentences_of
 from vsearch.passages import passages_of
 from vsearch.search import Query, SearchEngine
 from vsearch.search.passage_scores import join_passages, passage_score, semantic_confidence
@@ -156,8 +156,8 @@ def test_without_sentence_vectors_exact_words_are_found_all_the_same(
 ) -> None:
     write_tiny(tmp_path / "tiny")
     assert sentences_of(FolderModel(tmp_path / "tiny")) is None
-    monkeypatch.setattr("vsearch.models.sentences.EMBEDDED", tmp_path / "tiny")
-    monkeypatch.setattr("vsearch.models.sentences._shared", {})
+    monkeypatch.setattr("vsearch.models.sentence_encoder.EMBEDDED", tmp_path / "tiny")
+    monkeypatch.setattr("vsearch.models.sentence_encoder._shared", {})
     assert load_sentences() is None
     engine = SearchEngine(library, FakeModel())
     assert engine.search(Query("my automobile", channel="speech"))[0].video.name == "road.mp4"

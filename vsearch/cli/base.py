@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vsearch.api import Library
     from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
 app = typer.Typer(

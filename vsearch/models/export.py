@@ -31,8 +31,8 @@ from vsearch.errors import ModelError, PathError
 from vsearch.media import Pixels, Vectors
 from vsearch.models.export_tokenizer import write_tokenizer
 from vsearch.models.fitting import scale_picture
-from vsearch.models.folder import FORMAT, FolderModel
 from vsearch.models.graphs import sha256_of
+from vsearch.models.model_folder import FORMAT, FolderModel
 from vsearch.models.openclip import OpenClipModel
 
 SENTENCES = (

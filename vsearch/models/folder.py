@@ -38,10 +38,10 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelDamaged
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, HeadInfo, UsualScore
 from vsearch.models.graphs import BESIDE, Graphs
-from vsearch.models.heads import FramesGraph, aggregate, match
+from vsearch.models.head_folder import FramesGraph, aggregate, match
 from vsearch.models.pooling import mean_pool, unit
+from vsearch.models.protocols import FrameSize, HeadInfo, UsualScore
 
 FORMAT = 1
 BATCH = 16

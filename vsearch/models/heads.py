@@ -21,9 +21,9 @@ import numpy as np
 
 from vsearch.errors import ModelDamaged
 from vsearch.media import Vectors
-from vsearch.models.base import HeadInfo
 from vsearch.models.graphs import Graphs
 from vsearch.models.padding import pad_clips
+from vsearch.models.protocols import HeadInfo
 
 _log = logging.getLogger(__name__)
 

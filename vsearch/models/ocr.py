@@ -15,7 +15,7 @@ import numpy as np
 
 from vsearch.errors import ModelDamaged, ModelError
 from vsearch.media import Box, Pixels
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import ShownText
 
 SHORTER_SIDE = 480
 """Pixels: a smaller picture is enlarged to that for the detector, a larger one is left as it is. The detector's own 736

@@ -20,12 +20,12 @@ from torch.nn import functional
 from vsearch.errors import ModelDamaged, ModelError
 from vsearch.media import Pixels, Space, Vectors
 from vsearch.models import heads
-from vsearch.models.base import Fit, FrameSize, HeadInfo
 from vsearch.models.devices import Batches, Compute, autocast, autocast_dtype, choose_device, quantise
 from vsearch.models.graphs import Graphs
-from vsearch.models.heads import FramesGraph, Head
+from vsearch.models.head_folder import FramesGraph, Head
 from vsearch.models.openclip_source import OpenClipParts, Preprocessing
 from vsearch.models.pooling import mean_pool
+from vsearch.models.protocols import Fit, FrameSize, HeadInfo
 
 _FITS: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
 

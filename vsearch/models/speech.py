@@ -21,9 +21,9 @@ import numpy as np
 
 from vsearch.errors import InputError, ModelDamaged, ModelError
 from vsearch.media import Segment, Word
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.voice import Detector, SileroDetector, utterances
-from vsearch.models.weights import Weights, find_openai, find_whisper
+from vsearch.models.whisper_weights import Weights, find_openai, find_whisper
 
 if TYPE_CHECKING:
     from vsearch.settings import Settings

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vsearch.metrics import accuracy, ranks, summarize
-from vsearch.models.base import UsualScore
+from vsearch.models.protocols import UsualScore
 from vsearch.training.data import PictureSet, read_pictures
 from vsearch.training.export_towers import picture_session, text_session
 from vsearch.training.features import view_of

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from tests.training.finetune.conftest import CALLED, Run
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 
 
 def test_adapter_learns_the_words_of_captions(vsearch: Run, clips: Path, tiny: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vsearch.captions import ClipCaption, read_clips
+from vsearch.clip_table import ClipCaption, read_clips
 from vsearch.errors import InputError, MediaError, PathError
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.training.finetune.clip_frames import (
     CaptionedClip,
     ClipSource,

@@ -70,7 +70,7 @@ def start_from_openclip(model: OpenClipModel, method: Method) -> StartingModel:
 
 
 def _write(out: Path, parts: OpenClipParts, learnt: TowerLearner, record: Record) -> None:
-    from vsearch.models.export import export_model
+    from vsearch.models.openclip_export import export_model
 
     model: Any = learnt.model.cpu().eval()
     merge_low_rank(model)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vsearch.errors import ModelDamaged
-from vsearch.models.folder import FolderConfig
 from vsearch.models.graphs import BESIDE, sha256_of
-from vsearch.models.temporal import export_aggregator
+from vsearch.models.model_folder import FolderConfig
+from vsearch.models.temporal_encoder import export_aggregator
 from vsearch.training.finetune.adapters import Adapter, LowRank, TemporalHead
 from vsearch.training.finetune.clip_frames import MAX_FRAMES
 
