@@ -31,7 +31,7 @@ from vsearch.indexer.scenes import CutDetector
 from vsearch.indexer.thumbnails import Thumbnails
 from vsearch.library import SqliteStore
 from vsearch.media import Scene
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 from vsearch.models.registry import load_model
 
 

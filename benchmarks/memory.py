@@ -20,7 +20,7 @@ import numpy as np
 
 from tests.media import Shot, loop_video, make_video
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, VideoEncoder
+from vsearch.models.protocols import FrameSize, VideoEncoder
 
 DIM = 512
 

@@ -34,7 +34,7 @@ from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.options import available_cores
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels, Vectors
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 from vsearch.models.registry import load_model
 
 ARCHITECTURE = "ViT-B-32"
@@ -130,9 +130,9 @@ def rows(film: Film, threads: int, compiled: bool) -> Iterator[Row]:
     import torch
 
     from vsearch.models.devices import Compute, choose_device
-    from vsearch.models.export import export_model
-    from vsearch.models.folder import FolderModel
+    from vsearch.models.model_folder import FolderModel
     from vsearch.models.openclip import OpenClipModel
+    from vsearch.models.openclip_export import export_model
     from vsearch.models.openclip_source import random_parts
 
     torch.set_num_threads(threads)

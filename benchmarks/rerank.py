@@ -24,8 +24,8 @@ import numpy as np
 
 from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
-from vsearch.models.base import HeadInfo, Reranker, TextEncoder
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.protocols import HeadInfo, Reranker, TextEncoder
 from vsearch.models.registry import load_model
 from vsearch.search.query import RECALL, Rerank
 from vsearch.search.recall import recall

@@ -22,7 +22,7 @@ from eval.models import open_model
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
-from vsearch.models.base import Filter, VideoEncoder
+from vsearch.models.protocols import Filter, VideoEncoder
 
 AT_MOST = 8
 """Frames of a file."""

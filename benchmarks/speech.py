@@ -28,8 +28,8 @@ from vsearch.indexer import Indexer
 from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart, Transcriber
 from vsearch.models.voice import SileroDetector, utterances
 
 Samples = NDArray[np.float32]
@@ -40,9 +40,9 @@ class Listener:
 
     recipe = "listener 1"
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for part in utterances(blocks, SileroDetector):
-            yield Heard((), None, part.end)
+            yield TranscribedPart((), None, part.end)
 
 
 def samples_of(path: Path) -> Samples:
@@ -103,8 +103,8 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    from vsearch.models.speech import WhisperTranscriber
-    from vsearch.models.weights import find_whisper
+    from vsearch.models.whisper_transcriber import WhisperTranscriber
+    from vsearch.models.whisper_weights import find_whisper
     from vsearch.settings import read_settings
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)

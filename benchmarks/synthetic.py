@@ -25,7 +25,7 @@ from vsearch.media import (
     Vectors,
     VideoInfo,
 )
-from vsearch.models.base import Model, SentenceEncoder, TextEncoder
+from vsearch.models.protocols import Model, SentenceEncoder, TextEncoder
 from vsearch.passages import passages_of
 
 SCENE_SECONDS = 5.0

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import load_model
 
 LIMIT = 1.15
@@ -40,7 +40,7 @@ def sessions(dim: int, width: int, frames: int, folder: Path, threads: int) -> d
     import onnxruntime
     import torch
 
-    from vsearch.models.temporal import AGGREGATIONS, TemporalOptions, build_aggregator, export_aggregator
+    from vsearch.models.temporal_encoder import AGGREGATIONS, TemporalOptions, build_aggregator, export_aggregator
 
     found = {}
     for name in AGGREGATIONS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsearch.captions import read_table
+from vsearch.clip_table import read_table
 from vsearch.errors import InputError
 
 

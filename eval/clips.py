@@ -28,7 +28,7 @@ from vsearch.search.query import Query, Rerank
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
 
 METRICS = ("R@1", "R@5", "R@10", "MdR")
 

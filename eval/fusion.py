@@ -37,7 +37,7 @@ from vsearch.search.query import TEXT, Channel, Query
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
-    from vsearch.models.base import TextEncoder
+    from vsearch.models.protocols import TextEncoder
 
 SPEECH = "speech"
 LETTERS = "exact words"

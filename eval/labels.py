@@ -25,7 +25,7 @@ from eval.pictures import Pictures
 from eval.report import figures_table, note, notes, print_json, run, track
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Vectors
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 from vsearch.search.labels import TEMPLATES, encode_phrases
 
 METRICS = ("top-1", "top-5", "mAP")

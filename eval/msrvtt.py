@@ -46,7 +46,7 @@ from eval.published import PUBLISHED
 from eval.report import figures_table, notes, print_json, published_table, run, track
 from eval.rerank import RECALL, RERANKS, Rerank, rerank_both
 from vsearch.errors import InputError, PathError
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 from vsearch.search.rerank import chosen_rerank
 
 Post = Literal["none", "dsl", "qbnorm"]

@@ -20,7 +20,7 @@ from eval.fusion import paraphrases
 from eval.options import add_json
 from eval.report import print_json, run
 from vsearch.media import Vectors
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import EMBEDDED
 from vsearch.passages import passages_of
 

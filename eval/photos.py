@@ -22,7 +22,7 @@ from eval.options import add_json, add_model
 from eval.pictures import Pictures
 from eval.report import figures_table, notes, print_json, run
 from vsearch.errors import InputError, MediaError
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 
 CAPTIONS = {
     "astronaut": "an astronaut in an orange space suit",

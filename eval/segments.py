@@ -2,7 +2,7 @@
 
 Of each segment: where it is, its words with the probability of each, the window's no-speech probability, mean log
 probability and compression ratio, and beside them what the sound itself tells: the mean of Silero's probabilities and
-the level between the first word and the last. To choose the values of vsearch.models.speech.Guards by.
+the level between the first word and the last. To choose the values of vsearch.models.whisper_transcriber.Guards by.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from eval.models import open_transcriber
 from eval.report import note, print_json, printable, run
 from vsearch.errors import MediaError
 from vsearch.indexer.audio import inspect, read_blocks
-from vsearch.models.base import SAMPLE_RATE, AudioBlock
-from vsearch.models.speech import Guards, WhisperTranscriber, judge
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 from vsearch.models.voice import STEP, Detector
+from vsearch.models.whisper_transcriber import Guards, WhisperTranscriber, judge
 
 
 def whole(blocks: Sequence[AudioBlock]) -> NDArray[np.float32]:

@@ -26,8 +26,8 @@ from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
 from vsearch.library.terms import tokens
 from vsearch.media import Word
-from vsearch.models.base import Transcriber
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import Transcriber
 from vsearch.search import Query, SearchEngine
 
 PHRASE = 4

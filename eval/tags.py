@@ -30,7 +30,7 @@ from eval.options import add_json, add_model, add_pictures
 from eval.pictures import Pictures
 from eval.report import notes, print_json, run
 from vsearch.media import Vectors
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 from vsearch.search.labels import THRESHOLD, TOP, Labeller, encode_phrases
 
 Matrix = NDArray[np.float32]

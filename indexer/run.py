@@ -16,10 +16,10 @@ from vsearch.indexer.pipeline import Indexer
 from vsearch.indexer.reading import DEFAULT_READER
 from vsearch.indexer.transcribe import WordOptions, index_words
 from vsearch.library import SqliteStore
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 from vsearch.models.registry import keep_first_model, load_from
-from vsearch.models.sentences import load_sentences
-from vsearch.models.speech import find_transcriber
+from vsearch.models.sentence_encoder import load_sentences
+from vsearch.models.whisper_transcriber import find_transcriber
 from vsearch.settings import Settings
 
 Only = Literal["speech", "text"]

@@ -26,8 +26,8 @@ from vsearch.indexer.subtitles import read_subtitles, within
 from vsearch.indexer.tally import Tally
 from vsearch.indexer.word_process import WordProcess
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
-from vsearch.media import WORD_CHANNELS, FileStamp, Scene, Segment, Transcript, VideoInfo
-from vsearch.models.base import SentenceEncoder, Transcriber
+from vsearch.media import TRANSCRIPT_CHANNELS, FileStamp, Scene, Segment, Transcript, VideoInfo
+from vsearch.models.protocols import SentenceEncoder, Transcriber
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class WordStage:
                     yield from self._transcribe(target)
                 elif target is not None:
                     yield target
-            yield from encode_missing(self._store, self._options.sentences, WORD_CHANNELS)
+            yield from encode_missing(self._store, self._options.sentences, TRANSCRIPT_CHANNELS)
         finally:
             self.seconds += time.perf_counter() - begun
             self.close()

@@ -24,7 +24,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 @pytest.fixture(scope="session")
 def embedded_sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model's folder, or where its text graph gives no sentence vectors yet, a copy that does."""
-    from vsearch.models.folder import read_config
+    from vsearch.models.model_folder import read_config
     from vsearch.models.registry import EMBEDDED
 
     if read_config(EMBEDDED).sentences is not None:

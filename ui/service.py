@@ -23,7 +23,7 @@ from vsearch.ui.jobs import IndexJob
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
     from vsearch.library import LibraryStatus, SceneRow, SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search import Query, SearchEngine
     from vsearch.search.example import Example as GivenExample
     from vsearch.search.query import Channel
@@ -104,7 +104,7 @@ class Service:
         from vsearch.search.fuse import Fusion
 
         speech = self.settings.speech_weight if weight is None else weight
-        return SearchEngine(self.library(), self.models(), Fusion(speech=speech, text=self.settings.text_weight))
+        return SearchEngine(self.library(), self.models(), Fusion(speech=speech, text=self.settings.ocr_weight))
 
     def status(self) -> LibraryStatus | None:
         """What the library holds; None where there is none. A few seconds old at most."""

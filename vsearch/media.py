@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WORD_CHANNELS = ("speech", "ocr")
+TRANSCRIPT_CHANNELS = ("speech", "ocr")
 """Channels of words: what is said, what is shown."""
 
 Pixels = NDArray[np.uint8]
@@ -81,28 +81,6 @@ class Scene:
     @property
     def duration(self) -> float:
         return self.end - self.start
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frames:
-    """Frames of one video in time order."""
-
-    pixels: Pixels
-    """[T, H, W, 3] RGB."""
-    times: Seconds
-    """[T] seconds."""
-
-    def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
-            raise ValueError(f"pixels must be uint8 [T, H, W, 3]: {self.pixels.shape = }, {self.pixels.dtype = }")
-        if self.times.shape != self.pixels.shape[:1]:
-            raise ValueError(f"one time a frame: {self.times.shape = }, {self.pixels.shape = }")
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def __repr__(self) -> str:
-        return f"Frames(pixels={self.pixels.shape}, times={self.times.shape})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

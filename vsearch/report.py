@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from vsearch.media import WORD_CHANNELS, Hit
+from vsearch.media import TRANSCRIPT_CHANNELS, Hit
 
 if TYPE_CHECKING:
     from vsearch.library import LibraryStatus, VerifyReport
@@ -125,7 +125,7 @@ def status_table(state: LibraryStatus) -> Table:
         table.add_row("model", Text(readable(f"{state.default_model} answers, unless told otherwise")))
     for row in state.spaces:
         space = row.space
-        if space.channel in WORD_CHANNELS:
+        if space.channel in TRANSCRIPT_CHANNELS:
             said = f"{space.model} ({space.fingerprint[:8]}), {space.channel}: {row.vectors} passages of {row.videos}"
             table.add_row("space", Text(readable(f"{said} videos, {space.dim} dimensions")))
             continue

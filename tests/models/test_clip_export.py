@@ -29,11 +29,11 @@ from tests.models.tiny import temporal_graph  # noqa: E402
 from tests.models.tiny_clip import SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
 from vsearch.cli import app  # noqa: E402
 from vsearch.errors import ModelDamaged, ModelError, PathError  # noqa: E402
-from vsearch.models import export as exporting  # noqa: E402
-from vsearch.models.export import export_model, read_pictures  # noqa: E402
-from vsearch.models.folder import FolderModel  # noqa: E402
-from vsearch.models.heads import find_head, read_head  # noqa: E402
+from vsearch.models import openclip_export as exporting  # noqa: E402
+from vsearch.models.head_folder import find_head, read_head  # noqa: E402
+from vsearch.models.model_folder import FolderModel  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
+from vsearch.models.openclip_export import export_model, read_pictures  # noqa: E402
 from vsearch.models.registry import TorchOptions, list_models, load_model  # noqa: E402
 
 

@@ -28,11 +28,11 @@ from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel  #
 from vsearch.indexer.decode import DecodeRequest, find_decoder  # noqa: E402
 from vsearch.indexer.probe import Probed, probe_video  # noqa: E402
 from vsearch.models import openclip_names  # noqa: E402
-from vsearch.models.base import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
 from vsearch.models.openclip_names import OpenClipName, in_folder, parse  # noqa: E402
 from vsearch.models.openclip_source import OpenClipParts, import_open_clip, load_parts  # noqa: E402
+from vsearch.models.protocols import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.registry import TorchOptions, load_model  # noqa: E402
 
 EXACT = Compute(device="cpu", precision="fp32")
@@ -171,7 +171,6 @@ def test_it_is_a_model_with_the_words_of_a_query(folder: Path) -> None:
     np.testing.assert_allclose(vector, model.encode_texts(["a photo of a cat"])[0], atol=1e-6)
     begin_and_end = 2 if folder.name == "tiny" else 1
     assert words.shape == (5 + begin_and_end, 16)
-    assert model.encode_patches(pictures(2)).shape == (2, 16, 32)
     with pytest.raises(ValueError, match="no matching head"):
         model.match(words, [np.zeros((1, DIM), np.float32)])
     with pytest.raises(ValueError, match="pixels must be"):

@@ -13,8 +13,8 @@ from tests.library.made import stamp
 from vsearch.errors import QueryError
 from vsearch.library import PassageHit, SceneRow, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, Scene, Segment, Transcript, VideoInfo
-from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import UsualScore
 from vsearch.search import Query, SearchEngine
 from vsearch.search.explain import Found
 from vsearch.search.fuse import HOWS, Fusion, fuse, words_alone

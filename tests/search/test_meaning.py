@@ -15,8 +15,8 @@ from tests.models.tiny import write_tiny
 from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
-from vsearch.models.folder import FolderModel
-from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.sentence_encoder import encode_passages, load_sentences, sentences_of
 from vsearch.passages import passages_of
 from vsearch.search import Query, SearchEngine
 from vsearch.search.words import join_words, meant, strength
@@ -154,8 +154,8 @@ def test_without_sentence_vectors_exact_words_are_found_all_the_same(
 ) -> None:
     write_tiny(tmp_path / "tiny")
     assert sentences_of(FolderModel(tmp_path / "tiny")) is None
-    monkeypatch.setattr("vsearch.models.sentences.EMBEDDED", tmp_path / "tiny")
-    monkeypatch.setattr("vsearch.models.sentences._shared", {})
+    monkeypatch.setattr("vsearch.models.sentence_encoder.EMBEDDED", tmp_path / "tiny")
+    monkeypatch.setattr("vsearch.models.sentence_encoder._shared", {})
     assert load_sentences() is None
     engine = SearchEngine(library, FakeModel())
     assert engine.search(Query("my automobile", channel="speech"))[0].video.name == "road.mp4"

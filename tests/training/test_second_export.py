@@ -68,7 +68,7 @@ def test_kmeans_is_not_exported(fresh_towers: Any, tmp_path: Path) -> None:
 def test_the_folder_answers_as_torch_does(
     fresh_towers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporal: str
 ) -> None:
-    from vsearch.models.folder import FolderModel
+    from vsearch.models.model_folder import FolderModel
 
     def towers_only(folder: Path, backbone: Any, towers: Any, shipped: Shipped) -> None:
         (folder / "float32").mkdir(parents=True)

@@ -11,7 +11,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-from vsearch.models.folder import FolderModel  # noqa: E402
+from vsearch.models.model_folder import FolderModel  # noqa: E402
 from vsearch.training.sentences import OUTPUT, add_sentences  # noqa: E402
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
 app = typer.Typer(

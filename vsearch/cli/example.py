@@ -11,7 +11,7 @@ from vsearch.errors import PathError, QueryError
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search.example import Example
 
 

@@ -23,7 +23,7 @@ from vsearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from vsearch.library import SpaceRow, SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
 models_app = typer.Typer(invoke_without_command=True)

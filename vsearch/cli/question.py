@@ -29,7 +29,7 @@ from vsearch.cli.base import (
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
     from vsearch.media import Hit
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search.engine import SearchEngine
     from vsearch.search.example import Example
     from vsearch.search.query import Channel, Query, Rerank
@@ -172,7 +172,7 @@ def build_engine(
     from vsearch.search.fuse import Fusion
 
     models = [load_named(settings, name) for name in named_models(settings, library, given)]
-    return SearchEngine(library, models, Fusion(speech=settings.speech_weight, text=settings.text_weight)), models
+    return SearchEngine(library, models, Fusion(speech=settings.speech_weight, text=settings.ocr_weight)), models
 
 
 def _query(question: Question, example: Example | None) -> Query:

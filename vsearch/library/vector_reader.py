@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vsearch.library import codec
 from vsearch.library.connection import CatalogConnections
 from vsearch.library.rows import SpaceRow
-from vsearch.media import WORD_CHANNELS, Seconds, Space, Vectors
+from vsearch.media import TRANSCRIPT_CHANNELS, Seconds, Space, Vectors
 
 ORPHAN = "NOT IN (SELECT video_id FROM files)"
 """Said of the id of a video: no file holds it."""
@@ -50,7 +50,7 @@ class VectorReader(CatalogConnections):
         """Where the vectors of a space are kept, and under which id: those of scenes, or those of passages of words."""
         with self.transaction() as connection:
             row = connection.execute("SELECT channel FROM spaces WHERE id = ?", (space_id,)).fetchone()
-        return ("passages", "id") if row is not None and row[0] in WORD_CHANNELS else ("vectors", "scene_id")
+        return ("passages", "id") if row is not None and row[0] in TRANSCRIPT_CHANNELS else ("vectors", "scene_id")
 
     def has_encoding(self, video_id: int, space_id: int) -> bool:
         with self.transaction() as connection:

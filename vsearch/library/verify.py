@@ -18,7 +18,7 @@ from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
 from vsearch.library.vectors import Ids
-from vsearch.media import WORD_CHANNELS, Vectors
+from vsearch.media import TRANSCRIPT_CHANNELS, Vectors
 
 if TYPE_CHECKING:
     from vsearch.library.writer import Writer
@@ -132,7 +132,7 @@ _LOOSE = {table: _NO_ENCODING.format(table) for table in ("vectors", "frames", "
 _LOOSE["passages"] = (
     "NOT EXISTS (SELECT 1 FROM encodings e WHERE e.video_id = passages.video_id AND e.space_id = passages.space_id)"
 )
-_OF_PICTURES = "p.channel NOT IN ({})".format(", ".join(f"'{channel}'" for channel in WORD_CHANNELS))
+_OF_PICTURES = "p.channel NOT IN ({})".format(", ".join(f"'{channel}'" for channel in TRANSCRIPT_CHANNELS))
 _UNINDEXED = (
     "SELECT (SELECT COUNT(*) FROM lines WHERE id NOT IN (SELECT id FROM line_words_docsize)) "
     "+ (SELECT COUNT(*) FROM line_words_docsize WHERE id NOT IN (SELECT id FROM lines))"

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from vsearch.library import catalog, codec
 from vsearch.library.folding import folded
-from vsearch.media import WORD_CHANNELS, PassageVectors, Segment, Transcript
+from vsearch.media import TRANSCRIPT_CHANNELS, PassageVectors, Segment, Transcript
 
 _ROWS = 10_000  # that one statement changes
 
@@ -55,7 +55,7 @@ def add_passages(session: Session, video_id: int, space_id: int, passages: Passa
 
 def remove_passages(session: Session, video_ids: Sequence[int], change: int, channel: str | None = None) -> None:
     """Remove the vectors of words (of one channel), and list them as removed for the snapshots' sake."""
-    channels = WORD_CHANNELS if channel is None else (channel,)
+    channels = TRANSCRIPT_CHANNELS if channel is None else (channel,)
     spaces = select(catalog.Space.id).where(catalog.Space.channel.in_(channels))
     gone = catalog.Passage.video_id.in_(video_ids) & catalog.Passage.space_id.in_(spaces)
     session.execute(

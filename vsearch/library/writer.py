@@ -40,7 +40,7 @@ from vsearch.library.write_videos import (
 )
 from vsearch.library.write_words import add_lines, add_passages, remove_passages, set_transcript
 from vsearch.media import (
-    WORD_CHANNELS,
+    TRANSCRIPT_CHANNELS,
     EncodedScene,
     FileStamp,
     PassageVectors,
@@ -259,7 +259,7 @@ class Writer:
         with self._transaction() as (session, change):
             _run(session, statements, change)
             orphans, _ = remove_orphans(session, change)
-            words = select(catalog.Space.id).where(catalog.Space.channel.in_(WORD_CHANNELS))
+            words = select(catalog.Space.id).where(catalog.Space.channel.in_(TRANSCRIPT_CHANNELS))
             encoded = select(catalog.Encoding.video_id).where(catalog.Encoding.space_id.not_in(words))
             unencoded = select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
             removed = {*broken, *session.scalars(unencoded)}

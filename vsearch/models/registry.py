@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError, ModelDamaged, UnknownModel
 from vsearch.models import openclip_names
-from vsearch.models.base import Model
 from vsearch.models.openclip_names import OpenClipName
+from vsearch.models.protocols import Model
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
@@ -112,7 +112,7 @@ def load_model(
         from vsearch.models.fake import FakeModel
 
         return FakeModel()
-    from vsearch.models.folder import FolderModel
+    from vsearch.models.model_folder import FolderModel
 
     return FolderModel(found, threads=threads)
 
@@ -153,7 +153,7 @@ def _load_open_clip(name: OpenClipName, models: Path | None, threads: int, optio
     import torch
 
     from vsearch.models.devices import Compute, choose_device
-    from vsearch.models.heads import find_head
+    from vsearch.models.head_folder import find_head
     from vsearch.models.openclip import OpenClipModel
     from vsearch.models.openclip_source import load_parts
 
@@ -183,8 +183,8 @@ def keep_first_model(library: SqliteStore, encoder: Model, name: str, models: Pa
 
 def list_models(models: Path | None = None) -> list[ModelInfo]:
     """Every model that load_model knows by name; a damaged one is listed with what is wrong."""
-    from vsearch.models.folder import check_files, read_config
-    from vsearch.models.heads import is_head, read_head
+    from vsearch.models.head_folder import is_head, read_head
+    from vsearch.models.model_folder import check_files, read_config
 
     rows = []
     for name, folder, source in _folders(models):

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
 from vsearch.media import Hit, Space, Vectors
-from vsearch.models.base import Measured, SentenceEncoder, TextEncoder, UsualScore
+from vsearch.models.protocols import Calibrated, SentenceEncoder, TextEncoder, UsualScore
 from vsearch.models.registry import load_model
-from vsearch.models.sentences import load_sentences
+from vsearch.models.sentence_encoder import load_sentences
 from vsearch.search.example import SceneExample, example_vector, mix_query, same_instant
 from vsearch.search.explain import Found, whole_scene, with_best_frames
 from vsearch.search.fuse import Answer, Evidence, Fusion, fuse, hits_of, weigh_evidence, words_alone
@@ -135,7 +135,7 @@ class SearchEngine:
     def _usual(self, hows: Sequence[Rerank]) -> UsualScore | None:
         """What the right picture scores, where one model ranks by its own inner product and knows."""
         (model, *more), how = self._models, hows[0]
-        return model.usual_score if not more and how == "none" and isinstance(model, Measured) else None
+        return model.usual_score if not more and how == "none" and isinstance(model, Calibrated) else None
 
     def _sentence(self, query: Query) -> tuple[list[Space], Vectors] | None:
         """The query as a vector that passages are compared with, and the spaces that hold such."""

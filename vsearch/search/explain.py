@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vsearch.media import Space, Vectors
-from vsearch.models.base import TextEncoder
+from vsearch.models.protocols import TextEncoder
 from vsearch.search.recall import Candidate
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from vsearch.search.words import NEAR, UNKNOWN, meant, strength, told
 
 if TYPE_CHECKING:
     from vsearch.library import PassageHit, SceneRow
-    from vsearch.models.base import UsualScore
+    from vsearch.models.protocols import UsualScore
 
 How = Literal["rrf", "calibrated"]
 HOWS: tuple[How, ...] = get_args(How)

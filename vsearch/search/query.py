@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from vsearch.errors import QueryError
 from vsearch.languages import short_language
-from vsearch.media import WORD_CHANNELS
+from vsearch.media import TRANSCRIPT_CHANNELS
 from vsearch.search.example import Example, SceneExample
 
 MAX_TEXT = 10_000
@@ -133,7 +133,7 @@ class Query:
         if not self.has_words:
             return ()
         if self.channel == "all":
-            return WORD_CHANNELS
+            return TRANSCRIPT_CHANNELS
         return {"visual": (), "speech": ("speech",), "text": (TEXT,)}[self.channel]
 
     @property

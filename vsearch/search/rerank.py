@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import QueryError
 from vsearch.media import Space, Vectors
-from vsearch.models.base import Reranker, TextEncoder
+from vsearch.models.protocols import Reranker, TextEncoder
 from vsearch.search.query import Rerank
 from vsearch.search.recall import Candidate
 
@@ -58,11 +58,11 @@ def late_rerank(vector: Vectors, itc: Scores, scenes: Sequence[Vectors]) -> tupl
 
     Raises QueryError where texts cannot be compared with frames.
     """
-    from vsearch.models.late import late_scores, mix_scores
+    from vsearch.models.late_interaction import late_scores, mix_scores
 
     if scenes and scenes[0].shape[1] != len(vector):
         raise QueryError("This model keeps frames that texts cannot be compared with: use --rerank none.")
-    late = late_scores(vector, scenes, pool="attention", temperature=LATE_TEMPERATURE)
+    late = late_scores(vector, scenes, temperature=LATE_TEMPERATURE)
     return mix_scores(itc, late, LATE_WEIGHT), late
 
 

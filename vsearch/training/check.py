@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vsearch.models.base import UsualScore
+from vsearch.models.protocols import UsualScore
 from vsearch.training.data import PictureSet, read_pictures
 from vsearch.training.export import picture_session, text_session
 from vsearch.training.features import view_of

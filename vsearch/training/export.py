@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vsearch.models.base import UsualScore
 from vsearch.models.graphs import sha256_of
+from vsearch.models.protocols import UsualScore
 from vsearch.models.shrink import shrink_weights
 from vsearch.training.backbone import SIZE, Backbones
 from vsearch.training.heads import DIM, PictureTower, TextTower

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vsearch.models.blocks import unit
-from vsearch.models.temporal import RAW_LENGTH, Clip2Video, SeqTransf
+from vsearch.models.temporal_encoder import RAW_LENGTH, Clip2Video, SeqTransf
+from vsearch.models.transformer import unit
 
 TEMPERATURE = 0.05
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vsearch.models.itm import ItmHead, ItmOptions
-from vsearch.models.temporal import AGGREGATIONS, Aggregator, Clip2Video, TemporalOptions, build_aggregator
+from vsearch.models.temporal_encoder import AGGREGATIONS, Aggregator, Clip2Video, TemporalOptions, build_aggregator
 from vsearch.training.batches import Batch, SetData, draw_batch
 from vsearch.training.heads import DIM
 from vsearch.training.losses import itc, positive_targets, soft_targets

@@ -18,7 +18,7 @@ from vsearch.errors import InputError
 from vsearch.models.graphs import sha256_of
 from vsearch.models.itm import export_itm
 from vsearch.models.shrink import shrink_weights
-from vsearch.models.temporal import Aggregator, Mean, export_aggregator
+from vsearch.models.temporal_encoder import Aggregator, Mean, export_aggregator
 from vsearch.training.backbone import Backbones
 from vsearch.training.export import Shipped, _export, export_folder
 from vsearch.training.heads import DIM, TextTower

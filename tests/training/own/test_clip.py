@@ -21,7 +21,7 @@ from tests.models.tiny_clip import SIGMOID_PREPROCESSING, SIZE, config, sigmoid_
 from tests.training.own.conftest import CALLED, Run  # noqa: E402
 from vsearch.errors import InputError  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402
-from vsearch.models.folder import FolderModel  # noqa: E402
+from vsearch.models.model_folder import FolderModel  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
 from vsearch.models.openclip_names import in_folder  # noqa: E402
 from vsearch.models.openclip_source import load_parts  # noqa: E402

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 from tests.training.own.conftest import CALLED, Run
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 
 
 def test_an_adapter_learns_other_peoples_words(vsearch: Run, clips: Path, tiny: Path, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vsearch.captions import read_clips
+from vsearch.clip_table import read_clips
 from vsearch.errors import InputError, MediaError
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 from vsearch.training.own.gather import Clip, FrameStore, gather, split_by_video
 from vsearch.training.own.scores import both_ways, matches, score, sentences
 

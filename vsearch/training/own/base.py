@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from vsearch.errors import InputError
 from vsearch.media import Pixels, Vectors
-from vsearch.models.base import FrameSize, Model
-from vsearch.models.folder import FolderModel
 from vsearch.models.graphs import BESIDE
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.protocols import FrameSize, Model
 from vsearch.training.own.folder import Card, write_tuned
 from vsearch.training.own.gather import Clip
 from vsearch.training.own.heads import Adapter, TemporalHead

@@ -70,7 +70,7 @@ def openclip_base(model: OpenClipModel, method: Method) -> Base:
 
 
 def _write(out: Path, parts: OpenClipParts, learnt: TowerLearner, card: Card) -> None:
-    from vsearch.models.export import export_model
+    from vsearch.models.openclip_export import export_model
 
     model: Any = learnt.model.cpu().eval()
     merge_low_rank(model)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vsearch.errors import ModelDamaged
-from vsearch.models.folder import FolderConfig
 from vsearch.models.graphs import BESIDE, sha256_of
-from vsearch.models.temporal import export_aggregator
+from vsearch.models.model_folder import FolderConfig
+from vsearch.models.temporal_encoder import export_aggregator
 from vsearch.training.own.gather import MAX_FRAMES
 from vsearch.training.own.heads import Adapter, LowRank, TemporalHead
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.captions import ClipCaption
+from vsearch.clip_table import ClipCaption
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 MAX_FRAMES = 12
 """Of a clip, evenly."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vsearch.media import Vectors
-from vsearch.models.blocks import masked_mean, unit
-from vsearch.models.temporal import TemporalOptions, build_aggregator, pad_clips
+from vsearch.models.temporal_encoder import TemporalOptions, build_aggregator, pad_clips
+from vsearch.models.transformer import masked_mean, unit
 from vsearch.training.own.gather import MAX_FRAMES
 from vsearch.training.own.scores import plain
 

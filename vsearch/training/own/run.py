@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from vsearch.captions import ClipCaption, read_clips
+from vsearch.clip_table import ClipCaption, read_clips
 from vsearch.errors import InputError, PathError
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.training.own.base import TEMPORAL, Base, Method, measure
 from vsearch.training.own.fit import Fitted, Plan, fit
 from vsearch.training.own.gather import Clip, ClipSource, FrameStore, Gathered, gather, split_by_video

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from vsearch.errors import InputError
-from vsearch.models.blocks import masked_mean, unit
 from vsearch.models.openclip_source import OpenClipParts
-from vsearch.models.temporal import pad_clips
+from vsearch.models.temporal_encoder import pad_clips
+from vsearch.models.transformer import masked_mean, unit
 from vsearch.training.own.gather import MAX_FRAMES
 from vsearch.training.own.scores import plain
 

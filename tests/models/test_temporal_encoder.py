@@ -11,7 +11,7 @@ from vsearch.models.pooling import mean_pool
 
 torch = pytest.importorskip("torch")
 
-from vsearch.models.temporal import (  # noqa: E402
+from vsearch.models.temporal_encoder import (  # noqa: E402
     AGGREGATIONS,
     Clip2Video,
     KMeans,

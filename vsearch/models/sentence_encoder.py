@@ -12,8 +12,8 @@ import threading
 from collections.abc import Sequence
 
 from vsearch.media import PassageVectors, Segment, Space, Vectors
-from vsearch.models.base import SentenceEncoder
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.protocols import SentenceEncoder
 from vsearch.models.registry import EMBEDDED
 from vsearch.passages import passages_of
 

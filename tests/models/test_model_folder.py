@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from vsearch.errors import ModelDamaged, UnknownModel
-from vsearch.models.base import UsualScore
-from vsearch.models.folder import FolderModel, read_config
+from vsearch.models.model_folder import FolderModel, read_config
+from vsearch.models.protocols import UsualScore
 from vsearch.models.registry import list_models, load_model
 
 FILES = {"image.onnx": b"picture graph", "text.onnx": b"text graph", "tokenizer.json": b"{}"}

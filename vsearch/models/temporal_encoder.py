@@ -31,7 +31,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vsearch.models.blocks import SelfLayer, Transformer, key_bias, masked_mean, unit, zero_linear
+from vsearch.models.transformer import SelfLayer, Transformer, key_bias, masked_mean, unit, zero_linear
 
 RAW_LENGTH = 10.0
 """The length of CLIP's raw embeddings, about. Trained branches see the unit frames scaled to it: CLIP2Video's initial

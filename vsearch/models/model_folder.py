@@ -17,8 +17,8 @@ F, the width of image.onnx, is D unless "image" states another "dim". A graph of
 it, in a file called as itself with ".data" after it. A folder that was exported from another kind of model states that
 model's "fingerprint", so that both search the same vectors. Where "text" has "sentences" (dim, context_length),
 text.onnx also gives "sentences" float32 [Q, S], unit length: vectors that compare words with words, not with pictures
-(sentences.py). "score" (mean, spread) says what a sentence and the scene that it describes usually score: against that,
-what a query finds in pictures is weighed against what was said. Where tokenizer.json states a padding, it holds; else
+(sentence_encoder.py). "score" (mean, spread) is the usual inner product of a sentence and the scene that it describes:
+fusion needs it to compare visual scores with those of transcripts. Where tokenizer.json states a padding, it holds; else
 the sentences of a batch are padded to the longest. Each file is loaded when it is first used, and
 only then is its checksum read: a query never touches the picture graph.
 """
@@ -38,10 +38,10 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelDamaged
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, HeadInfo, UsualScore
 from vsearch.models.graphs import BESIDE, Graphs
-from vsearch.models.heads import FramesGraph, aggregate, match
+from vsearch.models.head_folder import FramesGraph, aggregate, match
 from vsearch.models.pooling import mean_pool, unit
+from vsearch.models.protocols import FrameSize, HeadInfo, UsualScore
 
 FORMAT = 1
 BATCH = 16
@@ -177,7 +177,7 @@ def _sentences(raw: dict[str, Any]) -> SentencesInfo:
 
 
 class FolderModel:
-    """A model folder behind the protocols of base.py. Safe to use from several threads.
+    """A model folder behind the protocols of protocols.py. Safe to use from several threads.
 
     threads: for each session of ONNX Runtime; 0 means one a core.
     """
