@@ -81,12 +81,12 @@ class Service:
 
     def models(self) -> list[Model]:
         """Those that answer: the ones that were asked for (A+B are two), else the library's own. Raises ModelError."""
-        from vsearch.models.registry import load_named
+        from vsearch.models.registry import load_model
 
         with self._guard:
             for name in (names := self._names()):
                 if name not in self._models:
-                    self._models[name] = load_named(self.settings, name)
+                    self._models[name] = load_model(name, self.settings)
             return [self._models[name] for name in names]
 
     def _names(self) -> list[str]:

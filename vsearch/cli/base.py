@@ -103,9 +103,9 @@ def named_models(settings: Settings, library: SqliteStore | None, given: Sequenc
 
 
 def load_named(settings: Settings, name: str) -> Model:
-    from vsearch.models.registry import load_named
+    from vsearch.models.registry import load_model
 
-    return load_named(settings, name)
+    return load_model(name, settings)
 
 
 def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:

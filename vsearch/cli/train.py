@@ -131,12 +131,12 @@ def _run(settings: Settings, options: TrainOptions) -> Report:
 
 def _base(settings: Settings, method: Method, device: str) -> Base:
     from vsearch.models.openclip import OpenClipModel
-    from vsearch.models.registry import TorchOptions, load_model
+    from vsearch.models.registry import load_model
     from vsearch.training.own.base import frozen_base
     from vsearch.training.own.clip import openclip_base
 
-    torch_options = TorchOptions(settings.weights, device, "fp32", download=settings.download)
-    model = load_model(settings.model, models=settings.models, threads=settings.threads, options=torch_options)
+    exact = settings.model_copy(update={"device": device, "precision": "fp32", "compile": False})
+    model = load_model(settings.model, exact)
     return openclip_base(model, method) if isinstance(model, OpenClipModel) else frozen_base(model, method)
 
 

@@ -1,7 +1,7 @@
 """The second step: the best of recall are looked at again, frame by frame (BLIP's recall by ITC, re-ranking by ITM).
 
     itm     itc + weight * logit of the model's matching head, the sum of BLIP (Li et al. 2022)
-    late    itc moved half-way towards the score of the query against the frames that fit it best (models/late.py)
+    late    itc moved half-way towards the score of the query against the frames that fit it best
 
 Frame vectors come from the catalog: no video is decoded. What lies behind the re-ranked keeps its order behind them.
 """
