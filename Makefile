@@ -69,7 +69,7 @@ train-test: $(VENV)/.installed-train ## also the tests that need torch (several 
 	@$(BIN)/python -m pytest tests/models tests/training
 
 ocr-test: $(VENV)/.installed-ocr ## also the tests that need rapidocr
-	@$(BIN)/python -m pytest tests/models/test_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
+	@$(BIN)/python -m pytest tests/models/test_rapid_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
 
 lint: $(VENV)/.installed-test ## ruff, formatting, strict types
 	@$(BIN)/ruff check .

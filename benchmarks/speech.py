@@ -29,7 +29,7 @@ from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
-from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard, Transcriber
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart, Transcriber
 from vsearch.models.voice import SileroDetector, utterances
 
 Samples = NDArray[np.float32]
@@ -40,9 +40,9 @@ class Listener:
 
     recipe = "listener 1"
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for part in utterances(blocks, SileroDetector):
-            yield Heard((), None, part.end)
+            yield TranscribedPart((), None, part.end)
 
 
 def samples_of(path: Path) -> Samples:

@@ -15,11 +15,10 @@ def open_model(name: str) -> Model:
 
     Raises UnknownModel, ModelDamaged, ModelError.
     """
-    from vsearch.models.registry import load_from
+    from vsearch.models.registry import load_model
     from vsearch.settings import read_settings
 
-    settings = read_settings()
-    return load_from(settings.model_copy(update={"model": name}))
+    return load_model(name, read_settings())
 
 
 def open_transcriber(name: str | None) -> WhisperTranscriber:

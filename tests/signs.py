@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelError
 from vsearch.media import Box, Pixels
-from vsearch.models.protocols import ShownText
+from vsearch.models.protocols import RecognisedText
 
 PLATES = {
     "platform nine": (255, 160, 255),
@@ -61,7 +61,7 @@ class SignReader:
 
     recipe = "signs 1"
 
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         height, width = picture.shape[:2]
         found = []
         for text, colour in PLATES.items():
@@ -73,14 +73,14 @@ class SignReader:
                     float((columns.max() + 1) / width),
                     float((rows.max() + 1) / height),
                 )
-                found.append(ShownText(text, 0.9, box))
+                found.append(RecognisedText(text, 0.9, box))
         return sorted(found, key=lambda line: line.box.top)
 
 
 class CrashingReader(SignReader):
     """Brings its process down where it is forbidden to park."""
 
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         found = super().read(picture)
         if any(line.text == "no parking" for line in found):
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -88,7 +88,7 @@ class CrashingReader(SignReader):
 
 
 class HangingReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         found = super().read(picture)
         if any(line.text == "no parking" for line in found):
             time.sleep(600)
@@ -96,12 +96,12 @@ class HangingReader(SignReader):
 
 
 class RaisingReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         raise ZeroDivisionError("letters\nof nothing")
 
 
 class DamagedReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         raise ModelError("the weights are gone")
 
 

@@ -13,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from vsearch.media import Segment, Word
-from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart
 
 
 def beeps(
@@ -111,7 +111,7 @@ class BeepReader:
     heard: float = 0.0
     blocks: list[tuple[float, float]] = field(default_factory=list)
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for block in blocks:
             self.heard += block.end - block.start
             self.blocks.append((block.start, block.end))
@@ -125,4 +125,4 @@ class BeepReader:
                     start, end = block.start + begun / 10, block.start + at / 10
                     lines.append(Segment(start, end, self.word, words=(Word(start, end, self.word),)))
                     begun = None
-            yield Heard(tuple(lines), "en" if lines else None, block.end)
+            yield TranscribedPart(tuple(lines), "en" if lines else None, block.end)

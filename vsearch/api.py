@@ -135,13 +135,13 @@ class Library:
     @property
     def models(self) -> list[Model]:
         """The models that answer queries. Raises UnknownModel, ModelDamaged, ModelError, InputError."""
-        from vsearch.models.registry import load_named
+        from vsearch.models.registry import load_model
 
         with self._guard:
             names = self.model_names
             for name in names:
                 if name not in self._models:
-                    self._models[name] = load_named(self.settings, name, self._threads)
+                    self._models[name] = load_model(name, self.settings, threads=self._threads)
             return [self._models[name] for name in names]
 
     @property
@@ -185,7 +185,7 @@ class Library:
         from vsearch.search.fuse import Fusion
 
         speech = self.settings.speech_weight if speech_weight is None else speech_weight
-        return SearchEngine(store, self.models, Fusion(speech=speech, ocr=self.settings.text_weight))
+        return SearchEngine(store, self.models, Fusion(speech=speech, ocr=self.settings.ocr_weight))
 
     def resolve(self, example: Example) -> Example:
         """An example that the engine can compare: a clip file is encoded, a time in a file becomes its scene.

@@ -15,7 +15,7 @@ from vsearch.errors import PathError
 from vsearch.library import SqliteStore
 from vsearch.media import Segment, Transcript, Word
 from vsearch.models.fake import FakeModel
-from vsearch.models.protocols import AudioBlock, Heard
+from vsearch.models.protocols import AudioBlock, TranscribedPart
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ class Reciter:
     def __init__(self, texts: dict[int, str]) -> None:
         self._texts = texts
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         end = max(block.end for block in blocks)
         words = tuple(Word(i / 2, i / 2 + 0.4, w) for i, w in enumerate(self._texts[round(end)].split()))
-        yield Heard((Segment(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
+        yield TranscribedPart((Segment(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
 
 
 def test_a_run_over_sound(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("whisper")
 
-from tests.models.test_speech import Loud, blocks, sound
+from tests.models.test_whisper_transcriber import Loud, blocks, sound
 from vsearch.errors import InputError, ModelDamaged, UnknownModel
 from vsearch.models.openai_whisper import OpenAITranscriber
 from vsearch.models.protocols import Transcriber

@@ -129,9 +129,9 @@ def named_models(settings: Settings, library: SqliteStore | None, given: Sequenc
 
 
 def load_named(settings: Settings, name: str) -> Model:
-    from vsearch.models.registry import load_named
+    from vsearch.models.registry import load_model
 
-    return load_named(settings, name)
+    return load_model(name, settings)
 
 
 def console_of(*, stderr: bool = False) -> Console:

@@ -72,7 +72,7 @@ def default(
 
     settings = settings_of(library, None)
     with open_library(settings) as opened:
-        chosen = lasting_name(name, models=settings.models) if name is not None else opened.default_model()
+        chosen = lasting_name(name, settings.models) if name is not None else opened.default_model()
         model = load_named(settings, chosen or settings.model)
         if name is not None and chosen is not None:
             opened.set_default_model(chosen)

@@ -13,6 +13,7 @@ from vsearch.errors import ModelDamaged, UnknownModel
 from vsearch.models.model_folder import FolderModel, read_config
 from vsearch.models.protocols import UsualScore
 from vsearch.models.registry import list_models, load_model
+from vsearch.settings import Settings
 
 FILES = {"image.onnx": b"picture graph", "text.onnx": b"text graph", "tokenizer.json": b"{}"}
 
@@ -89,7 +90,7 @@ def test_the_fingerprint_follows_what_shapes_a_vector_and_nothing_else(tmp_path:
 
 def test_a_model_is_found_by_path_and_by_its_folder_in_the_models_folder(tmp_path: Path) -> None:
     folder = write(tmp_path / "tiny", config())
-    assert load_model(str(folder)).space == load_model("tiny", models=tmp_path).space
+    assert load_model(str(folder)).space == load_model("tiny", Settings(models=tmp_path)).space
 
 
 def test_a_folder_of_the_same_name_does_not_take_a_models_place(
@@ -98,24 +99,24 @@ def test_a_folder_of_the_same_name_does_not_take_a_models_place(
     here = write(tmp_path / "here" / "tiny", config(name="impostor"))
     write(tmp_path / "models" / "tiny", config())
     monkeypatch.chdir(here.parent)
-    assert load_model("tiny", models=tmp_path / "models").space.model == "tiny"
-    assert load_model("./tiny", models=tmp_path / "models").space.model == "impostor"
+    assert load_model("tiny", Settings(models=tmp_path / "models")).space.model == "tiny"
+    assert load_model("./tiny", Settings(models=tmp_path / "models")).space.model == "impostor"
     assert load_model("tiny").space.model == "impostor"  # there is no other
 
 
 def test_a_folder_that_lacks_a_file_is_refused_at_once_and_listed_so(tmp_path: Path) -> None:
     (write(tmp_path / "tiny", config()) / "image.onnx").unlink()
     with pytest.raises(ModelDamaged, match=r"lacks image\.onnx"):
-        load_model("tiny", models=tmp_path)
+        load_model("tiny", Settings(models=tmp_path))
     assert "image.onnx" in next(row.note for row in list_models(tmp_path) if row.name == "tiny")
 
 
 def test_an_unknown_name_lists_the_near_ones(tmp_path: Path) -> None:
     write(tmp_path / "tiny", config())
     with pytest.raises(UnknownModel, match=r"did you mean tiny"):
-        load_model("tinny", models=tmp_path)
+        load_model("tinny", Settings(models=tmp_path))
     with pytest.raises(UnknownModel, match=r"known: mini, tiny, fake"):
-        load_model("zzzzzz", models=tmp_path)
+        load_model("zzzzzz", Settings(models=tmp_path))
 
 
 def test_a_damaged_folder_is_listed_with_what_is_wrong(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class Model(VideoEncoder, TextEncoder, Protocol):
 
 
 @runtime_checkable
-class Measured(Protocol):
+class Calibrated(Protocol):
     """A model that may know what its scores mean, so that they can be weighed against other evidence."""
 
     @property
@@ -168,7 +168,7 @@ class AudioBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TranscribedPart:
     """What was said in a part of the sound."""
 
     lines: tuple[Segment, ...]
@@ -187,13 +187,13 @@ class Transcriber(Protocol):
         """Names the weights and every option that shapes the words: see Transcript.recipe."""
         ...
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         """Words part by part, in time order, while blocks (in time order) are drawn: memory does not grow with them."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class ShownText:
+class RecognisedText:
     """A line of text in one picture."""
 
     text: str
@@ -203,7 +203,7 @@ class ShownText:
 
 
 @runtime_checkable
-class TextReader(Protocol):
+class TextRecogniser(Protocol):
     """Pictures to the text that is written in them."""
 
     @property
@@ -211,7 +211,7 @@ class TextReader(Protocol):
         """Names the weights and every option that shapes the text: see Transcript.recipe. Reading no weights."""
         ...
 
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         """uint8 RGB [H, W, 3] of any size to its lines, in reading order. ModelError where the weights are the cause;
         anything else that is raised is the picture's."""
         ...

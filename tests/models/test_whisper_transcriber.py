@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import SHARED
 from tests.models.test_voice import Loud, blocks, sound
 from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel
-from vsearch.models import speech, weights
+from vsearch.models import whisper_transcriber, whisper_weights
 from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Transcriber
 from vsearch.models.whisper_transcriber import (
     Guards,
@@ -198,8 +198,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("config.json", "tokenizer.json", "vocabulary.json"):
         (site / "vs_test_two" / "data" / name).write_text("{}")
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(weights, "_PARTS", (("vs_test_one", "part"), ("vs_test_two", "part")))
-    monkeypatch.setattr(weights, "BASE_SHA256", hashlib.sha256(b"".join(parts.values())).hexdigest())
+    monkeypatch.setattr(whisper_weights, "_PARTS", (("vs_test_one", "part"), ("vs_test_two", "part")))
+    monkeypatch.setattr(whisper_weights, "BASE_SHA256", hashlib.sha256(b"".join(parts.values())).hexdigest())
     return site
 
 
@@ -241,7 +241,7 @@ def test_a_folder_of_weights(tmp_path: Path) -> None:
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(speech, "find_spec", lambda name: None)
+    monkeypatch.setattr(whisper_transcriber, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match=re.escape("pip install 'vsearch[speech]'")):
         load_transcriber("base", cache=tmp_path)
 

@@ -1,11 +1,11 @@
-"""A model as a folder: config.json beside ONNX graphs and a tokenizer, run by ONNX Runtime, without torch.
+"""A model folder: config.json, ONNX graphs and a tokenizer, run by ONNX Runtime without torch.
 
     config.json     name, version, licence, dimension, preprocessing, sha256 of each file
-    image.onnx      "pixels" uint8 RGB [N, H, W, 3] -> "vectors" float32 [N, D], unit length
+    image.onnx      "pixels" uint8 RGB [N, H, W, 3] -> "vectors" float32 [N, F], unit length
     text.onnx       "input_ids", "attention_mask" int64 [Q, L] -> "vectors" float32 [Q, D], unit length
     tokenizer.json  in the format of the `tokenizers` library
 
-and, where config.json names them:
+Optional, where config.json names them:
 
     temporal.onnx   "frames" float32 [S, T, F], "mask" bool [S, T] -> "vectors" float32 [S, D], unit length
                     (aggregation "temporal"; without it a scene is the mean of its frames)
@@ -13,14 +13,18 @@ and, where config.json names them:
                     "frame_mask" bool [N, T] -> "logits" float32 [N]; text.onnx then has a second output,
                     "words" float32 [Q, L, W]
 
-F, the width of image.onnx, is D unless "image" states another "dim". A graph of more than 2 GB has its weights beside
-it, in a file called as itself with ".data" after it. A folder that was exported from another kind of model states that
-model's "fingerprint", so that both search the same vectors. Where "text" has "sentences" (dim, context_length),
-text.onnx also gives "sentences" float32 [Q, S], unit length: vectors that compare words with words, not with pictures
-(sentences.py). "score" (mean, spread) says what a sentence and the scene that it describes usually score: against that,
-what a query finds in pictures is weighed against what was said. Where tokenizer.json states a padding, it holds; else
-the sentences of a batch are padded to the longest. Each file is loaded when it is first used, and
-only then is its checksum read: a query never touches the picture graph.
+Keys of config.json:
+
+    image.dim       F; D by default
+    fingerprint     that of the model that the folder was exported from: both share one space
+    text.sentences  "dim" and "context_length" of a further output of text.onnx, "sentences" float32 [Q, S], unit
+                    length: embeddings for comparing texts with texts (sentence_encoder.py)
+    score           "mean" and "spread" (standard deviation) of the inner product of a sentence and the scene that it
+                    describes: fusion needs them to compare visual scores with those of transcripts
+
+A graph of more than 2 GB keeps its weights in a file beside it, NAME.data. The padding of tokenizer.json is used;
+without one, a batch is padded to its longest sentence. A file is loaded and its checksum verified when it is first
+used: a query does not load the image graph.
 """
 
 from __future__ import annotations
@@ -177,7 +181,7 @@ def _sentences(raw: dict[str, Any]) -> SentencesInfo:
 
 
 class FolderModel:
-    """A model folder behind the protocols of base.py. Safe to use from several threads.
+    """A model folder behind the protocols of protocols.py. Safe to use from several threads.
 
     threads: for each session of ONNX Runtime; 0 means one a core.
     """

@@ -69,7 +69,7 @@ class ExportReport:
         return asdict(self)
 
 
-class PictureGraph(nn.Module):
+class OpenClipImageGraph(nn.Module):
     """pixels uint8 [N, H, W, 3] -> vectors [N, D]: normalisation, tower and unit length."""
 
     def __init__(self, model: OpenClipModel) -> None:
@@ -85,7 +85,7 @@ class PictureGraph(nn.Module):
         return functional.normalize(found[0] if isinstance(found, tuple) else found, dim=-1)
 
 
-class TextGraph(nn.Module):
+class OpenClipTextGraph(nn.Module):
     """input_ids int64 [Q, context length] -> vectors [Q, D]."""
 
     def __init__(self, model: OpenClipModel) -> None:
@@ -136,8 +136,8 @@ def _write(model: OpenClipModel, folder: Path, int8: bool) -> None:
     parts, size = model.parts, model.frame_size
     pixels = torch.zeros(2, size.height, size.width, 3, dtype=torch.uint8)
     ids = torch.zeros(2, parts.context_length, dtype=torch.int64)
-    _export(PictureGraph(model), pixels, "pixels", folder / "image.onnx", int8)
-    _export(TextGraph(model), ids, "input_ids", folder / "text.onnx", int8)
+    _export(OpenClipImageGraph(model), pixels, "pixels", folder / "image.onnx", int8)
+    _export(OpenClipTextGraph(model), ids, "input_ids", folder / "text.onnx", int8)
     write_tokenizer(parts.tokenizer, parts.context_length, folder / "tokenizer.json")
     head = _write_head(model, folder)
     names = sorted(path.name for path in folder.iterdir())

@@ -15,18 +15,18 @@ from vsearch.errors import ModelDamaged
 from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.ocr import text_options
 from vsearch.library import SqliteStore
-from vsearch.models import ocr
-from vsearch.models.protocols import TextReader
+from vsearch.models import rapid_ocr
+from vsearch.models.protocols import TextRecogniser
 
 SIGNS = [Sign("emergency exit", 0.0, 3.0), Sign("fresh bread", 3.0, 6.0, (0.3, 0.6, 0.9, 0.8))]
 
 
 @pytest.fixture(scope="module")
-def reader() -> TextReader:
-    return ocr.load_reader()
+def reader() -> TextRecogniser:
+    return rapid_ocr.load_reader()
 
 
-def test_letters_are_read_where_they_stand(reader: TextReader) -> None:
+def test_letters_are_read_where_they_stand(reader: TextRecogniser) -> None:
     picture = put_up(SIGNS[:1])(draw(Shot("texture", 1.0, 5), 0.0, (640, 360)), 0.0)
     (line,) = reader.read(picture)
     assert line.text.lower() == "emergency exit" and line.confidence > 0.8
@@ -36,7 +36,7 @@ def test_letters_are_read_where_they_stand(reader: TextReader) -> None:
 
 @pytest.mark.parametrize("size", [(640, 360), (64, 48), (7, 3)])
 @pytest.mark.parametrize("look", ["red", "texture"])
-def test_where_nothing_is_written_nothing_is_read(reader: TextReader, look: str, size: tuple[int, int]) -> None:
+def test_where_nothing_is_written_nothing_is_read(reader: TextRecogniser, look: str, size: tuple[int, int]) -> None:
     assert reader.read(draw(Shot(look, 1.0, 5), 0.0, size)) == []
 
 
@@ -60,4 +60,4 @@ def test_weights_that_are_not_there_are_never_fetched(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(rapidocr, "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(ModelDamaged, match="pip install -U rapidocr"):
-        ocr.load_reader().read(draw(Shot("red", 1.0), 0.0, (64, 48)))
+        rapid_ocr.load_reader().read(draw(Shot("red", 1.0), 0.0, (64, 48)))

@@ -4,7 +4,7 @@ They may be part of a model folder, or lie in a folder of their own that any mod
 
     config.json     format 1, "kind": "head", name, version, licence, "backbone": the fingerprint of the frame and text
                     vectors that it was trained on, "dim" of a scene, "sha256" of each file, and "temporal" or "itm" or
-                    both, as in a model folder (folder.py)
+                    both, as in a model folder (model_folder.py)
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def match(graphs: Graphs, graph: FramesGraph, words: Vectors, scenes: Sequence[V
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Head:
+class HeadFolder:
     """A head folder, opened."""
 
     name: str
@@ -102,7 +102,7 @@ def is_head(folder: Path) -> bool:
     return _raw(folder).get("kind") == "head"
 
 
-def read_head(folder: Path, *, threads: int = 0) -> Head:
+def read_head(folder: Path, *, threads: int = 0) -> HeadFolder:
     """Open a head folder. Raises ModelDamaged."""
     try:
         raw = _raw(folder)
@@ -110,7 +110,7 @@ def read_head(folder: Path, *, threads: int = 0) -> Head:
             raise ValueError(f"format {raw['format']}")
         sha256 = {str(name): str(digest) for name, digest in raw["sha256"].items()}
         itm = raw.get("itm")
-        head = Head(
+        head = HeadFolder(
             name=str(raw["name"]),
             licence=str(raw["licence"]),
             dim=int(raw["dim"]),
@@ -128,7 +128,7 @@ def read_head(folder: Path, *, threads: int = 0) -> Head:
     return head
 
 
-def find_head(models: Path | None, backbone: str, *, threads: int = 0) -> Head | None:
+def find_head(models: Path | None, backbone: str, *, threads: int = 0) -> HeadFolder | None:
     """The first head (by its folder's name) among a person's models that was trained on that backbone."""
     if models is None or not models.is_dir():
         return None

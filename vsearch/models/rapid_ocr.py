@@ -15,7 +15,7 @@ import numpy as np
 
 from vsearch.errors import ModelDamaged, ModelError
 from vsearch.media import Box, Pixels
-from vsearch.models.protocols import ShownText
+from vsearch.models.protocols import RecognisedText
 
 SHORTER_SIDE = 480
 """Pixels: a smaller picture is enlarged to that for the detector, a larger one is left as it is. The detector's own 736
@@ -43,8 +43,8 @@ class RapidReader:
     def recipe(self) -> str:
         return f"rapidocr 1 {version('rapidocr')}"
 
-    def read(self, picture: Pixels) -> list[ShownText]:
-        """See TextReader."""
+    def read(self, picture: Pixels) -> list[RecognisedText]:
+        """See TextRecogniser."""
         if self._engine is None:
             self._engine = _load()
         height, width = picture.shape[:2]
@@ -55,7 +55,7 @@ class RapidReader:
         for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
             said = " ".join(str(text).split())
             if float(score) >= SURE and sum(map(str.isalnum, said)) >= SHORTEST:
-                lines.append(ShownText(said, min(1.0, float(score)), _box(np.asarray(corners), width, height)))
+                lines.append(RecognisedText(said, min(1.0, float(score)), _box(np.asarray(corners), width, height)))
         return lines
 
 

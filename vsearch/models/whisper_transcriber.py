@@ -21,7 +21,7 @@ import numpy as np
 
 from vsearch.errors import InputError, ModelDamaged, ModelError
 from vsearch.media import Segment, Word
-from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, Heard, Transcriber
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart, Transcriber
 from vsearch.models.voice import Detector, SileroDetector, utterances
 from vsearch.models.whisper_weights import Weights, find_openai, find_whisper
 
@@ -142,7 +142,7 @@ class WhisperTranscriber:
         task = "translate" if self._translate else "transcribe"
         return f"whisper 2 {self._weights.name} {self._weights.fingerprint} {self._language or 'auto'} {task}"
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         """See Transcriber."""
         for window, spoken in self.listen(blocks):
             lines: list[Segment] = []
@@ -151,7 +151,7 @@ class WhisperTranscriber:
                     _log.info("dropped %r: %s", segment.text, doubt)
                 else:
                     lines += _lines(segment, window)
-            yield Heard(tuple(lines), spoken.language if lines else None, window.end)
+            yield TranscribedPart(tuple(lines), spoken.language if lines else None, window.end)
 
     def listen(self, blocks: Iterable[AudioBlock]) -> Iterator[tuple[Window, Spoken]]:
         """What the model makes of each window in which there is a voice, before any guard."""
