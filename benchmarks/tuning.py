@@ -1,7 +1,7 @@
 """What a step of tuning Lite2 costs: python -m benchmarks.tuning.
 
 Its last blocks, or all of it (--whole), forward and backward on random maps: as torch's convolutions, with the backward
-pass that training uses (vsearch/training/blocks.py), and with that and depthwise kernels that stay as they are, as they
+pass that training uses (vsearch/training/lite_blocks.py), and with that and depthwise kernels that stay as they are, as they
 do in training. In float32 and in bfloat16, taken in turn. Needs the extra `train`.
 """
 
@@ -31,7 +31,7 @@ def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
     import torch
 
     from vsearch.training.backbone import Lite2
-    from vsearch.training.blocks import features_from, features_of, is_slow
+    from vsearch.training.lite_blocks import features_from, features_of, is_slow
 
     torch.manual_seed(0)
     network = Lite2().eval()

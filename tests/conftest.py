@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,23 +23,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.startswith("VSEARCH_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-
-
-@pytest.fixture(scope="session")
-def embedded_sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model's folder, or where its text graph gives no sentence vectors yet, a copy that does."""
-    from vsearch.models.folder import read_config
-    from vsearch.models.registry import EMBEDDED
-
-    if read_config(EMBEDDED).sentences is not None:
-        return EMBEDDED
-    pytest.importorskip("onnx")
-    from vsearch.training.sentences import add_sentences
-
-    folder = tmp_path_factory.mktemp("embedded") / "mini"
-    shutil.copytree(EMBEDDED, folder)
-    assert add_sentences(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
-"""Ranks and recall of retrieval, for the evaluation and for training.
+"""Ranks, recall and accuracy, for the evaluation and for training.
 
 A rank counts from 1. Ties count against the query: its target is placed after every other item with the same score.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,13 @@ def summarize(ranks: NDArray[np.int64]) -> dict[str, float]:
     """R@1, R@5, R@10 (percent), MdR and MnR (median and mean rank) of ranks [Q]."""
     recalls = {f"R@{k}": recall_at(ranks, k) for k in CUTOFFS}
     return {**recalls, "MdR": median_rank(ranks), "MnR": float(ranks.mean())}
+
+
+def accuracy(scores: NDArray[Any], truth: NDArray[np.int64]) -> float:
+    """scores [N, C] -> percent of rows whose best column is the true one, truth [N]."""
+    return float((scores.argmax(1) == truth).mean() * 100)
+
+
+def in_line(metrics: Mapping[str, float]) -> str:
+    """All metrics on one line, for a log."""
+    return "  ".join(f"{name} {value:.1f}" for name, value in metrics.items())

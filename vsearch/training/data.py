@@ -189,15 +189,6 @@ def load_paired_captions(folder: Path, held: Sequence[str]) -> list[list[str]]:
     return [sentences[video] for video in sorted(allowed - set(held)) if len(sentences.get(video, ())) > 1]
 
 
-def choose_validation(keys: Sequence[str], count: int = 400, seed: int = 2026) -> list[str]:
-    """How `eval/splits/msrvtt_val.txt` was made: `count` of the keys in natural order, drawn by numpy's PCG64."""
-    import numpy as np
-
-    order = sorted(keys, key=lambda key: int(key.removeprefix("video")))
-    places = np.random.default_rng(seed).choice(len(order), count, replace=False)
-    return [order[place] for place in sorted(places.tolist())]
-
-
 def split_validation(whole: PictureSet, keys: Sequence[str]) -> tuple[PictureSet, PictureSet]:
     """(training, validation). A validation item keeps one caption: the first in annotation order."""
     held = set(keys)

@@ -33,7 +33,7 @@ SAVE_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cache:
+class FeatureCache:
     """N pictures, V views. Arrays are float16, mapped from disk."""
 
     features: NDArray[np.float16]
@@ -83,7 +83,7 @@ def cache_name(pictures: PictureSet) -> str:
     return f"{pictures.sources[0].parent.name}-{digest[:8]}"
 
 
-def open_cache(folder: Path, pictures: PictureSet) -> Cache:
+def open_cache(folder: Path, pictures: PictureSet) -> FeatureCache:
     """What `extract` has written."""
     place = folder / cache_name(pictures)
     count = len(pictures.pictures)
@@ -95,7 +95,7 @@ def open_cache(folder: Path, pictures: PictureSet) -> Cache:
         return array
 
     features = np.stack([load(f"features-{view}") for view in views], axis=1)
-    return Cache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
+    return FeatureCache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
 
 
 class PictureReader:

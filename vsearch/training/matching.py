@@ -1,8 +1,8 @@
-"""What the matching head learns from: the pairs that recall confuses, drawn from the ITC softmax (ALBEF, BLIP).
+"""Losses of the matching head, on hard negatives drawn from the ITC softmax (ALBEF, BLIP), and re-ranking with it.
 
-Two losses. "binary" is ALBEF's: match or no match, a pair at a time. "ranking" is the cross-entropy of the true pair
-among its hard negatives with the scaled inner product added to the logit, which is the sum that re-ranking sorts by:
-the head learns only what recall does not know.
+"binary" is the loss of ALBEF: match or no match, one pair at a time. "ranking" is the cross-entropy of the true pair
+among its hard negatives, with the scaled inner product added to the logit. Re-ranking sorts by the same sum, so the
+head learns what recall does not know.
 """
 
 # torch is not followed by the type checker: its classes and decorators are Any
@@ -22,18 +22,16 @@ ItmLoss = Literal["binary", "ranking"]
 
 
 @torch.no_grad()
-def hard_negatives(
-    similarity: Tensor, positives: Tensor, scale: Tensor, count: int, generator: object = None
-) -> Tensor:
-    """similarity [B, B], positives bool [B, B] -> columns [B, count], drawn without repetition from each row's softmax
-    over what is no positive. `count` shrinks to the fewest negatives of a row; with no negative anywhere it is 0."""
+def hard_negatives(similarity: Tensor, positives: Tensor, scale: Tensor, count: int) -> Tensor:
+    """similarity [B, B], positives bool [B, B] -> columns [B, count], drawn without repetition from the softmax of each
+    row over its negatives. `count` is reduced to the smallest number of negatives of a row."""
     count = min(count, int((~positives).sum(1).min()))
     if count == 0:
         return torch.zeros(len(similarity), 0, dtype=torch.int64, device=similarity.device)
     chances = torch.softmax((scale * similarity).masked_fill(positives, -torch.inf), dim=1)
-    # a floor, so that a row whose softmax is one-sided still has enough to draw
+    # a floor, because multinomial needs `count` chances above 0 in every row
     chances = (chances + 1e-6).masked_fill(positives, 0)
-    return torch.multinomial(chances, count, generator=generator)
+    return torch.multinomial(chances, count)
 
 
 def matching_loss(
@@ -51,7 +49,8 @@ def matching_loss(
 ) -> Tensor:
     """The loss of B pairs: words [B, L, W], frames [B, T, F], inner products [B, B] (text rows, video columns).
 
-    Each text meets `negatives` wrong videos, each video as many wrong texts. Nothing flows back into `similarity`.
+    Each text is paired with `negatives` wrong videos, each video with as many wrong texts. `similarity` gets no
+    gradient.
     """
     similarity = similarity.detach()
     read = head.read_words(words, word_mask)
@@ -70,7 +69,7 @@ def matching_loss(
         return right.sum() * 0
     if kind == "binary":
         wrong = torch.stack(forth + back)
-        # the two kinds of pair weigh the same, however many negatives there are
+        # matches and mismatches have the same weight, whatever the number of negatives
         return (F.softplus(-right).mean() + F.softplus(wrong).mean()) / 2
     first = torch.zeros(len(words), dtype=torch.int64, device=words.device)
     sides = []
@@ -95,14 +94,14 @@ def match_best(
     tokens = head.frame_tokens(*frames)
     logits = []
     for row, columns in enumerate(best):
-        length = int(words[1][row].sum())  # padding would be most of the work
+        length = int(words[1][row].sum())  # without padding, which would be most of the work
         own = read[row : row + 1, :length], words[1][row : row + 1, :length]
         logits.append(head.match(*own, tokens[columns], frames[1][columns]))
     return best, torch.stack(logits)
 
 
 def reranked(similarity: Tensor, best: Tensor, logits: Tensor, weight: float) -> Tensor:
-    """Scores [C, N] as re-ranking gives them: itc + weight * logit for the recalled, the others behind in order."""
+    """Scores [C, N] after re-ranking: similarity + weight * logit of the candidates, the others below them."""
     scores = similarity.gather(1, best) + weight * logits
     result = similarity - 2 - (similarity.max() - scores.min()).clamp(min=0)
     return result.scatter(1, best, scores)
