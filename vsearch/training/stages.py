@@ -29,11 +29,9 @@ from vsearch.training.tower_training import train_extra_head, train_stage
 from vsearch.training.towers import DIM, PictureTower, TextTower, Towers
 from vsearch.training.validate import validate_towers
 
-LABELLED = tuple(TEMPLATES)
-
 
 def _more_labels(factor: float) -> dict[str, float]:
-    return {name: share * (factor if name in LABELLED else 1) for name, share in WEIGHTS.items()}
+    return {name: share * (factor if name in TEMPLATES else 1) for name, share in WEIGHTS.items()}
 
 
 _TEXT = StageRecipe(

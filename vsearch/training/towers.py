@@ -6,9 +6,6 @@ ImageNet posterior times the sentence embeddings of the class names. It places a
 any training.
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 import copy

@@ -3,9 +3,6 @@
 Both start as the original model. Frames and sentences go through the frozen model once.
 """
 
-# torch is not followed by the type checker: its classes are Any
-# mypy: disallow-subclassing-any=False
-
 from __future__ import annotations
 
 import math

@@ -3,9 +3,6 @@
 The learner ends with the weights that rank the validation split best, which may be those that it started with.
 """
 
-# torch is not followed by the type checker: its decorators are Any
-# mypy: disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

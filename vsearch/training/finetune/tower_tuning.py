@@ -5,9 +5,6 @@ vectors (CoOp; Zhou et al. 2022) are learned token embeddings in front of every 
 like any other model.
 """
 
-# torch is not followed by the type checker: its classes are Any
-# mypy: disallow-subclassing-any=False
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
