@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -143,7 +143,7 @@ class Lite0(Lite):
         return F.interpolate(pixels, size=(SIZE0, SIZE0), mode="bilinear", align_corners=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return cast(Tensor, super().forward(self.scaled(pixels)))
+        return super().forward(self.scaled(pixels))
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class PictureTowerGraph(nn.Module):
         channels_first = pixels.permute(0, 3, 1, 2).float()
         if self.tower.other is not None:
             return self.tower.embed(self.tower.whole_features(channels_first))
-        return cast(Tensor, self.tower(self.main.trunk(channels_first), self.other(channels_first)))
+        return self.tower(self.main.trunk(channels_first), self.other(channels_first))
 
 
 class TextTowerGraph(nn.Module):
@@ -148,7 +148,7 @@ def open_session(path: Path, threads: int) -> Any:
 def picture_session(path: Path, threads: int = 2) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A picture graph as a function pixels -> embeddings."""
     session = open_session(path, threads)
-    return lambda pixels: cast(NDArray[np.float32], session.run(["vectors"], {"pixels": pixels})[0])
+    return lambda pixels: session.run(["vectors"], {"pixels": pixels})[0]
 
 
 def text_session(path: Path, threads: int = 2) -> Callable[[Tensor, Tensor], NDArray[np.float32]]:
@@ -156,10 +156,7 @@ def text_session(path: Path, threads: int = 2) -> Callable[[Tensor, Tensor], NDA
     session = open_session(path, threads)
 
     def run(ids: Tensor, mask: Tensor) -> NDArray[np.float32]:
-        return cast(
-            NDArray[np.float32],
-            session.run(["vectors"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0],
-        )
+        return session.run(["vectors"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
 
     return run
 

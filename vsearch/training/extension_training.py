@@ -149,5 +149,4 @@ def train_extension(
         )
         if result.interrupted:
             raise KeyboardInterrupt
-    final: ExtensionCheck = check_extension(model, validation)
-    return final
+    return check_extension(model, validation)

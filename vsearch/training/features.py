@@ -100,8 +100,7 @@ def open_cache(folder: Path, pictures: PictureSet) -> FeatureCache:
     views = [view for view in range(len(done)) if done.get(str(view)) == count]
 
     def load(name: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        return array
+        return np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
     features = np.stack([load(f"features-{view}") for view in views], axis=1)
     return FeatureCache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))

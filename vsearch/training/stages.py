@@ -201,7 +201,6 @@ def train_towers(options: BuildOptions, report: StageProgress) -> TrainedTowers:
     reference: dict[str, float] = {}
     lineage = hashlib.sha256(repr([(p.name, len(p.items), len(p.pictures)) for p in sets]).encode())
     for name, recipe in stages_of(options):
-        total = recipe.steps
         locked = options.locked and bool(recipe.text_rate)
         if recipe.whole_rate and towers.picture.other is None:  # only now, so that all runs share earlier checkpoints
             towers.picture.hold_networks(backbones)
@@ -220,7 +219,7 @@ def train_towers(options: BuildOptions, report: StageProgress) -> TrainedTowers:
             locked=locked,
             source=source,
             checkpoint=options.cache / f"stage-{name.replace(' ', '-')}-{lineage.hexdigest()[:12]}.pt",
-            progress=lambda step, loss, name=name, total=total: report(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
+            progress=lambda step, loss, name=name, total=recipe.steps: report(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
         )
         reference = validate_towers(towers, held, held_labels)
         lines.append(f"after {name}: {in_line(reference)}")

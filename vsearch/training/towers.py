@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +52,7 @@ class TowerHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.drop(x)
-        return cast(Tensor, self.linear(x) + self.out(self.drop(F.relu(self.hidden(x)))))
+        return self.linear(x) + self.out(self.drop(F.relu(self.hidden(x))))
 
 
 class PictureTower(nn.Module):

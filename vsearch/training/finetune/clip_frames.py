@@ -50,8 +50,7 @@ class CaptionedClip:
         return self.frames.stem
 
     def load(self) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(self.frames, allow_pickle=False)
-        return array
+        return np.load(self.frames, allow_pickle=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,7 @@ class Prompted(nn.Module):
 
     @property
     def vectors(self) -> Tensor:
-        vectors: Tensor = _text_tower(self.inner).token_embedding.vectors
-        return vectors
+        return _text_tower(self.inner).token_embedding.vectors
 
     @property
     def visual(self) -> Any:
@@ -97,12 +96,10 @@ class Prompted(nn.Module):
         return getattr(self.inner, "logit_bias", None)
 
     def encode_image(self, pixels: Tensor, normalize: bool = False) -> Tensor:
-        found: Tensor = self.inner.encode_image(pixels, normalize=normalize)
-        return found
+        return self.inner.encode_image(pixels, normalize=normalize)
 
     def encode_text(self, ids: Tensor, normalize: bool = False) -> Tensor:
-        found: Tensor = self.inner.encode_text(self._shifted(ids), normalize=normalize)
-        return found
+        return self.inner.encode_text(self._shifted(ids), normalize=normalize)
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """Tokens int64 [Q, L] with placeholders for the prompt vectors; the token that the tower pools is kept."""
