@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from vsearch.errors import InputError  # noqa: E402
 from vsearch.models.itm import ItmOptions  # noqa: E402
 from vsearch.training import export_extension  # noqa: E402
-from vsearch.training.export_towers import ExportInfo  # noqa: E402
+from vsearch.training.export_towers import ExportInfo, export_text  # noqa: E402
 from vsearch.training.extension import ExtendedModel, ExtensionRecipe  # noqa: E402
 
 
@@ -24,7 +24,7 @@ def test_text_graph_gives_vectors_sentences_and_words(fresh_towers: Any, tmp_pat
 
     tower = fresh_towers().text.eval()
     path = tmp_path / "text.onnx"
-    export_extension.export_text_with_words(tower, path)
+    export_text(tower, path, words=True)
     ids = torch.tensor([[1, 5, 6, 3], [1, 7, 3, 0]])
     mask = (ids > 0).long()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -45,7 +45,7 @@ def test_text_graph_with_tab_gives_1024_dimensions(fresh_towers: Any, tmp_path: 
 
     model = ExtendedModel(fresh_towers(), ExtensionRecipe(temporal="tab", temporal_width=16, itm=0)).eval()
     path = tmp_path / "text.onnx"
-    export_extension.export_text_with_words(model.towers.text, path, model.aggregator)
+    export_text(model.towers.text, path, model.aggregator, words=True)
     ids = torch.tensor([[1, 5, 6, 3], [1, 7, 3, 0]])
     mask = (ids > 0).long()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vsearch.errors import InputError, VsearchError
-
-ROOT = Path(__file__).parents[2]
-console = Console(stderr=True)
+from vsearch.errors import InputError
+from vsearch.training.command import VALIDATION, console, read_split, run_command
 
 
 def _bar() -> Progress:
@@ -35,9 +32,7 @@ def run(
     cache: Annotated[
         Path | None, typer.Option(help="Where features and checkpoints are kept; default OUT/cache.")
     ] = None,
-    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one per line.")] = (
-        ROOT / "eval" / "splits" / "msrvtt_val.txt"
-    ),
+    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one per line.")] = VALIDATION,
     added: Annotated[list[str] | None, typer.Option("--set", help="One more set: NAME=IMAGES,CAPTIONS.tsv.")] = None,
     share: Annotated[float, typer.Option(help="Share of the batches that each added set gets.")] = 0.05,
     views: Annotated[
@@ -75,7 +70,7 @@ def run(
         data=data,
         out=out,
         cache=cache or out / "cache",
-        held=tuple(validation.read_text(encoding="utf-8").split()) if validation.is_file() else (),
+        held=read_split(validation),
         added=tuple(_parse_set(given) for given in added or ()),
         share=share,
         views=views,
@@ -95,8 +90,6 @@ def run(
         raise InputError("--lock-pictures freezes the picture tower: leave out the options that tune it.")
     if pictures and whole_rate:
         raise InputError("--tune-pictures tunes on cached maps, which --full-rate makes invalid: use one of the two.")
-    if not options.held:
-        raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
     torch.set_num_threads(threads)
     keep_memory()
     with _bar() as progress:
@@ -113,13 +106,7 @@ def run(
 
 
 def main() -> None:
-    app = typer.Typer(add_completion=False)
-    app.command()(run)
-    try:
-        app(standalone_mode=True)
-    except VsearchError as error:
-        console.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+    run_command(run)
 
 
 if __name__ == "__main__":

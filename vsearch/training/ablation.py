@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from vsearch.errors import InputError, VsearchError
+from vsearch.errors import InputError
+from vsearch.training.command import VALIDATION, console, read_split, run_command
 
-ROOT = Path(__file__).parents[2]
 CAPTIONS = 5
 """Captions of each item. All twenty of MSR-VTT take four times as long and did not improve heads of this size."""
-console = Console(stderr=True)
 
 
 def run(
@@ -29,9 +27,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The model folder that --export writes.")] = None,
     export: Annotated[str | None, typer.Option(help="The row whose model is exported.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Rows to run; default all.")] = None,
-    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one per line.")] = (
-        ROOT / "eval" / "splits" / "msrvtt_val.txt"
-    ),
+    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one per line.")] = VALIDATION,
     views: Annotated[int, typer.Option(help="Views that the towers were trained with.")] = 3,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
@@ -53,10 +49,8 @@ def run(
         raise InputError(f"rows are {', '.join(rows)}, not {', '.join(unknown)}")
     if export is not None and (out is None or export not in wanted):
         raise InputError("--export needs --out, and a row that runs")
-    if not validation.is_file():
-        raise InputError(f"{validation} is missing: give --validation a list of video ids")
     precision = choose_precision(device)
-    held = tuple(validation.read_text(encoding="utf-8").split())
+    held = read_split(validation)
     options = stages.BuildOptions(
         data, out or cache, cache, held, views=views, seed=seed, threads=threads, device=device
     )
@@ -84,13 +78,7 @@ def run(
 
 
 def main() -> None:
-    app = typer.Typer(add_completion=False)
-    app.command()(run)
-    try:
-        app(standalone_mode=True)
-    except VsearchError as error:
-        console.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+    run_command(run)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,7 @@ def pixel_batches(pictures: PictureSet, size: int, batch: int = 16) -> Iterator[
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to unit length."""
-    scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return scaled
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 class ExportedFolder:

@@ -1,20 +1,20 @@
 """Frames and captions of a set through the towers, as they are trained and as the product uses them."""
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from vsearch.models.temporal_encoder import Aggregator, Clip2Video
 from vsearch.training.backbone import FEATURES
 from vsearch.training.batches import FrameGrid, SetData
 from vsearch.training.lite_blocks import features_from
-from vsearch.training.minilm import pad
+from vsearch.training.minilm import mean_of_words, pad
 from vsearch.training.towers import Towers, pool_frames
 
 
@@ -56,6 +56,18 @@ def encode_captions(towers: Towers, ids: Sequence[Sequence[int]], chunk: int = 6
     padded = (pad([ids[place] for place in part]) for part in parts)
     vectors = torch.cat([towers.text(pieces.to(device), mask.to(device)) for pieces, mask in padded])
     return vectors[torch.tensor(order, device=device).argsort()]
+
+
+def query_vectors(embed: Any, aggregator: Aggregator, words: Tensor, mask: Tensor) -> Tensor:
+    """Word tokens [B, L, 384], bool or int [B, L] -> the vectors that an aggregation compares clips with [B, D].
+
+    embed: sentence embeddings [..., 384] to vectors [..., 512]. For TAB, which aligns frames with words, it also embeds
+    each word.
+    """
+    sentence = embed(F.normalize(mean_of_words(words, mask), dim=-1))
+    if not isinstance(aggregator, Clip2Video) or aggregator.tab is None:
+        return aggregator.encode_query(sentence)
+    return aggregator.encode_query(sentence, embed(F.normalize(words, dim=-1)), mask.bool())
 
 
 @torch.inference_mode()

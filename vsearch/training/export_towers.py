@@ -5,9 +5,6 @@ widened to float32 when ONNX Runtime loads them. An embedding therefore does not
 dynamic quantisation.
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 import copy
@@ -16,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +24,10 @@ from torch.nn import functional as F
 from vsearch.models.graphs import sha256_of
 from vsearch.models.protocols import UsualScore
 from vsearch.models.shrink import shrink_weights
+from vsearch.models.temporal_encoder import Aggregator, Mean
 from vsearch.training.backbone import SIZE, Backbones
-from vsearch.training.minilm import CONTEXT, WIDTH, minilm_folder
+from vsearch.training.encode import query_vectors
+from vsearch.training.minilm import CONTEXT, WIDTH, mean_of_words, minilm_folder
 from vsearch.training.towers import DIM, PictureTower, TextTower, Towers
 
 OPSET = 18
@@ -49,19 +48,26 @@ class PictureTowerGraph(nn.Module):
         channels_first = pixels.permute(0, 3, 1, 2).float()
         if self.tower.other is not None:
             return self.tower.embed(self.tower.whole_features(channels_first))
-        return cast(Tensor, self.tower(self.main.trunk(channels_first), self.other(channels_first)))
+        return self.tower(self.main.trunk(channels_first), self.other(channels_first))
 
 
 class TextTowerGraph(nn.Module):
-    """input_ids, attention_mask int64 [Q, L] -> query embeddings [Q, 512], sentence embeddings [Q, 384]."""
+    """input_ids, attention_mask int64 [Q, L] -> vectors [Q, D], sentences [Q, 384], word tokens [Q, L, 384].
 
-    def __init__(self, tower: TextTower) -> None:
+    D is 512, with TAB 1024. The word tokens, which a matching head reads, are left out if `words` is False.
+    """
+
+    def __init__(self, tower: TextTower, aggregator: Aggregator | None, *, words: bool) -> None:
         super().__init__()
         self.tower = tower
+        self.aggregator: Any = aggregator or Mean(DIM)
+        self.outputs = 3 if words else 2
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        sentences = F.normalize(self.tower.encoder(input_ids, attention_mask), dim=-1)
-        return self.tower.embed(sentences), sentences
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        words = self.tower.encoder.read(input_ids, attention_mask)
+        sentences = F.normalize(mean_of_words(words, attention_mask), dim=-1)
+        vectors = query_vectors(self.tower.embed, self.aggregator, words, attention_mask)
+        return (vectors, sentences, words)[: self.outputs]
 
 
 class FeatureGraph(nn.Module):
@@ -120,12 +126,14 @@ def export_picture(backbones: Backbones, tower: PictureTower, path: Path) -> Non
     export_graph(graph, example, path, {"pixels": {0: "n"}, "vectors": {0: "n"}})
 
 
-def export_text(tower: TextTower, path: Path) -> None:
+def export_text(tower: TextTower, path: Path, aggregator: Aggregator | None = None, *, words: bool = False) -> None:
     """Write text.onnx in float32."""
     ids = torch.ones(2, 7, dtype=torch.int64)
     axes = {0: "q", 1: "l"}
     names = {"input_ids": axes, "attention_mask": axes, "vectors": {0: "q"}, SENTENCES: {0: "q"}}
-    export_graph(TextTowerGraph(tower), (ids, ids), path, names)
+    if words:
+        names["words"] = axes
+    export_graph(TextTowerGraph(tower, aggregator, words=words), (ids, ids), path, names)
 
 
 def open_session(path: Path, threads: int) -> Any:
@@ -140,7 +148,7 @@ def open_session(path: Path, threads: int) -> Any:
 def picture_session(path: Path, threads: int = 2) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """A picture graph as a function pixels -> embeddings."""
     session = open_session(path, threads)
-    return lambda pixels: cast(NDArray[np.float32], session.run(["vectors"], {"pixels": pixels})[0])
+    return lambda pixels: session.run(["vectors"], {"pixels": pixels})[0]
 
 
 def text_session(path: Path, threads: int = 2) -> Callable[[Tensor, Tensor], NDArray[np.float32]]:
@@ -148,10 +156,7 @@ def text_session(path: Path, threads: int = 2) -> Callable[[Tensor, Tensor], NDA
     session = open_session(path, threads)
 
     def run(ids: Tensor, mask: Tensor) -> NDArray[np.float32]:
-        return cast(
-            NDArray[np.float32],
-            session.run(["vectors"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0],
-        )
+        return session.run(["vectors"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
 
     return run
 
@@ -162,7 +167,6 @@ class ExportInfo:
 
     version: str
     logit_scale: float
-    name: str = "mini"
 
 
 def write_tokenizer(target: Path) -> None:
@@ -180,7 +184,7 @@ def write_config(folder: Path, info: ExportInfo) -> None:
     files = ("image.onnx", "text.onnx", "tokenizer.json")
     config = {
         "format": 1,
-        "name": info.name,
+        "name": "mini",
         "version": info.version,
         "licence": "Apache-2.0 (weights trained on research data, see README.md)",
         "dim": DIM,

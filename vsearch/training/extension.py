@@ -5,9 +5,6 @@ the towers' heads are frozen or tuned lightly. ITC trains the temporal encoder a
 the matching head.
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -16,15 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vsearch.models.itm import ItmHead, ItmOptions
-from vsearch.models.temporal_encoder import AGGREGATIONS, Aggregator, Clip2Video, TemporalOptions, build_aggregator
+from vsearch.models.temporal_encoder import AGGREGATIONS, Aggregator, TemporalOptions, build_aggregator
 from vsearch.training.batches import Batch, SetData, draw_batch
+from vsearch.training.encode import query_vectors
 from vsearch.training.loop import parameter_groups
 from vsearch.training.losses import itc, positive_targets, soft_targets
 from vsearch.training.matching import ItmLoss, matching_loss
-from vsearch.training.minilm import WIDTH, mean_of_words
+from vsearch.training.minilm import WIDTH
 from vsearch.training.precision import PLAIN, Precision
 from vsearch.training.recipe import StageRecipe
 from vsearch.training.towers import DIM, Towers
@@ -50,9 +47,6 @@ class ExtensionRecipe:
     temporal: str = "mean"
     """One of models.temporal.AGGREGATIONS; kmeans and single can only be measured."""
     temporal_width: int = 128
-    temporal_layers: int = 1
-    center_weight: float = 0.5
-    """Weight of the global vector beside TAB: CLIP2Video's w."""
     itm: float = 1.0
     """Weight of the matching loss; 0 trains no matching head."""
     itm_loss: ItmLoss = "ranking"
@@ -97,13 +91,7 @@ class ExtendedModel(nn.Module):
         towers.requires_grad_(False)
         self.recipe = recipe
         self.towers = towers
-        options = TemporalOptions(
-            MAX_FRAMES,
-            recipe.temporal_layers,
-            heads=4,
-            width=recipe.temporal_width,
-            center_weight=recipe.center_weight,
-        )
+        options = TemporalOptions(MAX_FRAMES, layers=1, heads=4, width=recipe.temporal_width, center_weight=0.5)
         self.aggregator: Aggregator = build_aggregator(recipe.temporal, DIM, options)
         self.head = ItmHead(WIDTH, DIM, recipe.itm_options) if recipe.itm else None
 
@@ -134,18 +122,6 @@ class ExtendedModel(nn.Module):
         if self.recipe.noisy or self.recipe.base.head_rate:
             self.towers.picture.head.train()
             self.towers.text.head.train()
-
-
-def query_vectors(embed: Any, aggregator: Aggregator, words: Tensor, mask: Tensor) -> Tensor:
-    """Word tokens [B, L, 384], bool or int [B, L] -> the vectors that an aggregation compares clips with [B, D].
-
-    embed: sentence embeddings [..., 384] to vectors [..., 512]. For TAB, which aligns frames with words, it also embeds
-    each word.
-    """
-    sentence = embed(F.normalize(mean_of_words(words, mask), dim=-1))
-    if not isinstance(aggregator, Clip2Video) or aggregator.tab is None:
-        return aggregator.encode_query(sentence)
-    return aggregator.encode_query(sentence, embed(F.normalize(words, dim=-1)), mask.bool())
 
 
 def draw_clips(tokenized: TokenizedSet, recipe: StageRecipe, rng: np.random.Generator) -> Batch:
@@ -185,10 +161,8 @@ def extension_loss(
         with precision.autocast():
             matched = matching_loss(
                 model.head,
-                words,
-                word_mask,
-                frames.detach(),  # the matching head must not change the embeddings that are stored
-                mask,
+                (words, word_mask),
+                (frames.detach(), mask),  # the matching head must not change the embeddings that are stored
                 similarity,
                 positives > 0,
                 scale,

@@ -1,8 +1,5 @@
 """Training of a temporal encoder and a matching head, and what they reach on the validation split."""
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +14,7 @@ from torch import Tensor
 from vsearch.metrics import accuracy, ranks, summarize
 from vsearch.training.extension import MAX_FRAMES, ExtendedModel, TokenizedSet, extension_loss
 from vsearch.training.loop import LoopPlan, run_loop
-from vsearch.training.matching import match_best, reranked
+from vsearch.training.matching import Masked, match_best, reranked
 from vsearch.training.precision import PLAIN, Precision
 from vsearch.training.tower_training import one_cycle, set_shares
 from vsearch.training.validate import label_phrases
@@ -37,8 +34,8 @@ class EncodedSet:
 
     text: Tensor
     video: Tensor
-    words: tuple[Tensor, Tensor]
-    frames: tuple[Tensor, Tensor]
+    words: Masked
+    frames: Masked
     owner: Tensor
 
 
@@ -49,7 +46,7 @@ def encode_set(model: ExtendedModel, tokenized: TokenizedSet, chunk: int = 512) 
     device = model.towers.log_scale.device
     data, items = tokenized.data, tokenized.data.pictures.items
 
-    def take(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def take(rows: NDArray[np.int64]) -> Masked:
         words, mask = tokenized.words.take(rows)
         return words.to(device), mask.to(device)
 
@@ -152,5 +149,4 @@ def train_extension(
         )
         if result.interrupted:
             raise KeyboardInterrupt
-    final: ExtensionCheck = check_extension(model, validation)
-    return final
+    return check_extension(model, validation)

@@ -1,15 +1,11 @@
-"""EfficientNet-Lite's blocks forward and backward, fast enough on a CPU to tune a whole network.
+"""Forward and backward pass of EfficientNet-Lite's blocks, fast enough on a CPU to tune a whole network.
 
-torch's own backward pass of depthwise convolutions takes most of the time of such a network on a CPU. Here maps lie
-with channels last, so that a 1 x 1 convolution is one matrix product; batch normalisation keeps its ImageNet statistics
-and is folded into the weights before it, so its scale and shift are tuned with them; and the gradient that a depthwise
-convolution passes on is the convolution of what comes back with the kernel turned round, as fast as the way forward.
-What stays slow is the gradient of a depthwise kernel itself, a sum for each of its taps. It is computed where somebody
-asks for it; training leaves those kernels as they are, one parameter in eighteen.
+torch's backward pass of depthwise convolutions dominates the time of such a network on a CPU. Here three things differ.
+Maps have channels last, so that a 1 x 1 convolution is one matrix product. Batch normalisation keeps its ImageNet
+statistics and is folded into the weights before it; its scale and shift are still trained. The input gradient of a
+depthwise convolution is a convolution with the flipped kernel, as fast as the forward pass. The gradient of the kernel
+itself remains slow, one sum for each of its elements. Training freezes these kernels (one parameter in eighteen).
 """
-
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 
@@ -28,17 +24,17 @@ Pads = tuple[int, int, int, int]
 def features_from(network: Lite, maps: Tensor, first: int = CUT) -> Tensor:
     """maps [N, C, S, S], the input of block `first` -> pooled features [N, 1280] in float32, with gradients.
 
-    Equal to the network's own convolutions up to rounding. Computes in the numbers of autocast where that is on, else
-    in those of `maps`.
+    Equal to the network's own convolutions up to rounding. Computes in the type of autocast if that is on, else in that
+    of `maps`.
     """
-    dtype = _numbers(maps)
+    dtype = _compute_type(maps)
     with torch.autocast(maps.device.type, enabled=False):
         return _features(network, maps.permute(0, 2, 3, 1).to(dtype), first)
 
 
 def features_of(network: Lite, pixels: Tensor) -> Tensor:
-    """pixels [N, 3, S, S], 0..255, at the network's own size -> the same, through all of its blocks."""
-    dtype = _numbers(pixels)
+    """pixels [N, 3, S, S], 0..255, at the network's own size -> pooled features [N, 1280], through all blocks."""
+    dtype = _compute_type(pixels)
     with torch.autocast(pixels.device.type, enabled=False):
         x = ((pixels - 127.0) * (1.0 / 128.0)).to(dtype).contiguous(memory_format=torch.channels_last)
         weight, bias, stride, pads = _folded(network.stem)
@@ -51,8 +47,8 @@ def is_slow(name: str) -> bool:
     return ".depthwise." in name and name.endswith(".weight")
 
 
-def _numbers(given: Tensor) -> Any:
-    """What is computed in: autocast's numbers where it is on."""
+def _compute_type(given: Tensor) -> Any:
+    """The type to compute in: that of autocast if it is on."""
     kind = given.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else given.dtype
 
@@ -112,7 +108,7 @@ class _Depthwise(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         if context.needs_input_grad[1]:
             kernels = _kernel_gradient(F.pad(x, context.pads), gradient, weight, stride)
-        if stride > 1:  # where a stride stepped over a point, nothing comes back
+        if stride > 1:  # positions between strides have gradient 0
             rows, columns = x.shape[2] + top + bottom - side + 1, x.shape[3] + left + right - side + 1
             spread = gradient.new_zeros((*gradient.shape[:2], rows, columns))
             spread = spread.contiguous(memory_format=torch.channels_last)
@@ -124,11 +120,11 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _kernel_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Of the kernels, tap by tap; x is padded."""
-    found = torch.empty_like(weight, dtype=torch.float32)
+    """Gradient of the kernels, one element at a time; x is padded."""
+    result = torch.empty_like(weight, dtype=torch.float32)
     rows, columns = (stride * (length - 1) + 1 for length in gradient.shape[2:])
     for down in range(weight.shape[2]):
         for along in range(weight.shape[3]):
-            seen = x[:, :, down : down + rows : stride, along : along + columns : stride]
-            found[:, 0, down, along] = (seen * gradient).sum((0, 2, 3), dtype=torch.float32)
-    return found.to(weight.dtype)
+            inputs = x[:, :, down : down + rows : stride, along : along + columns : stride]
+            result[:, 0, down, along] = (inputs * gradient).sum((0, 2, 3), dtype=torch.float32)
+    return result.to(weight.dtype)

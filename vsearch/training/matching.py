@@ -5,9 +5,6 @@ among its hard negatives, with the scaled inner product added to the logit. Re-r
 head learns what recall does not know.
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from typing import Literal
@@ -19,6 +16,8 @@ from torch.nn import functional as F
 from vsearch.models.itm import ItmHead
 
 ItmLoss = Literal["binary", "ranking"]
+Masked = tuple[Tensor, Tensor]
+"""Tensor [B, L, D] and its mask [B, L]."""
 
 
 @torch.no_grad()
@@ -36,10 +35,8 @@ def hard_negatives(similarity: Tensor, positives: Tensor, scale: Tensor, count: 
 
 def matching_loss(
     head: ItmHead,
-    words: Tensor,
-    word_mask: Tensor,
-    frames: Tensor,
-    frame_mask: Tensor,
+    words: Masked,
+    frames: Masked,
     similarity: Tensor,
     positives: Tensor,
     scale: Tensor,
@@ -53,14 +50,14 @@ def matching_loss(
     gradient.
     """
     similarity = similarity.detach()
-    read = head.read_words(words, word_mask)
-    tokens = head.frame_tokens(frames, frame_mask)
-    own = torch.arange(len(words), device=words.device)
+    read = head.read_words(*words)
+    tokens = head.frame_tokens(*frames)
+    own = torch.arange(len(read), device=read.device)
     wrong_videos = hard_negatives(similarity, positives, scale, negatives)
     wrong_texts = hard_negatives(similarity.T, positives.T, scale, negatives)
 
     def logits(texts: Tensor, videos: Tensor) -> Tensor:
-        return head.match(read[texts], word_mask[texts], tokens[videos], frame_mask[videos])
+        return head.match(read[texts], words[1][texts], tokens[videos], frames[1][videos])
 
     right = logits(own, own)  # [B]
     forth = [logits(own, column) for column in wrong_videos.T]
@@ -71,7 +68,7 @@ def matching_loss(
         wrong = torch.stack(forth + back)
         # matches and mismatches have the same weight, whatever the number of negatives
         return (F.softplus(-right).mean() + F.softplus(wrong).mean()) / 2
-    first = torch.zeros(len(words), dtype=torch.int64, device=words.device)
+    first = torch.zeros_like(own)
     sides = []
     for wrong, columns, known in ((forth, wrong_videos, similarity), (back, wrong_texts, similarity.T)):
         recalled = torch.cat([known.diagonal()[:, None], known.gather(1, columns)], dim=1)
@@ -80,13 +77,7 @@ def matching_loss(
 
 
 @torch.inference_mode()
-def match_best(
-    head: ItmHead,
-    words: tuple[Tensor, Tensor],
-    frames: tuple[Tensor, Tensor],
-    similarity: Tensor,
-    recall: int,
-) -> tuple[Tensor, Tensor]:
+def match_best(head: ItmHead, words: Masked, frames: Masked, similarity: Tensor, recall: int) -> tuple[Tensor, Tensor]:
     """Captions [C, L, W] and videos [N, T, F] with their masks, inner products [C, N] -> the `recall` best videos of
     each caption [C, R] and their logits [C, R]."""
     best = similarity.topk(min(recall, similarity.shape[1]), dim=1).indices

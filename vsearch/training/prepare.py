@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vsearch.training.backbone import SIZE
 from vsearch.training.batches import FrameGrid, SetData
 from vsearch.training.data import PictureSet
 from vsearch.training.encode import encode_all_captions, frame_features
-from vsearch.training.features import FeatureCache, PictureReader, cache_name, open_cache
+from vsearch.training.features import FeatureCache, PictureReader, cache_name, open_cache, save_array
 from vsearch.training.minilm import WIDTH, MiniLM, Tokens, encode_sentences
 from vsearch.training.precision import has_fast_bf16
 from vsearch.training.towers import Towers
@@ -31,7 +30,7 @@ def sentence_vectors(folder: Path, encoder: MiniLM, tokens: Tokens, sentences: l
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16()):
             vectors = encode_sentences(encoder, tokens, distinct)
         places = {sentence: place for place, sentence in enumerate(distinct)}
-        _save(path, vectors.numpy()[[places[sentence] for sentence in sentences]].astype(np.float16))
+        save_array(path, vectors.numpy()[[places[sentence] for sentence in sentences]].astype(np.float16))
     table = np.load(path, allow_pickle=False)
     assert table.shape == (len(sentences), WIDTH)
     return torch.from_numpy(table)
@@ -52,7 +51,7 @@ def encode_set_captions(folder: Path, lineage: str, towers: Towers, data: SetDat
     if not path.exists():
         with torch.autocast(towers.log_scale.device.type, torch.bfloat16, enabled=has_fast_bf16()):
             vectors = encode_all_captions(towers, data)
-        _save(path, vectors.float().cpu().numpy().astype(np.float16))
+        save_array(path, vectors.float().cpu().numpy().astype(np.float16))
     table = torch.from_numpy(np.load(path, allow_pickle=False)).float()
     return replace(data, caption_vectors=torch.nn.functional.normalize(table, dim=-1))
 
@@ -85,10 +84,3 @@ def _tuned_cache(towers: Towers, data: SetData, views: int) -> FeatureCache:
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
                 features[places, view] = frame_features(towers, data, grid).cpu().numpy()
     return FeatureCache(features, data.cache.maps[:views], data.cache.readable)
-
-
-def _save(path: Path, table: NDArray[np.float16]) -> None:
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as handle:
-        np.save(handle, table, allow_pickle=False)
-    partial.replace(path)

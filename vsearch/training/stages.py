@@ -29,11 +29,9 @@ from vsearch.training.tower_training import train_extra_head, train_stage
 from vsearch.training.towers import DIM, PictureTower, TextTower, Towers
 from vsearch.training.validate import validate_towers
 
-LABELLED = tuple(TEMPLATES)
-
 
 def _more_labels(factor: float) -> dict[str, float]:
-    return {name: share * (factor if name in LABELLED else 1) for name, share in WEIGHTS.items()}
+    return {name: share * (factor if name in TEMPLATES else 1) for name, share in WEIGHTS.items()}
 
 
 _TEXT = StageRecipe(
@@ -203,7 +201,6 @@ def train_towers(options: BuildOptions, report: StageProgress) -> TrainedTowers:
     reference: dict[str, float] = {}
     lineage = hashlib.sha256(repr([(p.name, len(p.items), len(p.pictures)) for p in sets]).encode())
     for name, recipe in stages_of(options):
-        total = recipe.steps
         locked = options.locked and bool(recipe.text_rate)
         if recipe.whole_rate and towers.picture.other is None:  # only now, so that all runs share earlier checkpoints
             towers.picture.hold_networks(backbones)
@@ -222,7 +219,7 @@ def train_towers(options: BuildOptions, report: StageProgress) -> TrainedTowers:
             locked=locked,
             source=source,
             checkpoint=options.cache / f"stage-{name.replace(' ', '-')}-{lineage.hexdigest()[:12]}.pt",
-            progress=lambda step, loss, name=name, total=total: report(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
+            progress=lambda step, loss, name=name, total=recipe.steps: report(name, step, total, f"{loss:.2f}"),  # type: ignore[misc]
         )
         reference = validate_towers(towers, held, held_labels)
         lines.append(f"after {name}: {in_line(reference)}")

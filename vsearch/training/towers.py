@@ -6,14 +6,10 @@ ImageNet posterior times the sentence embeddings of the class names. It places a
 any training.
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 import copy
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +52,7 @@ class TowerHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.drop(x)
-        return cast(Tensor, self.linear(x) + self.out(self.drop(F.relu(self.hidden(x)))))
+        return self.linear(x) + self.out(self.drop(F.relu(self.hidden(x))))
 
 
 class PictureTower(nn.Module):

@@ -1,8 +1,5 @@
 """Word tokens of captions, computed once by the tuned sentence encoder and cached for the training of heads."""
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 import hashlib
@@ -65,13 +62,7 @@ def read_words(folder: Path, encoder: MiniLM, ids: Sequence[Sequence[int]], batc
     first = np.cumsum([0] + [len(row) for row in ids])
     if not path.exists():
         partial = path.with_suffix(".part")
-        shape = (int(first[-1]), WIDTH)
-        with partial.open("wb") as handle:  # a .npy file of known shape, filled below
-            np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call, unused-ignore]
-                handle, {"descr": "<f2", "fortran_order": False, "shape": shape}
-            )
-            offset = handle.tell()
-        table = np.memmap(partial, np.float16, "r+", offset, shape)
+        table = np.lib.format.open_memmap(partial, "w+", np.float16, (int(first[-1]), WIDTH))  # type: ignore[no-untyped-call, unused-ignore]
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16()):
             for start in range(0, len(order), batch):

@@ -3,9 +3,6 @@
 Both start as the original model. Frames and sentences go through the frozen model once.
 """
 
-# torch is not followed by the type checker: its classes are Any
-# mypy: disallow-subclassing-any=False
-
 from __future__ import annotations
 
 import math
@@ -57,8 +54,7 @@ class TemporalHead(_Frozen):
         self.aggregator: Any = build_aggregator(name, dim, TemporalOptions(MAX_FRAMES, layers=1, heads=4, width=width))
 
     def clip_vectors(self, frames: Sequence[NDArray[Any]]) -> Tensor:
-        vectors: Tensor = self.aggregator(*self.padded(frames))
-        return vectors
+        return self.aggregator(*self.padded(frames))
 
 
 class LowRank(nn.Module):
@@ -86,8 +82,7 @@ class Adapter(_Frozen):
         self.frame = None if pooled else LowRank(dim, rank)
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
-        adapted: Tensor = self.text(super().text_vectors(texts))
-        return adapted
+        return self.text(super().text_vectors(texts))
 
     def clip_vectors(self, frames: Sequence[NDArray[Any]]) -> Tensor:
         padded, mask = self.padded(frames)

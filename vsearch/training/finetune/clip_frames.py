@@ -6,7 +6,6 @@ Frames are cached in one .npy file per clip: embeddings if the picture tower is 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from vsearch.clip_table import ClipCaption
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Pixels
 from vsearch.models.protocols import FrameSize
+from vsearch.training.features import save_array
 
 MAX_FRAMES = 12
 """Frames of a clip, evenly spaced."""
@@ -50,8 +50,7 @@ class CaptionedClip:
         return self.frames.stem
 
     def load(self) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(self.frames, allow_pickle=False)
-        return array
+        return np.load(self.frames, allow_pickle=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +128,10 @@ def _frames_of(
     found = source.frames(file, missing, store.size, MAX_FRAMES) if missing else []
     for span, pixels in zip(missing, found, strict=True):
         if len(pixels):
-            _save(places[span], store.encode(pixels))
+            save_array(places[span], store.encode(pixels))
         else:
             del places[span]
     return places
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-    partial.replace(path)
 
 
 def split_by_video(

@@ -54,7 +54,7 @@ def score(similarity: Vectors, right: NDArray[np.bool_]) -> RankSummary:
     others = right.copy()
     others[np.arange(len(best)), best] = False
     found = ranks(np.where(others, -np.inf, similarity), best)  # a query's other matches do not compete
-    return RankSummary(*similarity.shape, summarize(found), float((1 / found).mean()))
+    return RankSummary(len(found), similarity.shape[1], summarize(found), float((1 / found).mean()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,15 @@
 The learner ends with the weights that rank the validation split best, which may be those that it started with.
 """
 
-# torch is not followed by the type checker: its decorators are Any
-# mypy: disallow-untyped-decorators=False
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vsearch.training.finetune.clip_frames import CaptionedClip
@@ -26,20 +22,6 @@ from vsearch.training.precision import PLAIN, Precision
 
 CHUNK = 64
 """Clips or sentences encoded at once by a check."""
-
-
-class Learner(Protocol):
-    """An nn.Module whose parameters that require a gradient are trained."""
-
-    log_scale: Tensor
-
-    def clip_vectors(self, frames: Sequence[NDArray[Any]]) -> Tensor:
-        """Cached frames of B clips, [T_b, ...] each -> unit embeddings [B, D]."""
-        ...
-
-    def text_vectors(self, texts: Sequence[str]) -> Tensor:
-        """Q sentences -> unit embeddings [Q, D]."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +80,7 @@ def fit(
     baseline: ClipRanks | None = None,
     progress: Callable[[int, float, ClipCheck | None], None] = lambda step, loss, found: None,
 ) -> FitResult:
-    """Train in place. Ctrl-C ends the run early, with the best weights so far.
+    """Train a learner (see `StartingModel.learner`) in place. Ctrl-C ends the run early, with the best weights so far.
 
     checkpoint: see `run_loop`; it is resumed if plan and `lineage` are the same. baseline: ranks by the original model,
     which untrained prompt vectors may not reach; only better weights are kept.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,9 @@ def _write(out: Path, parts: OpenClipParts, learnt: TowerLearner, record: Record
         made = Path(scratch) / "model"
         export_model(tuned, made)
         raw: Record = json.loads((made / "config.json").read_text(encoding="utf-8"))
-        write_folder(out, raw, record, _moved(made, list(raw["sha256"])))
 
+        def fill(folder: Path, _: Record) -> None:
+            for name in raw["sha256"]:
+                (made / name).rename(folder / name)
 
-def _moved(made: Path, names: Sequence[str]) -> Callable[[Path, Record], None]:
-    def fill(part: Path, raw: Record) -> None:
-        for name in names:
-            (made / name).rename(part / name)
-
-    return fill
+        write_folder(out, dict(raw), record, fill)

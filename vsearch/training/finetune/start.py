@@ -49,7 +49,10 @@ class StartingModel:
     encode: Callable[[Pixels], NDArray[Any]]
     """Pixels [T, H, W, 3] -> the cached frames of a clip [T, ...]."""
     learner: Callable[[Sequence[str]], Any]
-    """All sentences of the run -> the learner (fit.Learner). It may change the model, so it is called last."""
+    """All sentences of the run -> the learner, an nn.Module with `log_scale` and two methods that return unit vectors:
+    `clip_vectors` of cached frames ([T_b, ...] of B clips -> [B, D]), and `text_vectors` of Q sentences (-> [Q, D]).
+
+    It may change the model, so it is called last."""
     measure: Callable[[Sequence[CaptionedClip]], ClipRanks]
     """Ranks by the original model; to be called before `learner`."""
     write: Callable[[Path, Any, Record], None]

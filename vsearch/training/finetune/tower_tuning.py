@@ -5,9 +5,6 @@ vectors (CoOp; Zhou et al. 2022) are learned token embeddings in front of every 
 like any other model.
 """
 
-# torch is not followed by the type checker: its classes are Any
-# mypy: disallow-subclassing-any=False
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -84,8 +81,7 @@ class Prompted(nn.Module):
 
     @property
     def vectors(self) -> Tensor:
-        vectors: Tensor = _text_tower(self.inner).token_embedding.vectors
-        return vectors
+        return _text_tower(self.inner).token_embedding.vectors
 
     @property
     def visual(self) -> Any:
@@ -100,12 +96,10 @@ class Prompted(nn.Module):
         return getattr(self.inner, "logit_bias", None)
 
     def encode_image(self, pixels: Tensor, normalize: bool = False) -> Tensor:
-        found: Tensor = self.inner.encode_image(pixels, normalize=normalize)
-        return found
+        return self.inner.encode_image(pixels, normalize=normalize)
 
     def encode_text(self, ids: Tensor, normalize: bool = False) -> Tensor:
-        found: Tensor = self.inner.encode_text(self._shifted(ids), normalize=normalize)
-        return found
+        return self.inner.encode_text(self._shifted(ids), normalize=normalize)
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """Tokens int64 [Q, L] with placeholders for the prompt vectors; the token that the tower pools is kept."""
