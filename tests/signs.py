@@ -1,6 +1,6 @@
 """Videos with text in their frames, and OCR readers that need no weights.
 
-A sign is black text on a coloured plate. SignReader recognises plates by colour, so that its text and boxes are exact; a
+A sign is black text on a coloured plate. SignReader recognises plates by colour, so its text and boxes are exact; a
 real OCR model recognises the letters.
 """
 
