@@ -29,7 +29,8 @@ def contexts(command: Any, name: str, parent: Any = None) -> Iterator[Any]:
     """A click context of the command and of all below it, in the order of the help, hidden ones left out."""
     context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     yield context
-    for child_name, child in getattr(command, "commands", {}).items():
+    for child_name in getattr(command, "commands", {}):
+        child = command.get_command(context, child_name)
         if not child.hidden:
             yield from contexts(child, child_name, context)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.models import open_transcriber
-from eval.report import note, print_json, printable, run
+from eval.options import add_speech_model, command, new_parser
+from eval.report import note, print_json, printable
 from vsearch.errors import MediaError
 from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
@@ -92,15 +92,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.segments", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.segments", __doc__)
     p.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sound or video; its first sound track")
-    p.add_argument("--model", metavar="NAME", help="a Whisper model's name or folder; VSEARCH_SPEECH_MODEL, else base")
+    add_speech_model(p)
     p.add_argument("--json", action="store_true", help="print one JSON object a segment")
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

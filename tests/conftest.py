@@ -1,4 +1,4 @@
-"""What every test gets: no setting of the person who runs them leaks in, and nothing lands in their data folder."""
+"""Fixtures of all tests. Tests see no VSEARCH_ variable and write nothing into the user's data folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ settings.register_profile("vsearch", deadline=None)
 settings.load_profile("vsearch")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-"""Real footage beside the project, where there is any: tests that use it skip without it."""
+"""Real footage, outside the repository; tests that use it are skipped without it."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,5 +39,5 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def shared_data() -> Path:
     if not SHARED.is_dir():
-        pytest.skip("no real footage beside the project")
+        pytest.skip("no real footage in ../shared/data")
     return SHARED

@@ -1,7 +1,7 @@
-"""Videos in which something is written, and readers that need no weights.
+"""Videos with text in their frames, and OCR readers that need no weights.
 
-A sign is black letters on a plate. SignReader knows the plates by their colours, so that it says exactly what is
-written, and where; a real reader has the letters.
+A sign is black text on a coloured plate. SignReader recognises plates by colour, so its text and boxes are exact; a
+real OCR model recognises the letters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLATES = {
     "no parking": (255, 255, 120),
     "emergency exit": (150, 255, 150),
 }
-"""What can be written, and the colour of its plate."""
+"""Text of a sign: RGB of its plate."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def put_up(signs: Sequence[Sign]) -> Callable[[NDArray[np.uint8], float], NDArra
 
 
 class SignReader:
-    """Reads plates by their colours."""
+    """Recognises plates by colour."""
 
     recipe = "signs 1"
 
@@ -78,7 +78,7 @@ class SignReader:
 
 
 class CrashingReader(SignReader):
-    """Brings its process down where it is forbidden to park."""
+    """Crashes its process at the sign "no parking"."""
 
     def read(self, picture: Pixels) -> list[RecognisedText]:
         found = super().read(picture)

@@ -16,9 +16,9 @@ from tests.queries import make_query
 from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import EMBEDDED
-from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
+from vsearch.models.sentence_encoder import encode_passages, load_sentences, sentences_of
 from vsearch.passages import passages_of
 from vsearch.search import Query, SearchEngine
 from vsearch.search.passage_scores import join_passages, passage_score, semantic_confidence

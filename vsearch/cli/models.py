@@ -19,6 +19,7 @@ from vsearch.cli.base import (
     print_json,
     settings_of,
 )
+from vsearch.cli.commands import CommandGroup
 from vsearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
-models_app = typer.Typer(invoke_without_command=True)
+models_app = typer.Typer(cls=CommandGroup, invoke_without_command=True)
 app.add_typer(models_app, name="models")
 
 
