@@ -76,7 +76,8 @@ def hue_saturation_value(picture: Pixels) -> NDArray[np.float32]:
 
 def _rounded(products: NDArray[np.float32]) -> NDArray[np.float32]:
     """12-bit fixed point to the nearest whole number, halves up."""
-    return np.floor(products * np.float32(1 / 4096) + np.float32(0.5))
+    rounded: NDArray[np.float32] = np.floor(products * np.float32(1 / 4096) + np.float32(0.5))
+    return rounded
 
 
 def split_shot(start: float, end: float, longest: float = LONGEST_SCENE) -> list[Scene]:

@@ -114,3 +114,17 @@ def test_relative_links_in_documents_lead_to_files() -> None:
             continue
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
             assert (ROOT / name).parent.joinpath(target).exists(), f"{name} links to {target}"
+
+
+def heading_anchors(text: str) -> set[str]:
+    """The anchors that GitHub makes of the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_in_documents_name_headings() -> None:
+    documents = {(ROOT / name).resolve(): text for name, text in tracked_texts() if name.endswith(".md")}
+    for path, text in documents.items():
+        for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)", text):
+            headed = documents[path.parent.joinpath(target).resolve()] if target else text
+            assert anchor in heading_anchors(headed), f"{path.name} links to {target}#{anchor}"
