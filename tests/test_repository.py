@@ -85,7 +85,7 @@ def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:
         return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower() for requirement in requirements}
 
     heavy = {"torch", "torchvision", "open_clip_torch", "faster-whisper", "rapidocr", "streamlit"}
-    heavy |= {"decord2", "opencv-python-headless", "scenedetect-headless"}  # each with a copy of FFmpeg
+    heavy |= {"decord2", "opencv-python-headless", "scenedetect-headless"}  # further copies of FFmpeg
     assert not names(project["dependencies"]) & heavy
     everything = [r for extra in project["optional-dependencies"].values() for r in extra]
     torch = {requirement for requirement in everything if re.match(r"torch\b", requirement)}
