@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import typer
 
-import vsearch
 from tests.media import Shot, make_video
 from vsearch.cli import app
 from vsearch.settings import Settings
@@ -24,7 +23,6 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
     if path.name not in ("cli.md", "CHANGELOG.md")  # the first is generated, the second is history
 )
-PUBLIC_API = hasattr(vsearch, "open")
 OCR_CHANNEL = "ocr_weight" in Settings.model_fields
 
 
@@ -127,7 +125,6 @@ def test_variables_exist(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "python")])
-@pytest.mark.skipif(not PUBLIC_API, reason="vsearch.open is not there yet")
 def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "demo" / "videos"
     folder.mkdir(parents=True)
