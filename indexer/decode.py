@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -34,8 +35,8 @@ LARGE_SIDE = 960
 DECODERS = {"pyav": "vsearch.indexer.decode_pyav:decode", "decord": "vsearch.indexer.decode_decord:decode"}
 """Name -> "module:function". A name with a colon is such a reference itself, so that others can bring their own."""
 
-DEFAULT_DECODERS = ("pyav", "decord")
-"""Tried in this order."""
+DEFAULT_DECODERS = ("pyav", "decord") if find_spec("decord") else ("pyav",)
+"""Tried in this order. decord is an extra of its own, because it carries another copy of FFmpeg."""
 
 
 @dataclass(frozen=True, slots=True)

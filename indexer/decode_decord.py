@@ -100,9 +100,9 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
 
 
 def _resize(picture: Pixels, width: int, height: int) -> Pixels:
-    import cv2
+    from PIL import Image
 
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX), np.uint8)
 
 
 def _next(reader: Any) -> Pixels:

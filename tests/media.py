@@ -11,12 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+needs_decord = pytest.mark.skipif(find_spec("decord") is None, reason="the extra decord is not installed")
+DECODERS = ["pyav", pytest.param("decord", marks=needs_decord)]
+"""The decoders of the contract tests."""
 
 COLOURS = {
     "red": (220, 30, 30),

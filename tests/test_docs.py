@@ -1,4 +1,4 @@
-"""The papers agree with the program."""
+"""The documentation agrees with the program: commands, options, variables, Python examples, links."""
 
 from __future__ import annotations
 
@@ -6,23 +6,46 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
+from tests.media import Shot, make_video
 from vsearch.cli import app
+from vsearch.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-PAPERS = ("README.md", "CONTRIBUTING.md")
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+    if path.name not in ("cli.md", "CHANGELOG.md")  # the first is generated, the second is history
+)
+OCR_CHANNEL = "ocr_weight" in Settings.model_fields
 
 
-def shown_commands(paper: str) -> list[list[str]]:
-    """The words of every `vsearch ...` line inside a paper's code blocks."""
-    text = (ROOT / paper).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:console|sh|shell|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if re.match(r"(\.venv/bin/)?vsearch ", line)]
+def code_blocks(page: str, *languages: str) -> list[str]:
+    """The code blocks of a page in one of these languages."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```(?:{'|'.join(languages)})\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def shown_commands(page: str, program: str) -> list[list[str]]:
+    """The words of every command of `program` in the console blocks of a page, without the program's own name."""
+    commands = []
+    for block in code_blocks(page, "console", "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            while words:
+                end = words.index("|") if "|" in words else len(words)
+                command, words = words[:end], words[end + 1 :]
+                while command and re.fullmatch(r"[A-Z_]+=.*", command[0]):
+                    command.pop(0)
+                if command and command[0].removeprefix(".venv/bin/") == program:
+                    commands.append(command[1:])
+    return commands
 
 
 def test_command_page_is_current() -> None:
@@ -31,7 +54,7 @@ def test_command_page_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_command_and_option_says_what_it_does() -> None:
+def test_every_command_and_option_has_a_help_text() -> None:
     root = typer.main.get_command(app)
     assert root.help
     for name, command in root.commands.items():
@@ -41,16 +64,71 @@ def test_every_command_and_option_says_what_it_does() -> None:
 
 
 def test_readme_shows_the_main_commands() -> None:
-    assert {"index", "query"} <= {words[1] for words in shown_commands("README.md")}
+    assert {"index", "query"} <= {words[0] for words in shown_commands("README.md", "vsearch")}
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_commands_in_papers_exist_with_their_options(paper: str) -> None:
-    known = typer.main.get_command(app).commands
-    for _, name, *words in shown_commands(paper):
-        if name.startswith("--"):
-            continue
-        assert name in known, f"{paper}: vsearch {name}"
-        options = {option for parameter in known[name].params for option in parameter.opts + parameter.secondary_opts}
-        given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
-        assert given <= options | {"--help"}, f"{paper}: vsearch {name} {given - options}"
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
+
+
+def test_readme_links_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+\.md)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {*PAGES, "docs/cli.md", "CHANGELOG.md"} - {"README.md", "docs/paths.md"} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist_with_their_options_and_values(page: str) -> None:
+    for words in shown_commands(page, "vsearch"):
+        command: Any = typer.main.get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words[0]]
+            words = words[1:]
+        assert command is not typer.main.get_command(app), f"{page}: vsearch {words}"
+        options = {
+            name: parameter
+            for parameter in command.params
+            if parameter.param_type_name == "option"
+            for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        for word, value in pairwise([*words, ""]):
+            if re.match(r"--?[a-z]", word):
+                name, _, joined = word.partition("=")
+                assert name in {*options, "--help"}, f"{page}: {command.name} {word}"
+                choices = (getattr(options.get(name), "metavar", None) or "").split("|")  # such as speech|ocr
+                allowed = len(choices) == 1 or not OCR_CHANNEL or (joined or value) in choices
+                assert allowed, f"{page}: {command.name} {word} {value}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_and_modules_exist(page: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for words in shown_commands(page, "make"):
+        assert set(words) <= targets, f"{page}: make {words}"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for module in re.findall(r"python -m ((?:vsearch|eval|benchmarks)[.\w]*)", text):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page}: {module}"
+
+
+@pytest.mark.skipif(not OCR_CHANNEL, reason="the channel ocr is not there yet")
+def test_configuration_page_lists_every_variable() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(VSEARCH_\w+)`", text))
+    assert listed == {f"VSEARCH_{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.skipif(not OCR_CHANNEL, reason="the channel ocr is not there yet")
+def test_variables_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert set(re.findall(r"\bVSEARCH_(\w+)", text)) <= {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "python")])
+def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "demo" / "videos"
+    folder.mkdir(parents=True)
+    make_video(folder / "colours.mp4", [Shot("red", 3.0), Shot("blue", 3.0)])
+    monkeypatch.chdir(tmp_path)
+    for number, block in enumerate(code_blocks(page, "python"), start=1):
+        exec(compile(block, f"{page}, example {number}", "exec"), {"__name__": "example"})

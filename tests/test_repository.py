@@ -1,4 +1,4 @@
-"""The repository speaks of itself alone, and its packaging keeps its promises."""
+"""The repository names no machine of its authors, and its packaging and links are consistent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Folders of one machine. `../shared/data` is where real data may lie beside any checkout.
+# Folders of one machine. `../shared/data`, beside any checkout, is where tests find real data.
 HERE_ONLY = re.compile(
     r"(?<![\w./*-])/(?:work|tmp|root|home/\w+|Users/\w+)/" + "|" + r"(?<!\.\./)(?<!\w)shared/" + r"(?:data|design)"
 )
@@ -23,12 +23,12 @@ def tracked_texts() -> list[tuple[str, str]]:
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode != 0:
         pytest.skip("not a git checkout")
-    found = []
+    texts = []
     for name in filter(None, listing.stdout.split("\0")):
         content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
         if b"\0" not in content:
-            found.append((name, content.decode("utf-8", errors="replace")))
-    return found
+            texts.append((name, content.decode("utf-8", errors="replace")))
+    return texts
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def project() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("folder", ["/" + "work/x", "see /" + "tmp/a.mp4", "'/" + "home/me/x'", "'shared/" + "data'"])
-def test_a_path_of_one_machine_is_recognised(folder: str) -> None:
+def test_path_of_one_machine_is_recognised(folder: str) -> None:
     assert HERE_ONLY.search(folder)
 
 
 @pytest.mark.parametrize("text", ["../shared/" + "data/videos", "https://host/" + "work/x", "frame/" + "tmp/x"])
-def test_a_path_that_holds_anywhere_is_not(text: str) -> None:
+def test_path_that_is_valid_anywhere_is_accepted(text: str) -> None:
     assert not HERE_ONLY.search(text)
 
 
@@ -59,7 +59,7 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
+def test_extras_are_the_documented_ones(project: dict[str, Any]) -> None:
     extras = project["optional-dependencies"]
     assert set(extras) == {
         "clip",
@@ -67,6 +67,7 @@ def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
         "speech-offline",
         "openai-whisper",
         "ocr",
+        "decord",
         "ui",
         "export",
         "mcp",
@@ -76,7 +77,7 @@ def test_extras_are_the_promised_ones(project: dict[str, Any]) -> None:
         "dev",
         "all",
     }
-    assert extras["all"] == ["vsearch[clip,speech,ocr,ui,export,mcp,server]"]
+    assert extras["all"] == ["vsearch[clip,speech,ocr,decord,ui,export,mcp,server]"]
 
 
 def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:
@@ -84,6 +85,7 @@ def test_base_is_light_and_torch_is_capped(project: dict[str, Any]) -> None:
         return {re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower() for requirement in requirements}
 
     heavy = {"torch", "torchvision", "open_clip_torch", "faster-whisper", "rapidocr", "streamlit"}
+    heavy |= {"decord2", "opencv-python-headless", "scenedetect-headless"}  # further copies of FFmpeg
     assert not names(project["dependencies"]) & heavy
     everything = [r for extra in project["optional-dependencies"].values() for r in extra]
     torch = {requirement for requirement in everything if re.match(r"torch\b", requirement)}
@@ -100,15 +102,29 @@ def test_changelog_has_an_entry_for_this_version(project: dict[str, Any]) -> Non
     assert f"## [{project['version']}]" in text or "## [Unreleased]" in text
 
 
-def test_readme_describes_every_extra(project: dict[str, Any]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_installation_page_describes_every_extra(project: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
     table = set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))
     assert table == set(project["optional-dependencies"])
 
 
-def test_links_inside_the_papers_lead_somewhere() -> None:
+def test_relative_links_in_documents_lead_to_files() -> None:
     for name, text in tracked_texts():
         if not name.endswith(".md"):
             continue
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
             assert (ROOT / name).parent.joinpath(target).exists(), f"{name} links to {target}"
+
+
+def heading_anchors(text: str) -> set[str]:
+    """The anchors that GitHub makes of the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_in_documents_name_headings() -> None:
+    documents = {(ROOT / name).resolve(): text for name, text in tracked_texts() if name.endswith(".md")}
+    for path, text in documents.items():
+        for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)", text):
+            headed = documents[path.parent.joinpath(target).resolve()] if target else text
+            assert anchor in heading_anchors(headed), f"{path.name} links to {target}#{anchor}"

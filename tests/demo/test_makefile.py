@@ -1,4 +1,4 @@
-"""The Makefile: its help is complete, and a folder's name reaches the program whole."""
+"""The Makefile: its help is complete, and it passes folder names of any kind to the program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment that looks installed and whose `vsearch` only records its arguments, a JSON list a line."""
+    """An environment that looks installed and whose `vsearch` records its arguments, one JSON list per line."""
     folder = tmp_path / "venv"
     (folder / "bin").mkdir(parents=True)
     for name in ("vsearch", "python"):
@@ -64,44 +64,44 @@ def test_help_is_what_plain_make_prints() -> None:
 
 
 @pytest.mark.parametrize("name", ["./my videos", "it's $HOME here", '"quoted" & co; x', "-dash", "película 🎬"])
-def test_demo_hands_over_a_folder_whatever_its_name(venv: Path, name: str) -> None:
+def test_demo_passes_a_folder_of_any_name_unchanged(venv: Path, name: str) -> None:
     done = make("demo", VIDEOS=name, VENV=str(venv))
     assert done.returncode == 0, done.stderr
-    index, *queries, listen = calls(venv)
+    index, *queries, speech = calls(venv)
     assert index[:2] == ["index", "--no-speech"] and index[-2:] == ["--", name]
     assert [call[0] for call in queries] == ["query"] * 3
-    assert listen[:3] == ["index", "--only", "speech"] and listen[-2:] == ["--", name]
-    libraries = {call[call.index("--library") + 1] for call in (index, *queries, listen)}
+    assert speech[:3] == ["index", "--only", "speech"] and speech[-2:] == ["--", name]
+    libraries = {call[call.index("--library") + 1] for call in (index, *queries, speech)}
     assert libraries == {"demo/your-library"}
     assert "Next:" in done.stdout
 
 
-def test_demo_goes_on_where_speech_cannot_be_installed(venv: Path) -> None:
+def test_demo_continues_if_speech_cannot_be_installed(venv: Path) -> None:
     (venv / ".installed-speech").unlink()
     (venv / "bin" / "python").write_text("#!/bin/sh\necho 'no matching distribution' >&2\nexit 1\n")
     done = make("demo", VIDEOS="./my videos", VENV=str(venv))
     assert done.returncode == 0, done.stderr
-    assert "The demo goes on without speech" in done.stdout and "Next:" in done.stdout
+    assert "The demo continues without speech" in done.stdout and "Next:" in done.stdout
     assert [call[0] for call in calls(venv)] == ["index", *["query"] * 3]
     assert not (venv / ".installed-speech").exists()
 
 
-def test_one_recording_costs_no_dependencies(venv: Path) -> None:
+def test_recording_is_installed_without_dependencies(venv: Path) -> None:
     (venv / ".installed-speech").unlink()
     assert make("demo", VIDEOS="./my videos", VENV=str(venv)).returncode == 0
-    listening, recording = calls(venv, "python")
-    assert listening[-2:] == ["-e", ".[speech-offline]"]
+    speech, recording = calls(venv, "python")
+    assert speech[-2:] == ["-e", ".[speech-offline]"]
     assert "--no-deps" in recording and recording[-1] == "useful-moonshine-onnx"
     assert (venv / ".installed-speech").exists()
 
 
-def test_tests_do_without_speech(venv: Path) -> None:
+def test_make_test_does_not_install_speech(venv: Path) -> None:
     (venv / ".installed-speech").unlink()
     assert make("test", VENV=str(venv)).returncode == 0
     assert calls(venv, "python") == [RUN_TESTS]
 
 
-def test_demo_stops_where_indexing_fails(venv: Path) -> None:
+def test_demo_stops_if_indexing_fails(venv: Path) -> None:
     (venv / "bin" / "vsearch").write_text("#!/bin/sh\necho 'nothing could be indexed' >&2\nexit 1\n")
     done = make("demo", VIDEOS="empty", VENV=str(venv))
     assert done.returncode != 0
@@ -118,7 +118,7 @@ def test_changed_packaging_installs_again(venv: Path) -> None:
     assert calls(venv, "python")[2:] == [RUN_TESTS]
 
 
-def test_python_without_venv_costs_one_clear_line(tmp_path: Path) -> None:
+def test_python_without_venv_is_reported_in_one_line(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
     python.chmod(0o755)
@@ -127,7 +127,7 @@ def test_python_without_venv_costs_one_clear_line(tmp_path: Path) -> None:
     assert "apt-get install python3-venv" in done.stderr.splitlines()[0]
 
 
-def test_old_python_costs_one_clear_line(tmp_path: Path) -> None:
+def test_old_python_is_reported_in_one_line(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)

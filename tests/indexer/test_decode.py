@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.media import Shot, make_gif, make_video, truncate
+from tests.media import DECODERS, Shot, make_gif, make_video, needs_decord, truncate
 from vsearch.errors import MediaError
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
@@ -44,7 +44,7 @@ def decode(name: str, path: Path, size: FrameSize, large: bool = False) -> list[
     return list(find_decoder(name)(DecodeRequest(path, probed, size, large=large)))
 
 
-@pytest.mark.parametrize("backend", ["pyav", "decord"])
+@pytest.mark.parametrize("backend", DECODERS)
 @pytest.mark.parametrize("name", MEDIA)
 def test_times_and_pixels(tmp_path: Path, name: str, backend: str) -> None:
     made = make_video(tmp_path / name, SHOTS, **MEDIA[name])
@@ -62,7 +62,7 @@ def test_times_and_pixels(tmp_path: Path, name: str, backend: str) -> None:
     assert np.abs(small.mean((0, 1)) - (30, 30, 220)).max() < 25  # BGR, as the detector wants it
 
 
-@pytest.mark.parametrize("backend", ["pyav", "decord"])
+@pytest.mark.parametrize("backend", DECODERS)
 @pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
 def test_pictures_are_turned_as_a_player_turns_them(
     tmp_path: Path, backend: str, rotation: int, corner: tuple[int, int]
@@ -77,7 +77,7 @@ def test_pictures_are_turned_as_a_player_turns_them(
     assert [(0, 0), (0, -1), (-1, 0), (-1, -1)][int(green.argmax())] == corner and green.sum() == 1
 
 
-@pytest.mark.parametrize("backend", ["pyav", "decord"])
+@pytest.mark.parametrize("backend", DECODERS)
 def test_crop_keeps_the_aspect(tmp_path: Path, backend: str) -> None:
     made = make_video(tmp_path / "v.mp4", [Shot("corner", 0.4)], size=(256, 128))
     picture = decode(backend, made.path, FrameSize(64, 64, "crop"))[0].pixels()
@@ -86,7 +86,7 @@ def test_crop_keeps_the_aspect(tmp_path: Path, backend: str) -> None:
     assert white == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize("backend", ["pyav", "decord"])
+@pytest.mark.parametrize("backend", DECODERS)
 def test_a_picture_to_be_read_is_larger_than_the_models(tmp_path: Path, backend: str) -> None:
     made = make_video(tmp_path / "v.mp4", [Shot("corner", 0.4)], size=(1280, 640), rotation=90)
     frame = decode(backend, made.path, FrameSize(64, 64, "crop"), large=True)[0]
@@ -104,6 +104,7 @@ def test_fitting() -> None:
     assert (crop.width, crop.height, crop.left, crop.top) == (398, 224, 87, 0)
 
 
+@needs_decord
 def test_a_gif_is_left_to_pyav(tmp_path: Path) -> None:
     path = make_gif(tmp_path / "a.gif")
     assert [f.time for f in decode("pyav", path, FrameSize(64, 48))] == pytest.approx([i / 10 for i in range(10)])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.indexer.doubles import MeanColour
 from tests.meanings import Thesaurus
-from tests.media import Shot, make_audio, make_video
+from tests.media import DECODERS, Shot, make_audio, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelError
 from vsearch.indexer import Indexer, IndexOptions
@@ -84,7 +84,7 @@ def check(lines: list[Segment]) -> None:
         assert box == pytest.approx(sign.place, abs=0.01)
 
 
-@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_what_is_written_is_found_with_its_time_and_place(
     index: Index, library: SqliteStore, film: Path, decoder: str
 ) -> None:
@@ -100,7 +100,7 @@ def test_what_is_written_is_found_with_its_time_and_place(
     assert (state.read, state.text_lines, state.transcribed, state.lines) == (1, 2, 0, 0)
 
 
-@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_text_may_come_later(index: Index, library: SqliteStore, film: Path, decoder: str) -> None:
     index(film, text=False)
     assert shown(library, film) == []

@@ -27,7 +27,7 @@ from tests.cards import (
     write_card,
 )
 from tests.indexer.test_thumbnails import picture
-from tests.media import COLOURS, Shot, draw
+from tests.media import COLOURS, DECODERS, Shot, draw
 from vsearch.errors import MediaError
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
@@ -36,7 +36,6 @@ from vsearch.media import Scene
 from vsearch.models.fitting import scale_picture
 from vsearch.models.protocols import FrameSize
 
-BACKENDS = ["pyav", "decord"]
 NEAR = 6
 """255ths: what encoding and scaling cost."""
 
@@ -63,7 +62,7 @@ def first_frame(path: Path, backend: str, size: FrameSize) -> DecodedFrame:
         pytest.skip("left to PyAV")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", DECODERS)
 @pytest.mark.parametrize("card", [*ORIENTATIONS, *ASPECTS, *CODINGS], ids=named)
 def test_what_a_player_shows(cards: Callable[[Card], Path], card: Card, backend: str) -> None:
     probed = probe_video(cards(card))
@@ -84,7 +83,7 @@ def test_filters_of_models(cards: Callable[[Card], Path], card: Card) -> None:
     assert np.abs(first_frame(cards(card), "pyav", size).pixels().astype(float) - expected).mean() < NEAR
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", DECODERS)
 @pytest.mark.parametrize("card", HDR, ids=named)
 def test_high_dynamic_range_has_the_contrast_of_the_original(
     cards: Callable[[Card], Path], card: Card, backend: str
@@ -157,7 +156,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("case", CONTAINERS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", DECODERS)
 def test_the_stream_that_a_player_shows(tmp_path: Path, backend: str, case: str) -> None:
     ending, tracks = CONTAINERS[case]
     path = write_tracks(tmp_path / f"v{ending}", tracks)

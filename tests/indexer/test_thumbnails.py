@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.indexer.doubles import MeanColour
-from tests.media import COLOURS, Made, Shot, make_video
+from tests.media import COLOURS, DECODERS, Made, Shot, make_video
 from vsearch.errors import MediaError
 from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.events import Illustrated, Unchanged
@@ -66,7 +66,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Made:
     )
 
 
-@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_each_scene_has_one_of_its_own(library: SqliteStore, colours: Made, decoder: str) -> None:
     index(library, colours.path, decoders=(decoder,))
     made = pictures(library, colours.path)
