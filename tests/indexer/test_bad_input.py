@@ -268,8 +268,9 @@ from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.events import Indexed, Progress
 from tests.indexer.doubles import DictLibrary, MeanColour
 library = DictLibrary()
+OPTIONS = IndexOptions(batch_size=1, decoders=("tests.indexer.broken:plods",))
 try:
-    for event in Indexer(library, MeanColour(), IndexOptions(batch_size=1)).index([Path(sys.argv[1])]):
+    for event in Indexer(library, MeanColour(), OPTIONS).index([Path(sys.argv[1])]):
         if isinstance(event, Indexed | Progress):
             print(type(event).__name__, flush=True)
 except KeyboardInterrupt:
@@ -282,7 +283,7 @@ except KeyboardInterrupt:
 def test_an_interrupt_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
     """No `if __name__ == "__main__"` in the program: a person's script need not have one."""
     make_video(tmp_path / "a.mp4", [Shot("red", 1.0)])
-    make_video(tmp_path / "b.mp4", [Shot("moving", 60.0)], size=(320, 180))
+    make_video(tmp_path / "b.mp4", [Shot("moving", 10.0)], size=(64, 48))
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         cwd=HERE,
