@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 CHILD = ["-P", "-c"]
@@ -43,7 +44,7 @@ class Template:
 
     def fork(self, code: str, arguments: Sequence[str], descriptors: Sequence[int]) -> int:
         """The id of a new child, whose standard streams are these three descriptors."""
-        request = {"code": code, "arguments": list(arguments), "environment": dict(os.environ), "folder": os.getcwd()}
+        request = {"code": code, "arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
         with self._lock:
             if self._socket is None:
                 self._start()
