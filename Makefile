@@ -56,8 +56,9 @@ endif
 test: $(VENV)/.installed-test ## install what tests need and run them
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8
 
-kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each
-	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py tests/library/test_repair.py
+kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each; break every page of a catalog
+	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py \
+	tests/library/test_repair.py tests/library/test_trouble.py
 
 test-ui: $(VENV)/.installed-ui ## the tests of the page, in a real browser where there is a Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check -q 'playwright>=1.49'

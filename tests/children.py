@@ -44,13 +44,14 @@ class Template:
 
     def fork(self, code: str, arguments: Sequence[str], descriptors: Sequence[int]) -> int:
         """The id of a new child, whose standard streams are these three descriptors."""
-        request = {"code": code, "arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
+        here = {"environment": dict(os.environ), "folder": str(Path.cwd())}
+        request = json.dumps({"code": code, "arguments": list(arguments), **here}).encode()
         with self._lock:
             if self._socket is None:
                 self._start()
             assert self._socket is not None
             with _adopting():
-                socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
+                socket.send_fds(self._socket, [request], descriptors)
                 answer = self._socket.recv(_MOST)
         return int(answer)
 
