@@ -54,7 +54,7 @@ endif
 	@printf '  $(BIN)/vsearch --help, README.md, docs/\n'
 
 test: $(VENV)/.installed-test ## install what tests need and run them
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each; break every page of a catalog
 	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py \

@@ -18,6 +18,9 @@ settings.load_profile("vsearch")
 
 from tests.children import TEMPLATE, ForkingPopen
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the workers are as many as the cores
+    os.environ.setdefault(threads, "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real footage beside the project, where there is any: tests that use it skip without it."""
 

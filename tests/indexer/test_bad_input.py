@@ -222,7 +222,7 @@ def test_a_file_that_grows_while_it_is_read(run: Run, folder: Path, library: Dic
 
 def _patience(fault: str) -> float:
     """Seconds: where nothing hangs, a busy machine must not look as if it did."""
-    return 4.0 if fault == "hangs" else 60.0
+    return 3.0 if fault == "hangs" else 60.0
 
 
 @pytest.mark.parametrize("fault", ["hangs", "crashes", "refuses", "raises"])
@@ -236,7 +236,7 @@ def test_the_next_decoder_takes_over(run: Run, folder: Path, library: DictLibrar
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        ("hangs", "the decoder hung (no sign of life for 4 s)"),
+        ("hangs", "the decoder hung (no sign of life for 3 s)"),
         ("crashes", "the decoder crashed (signal 11)"),
         ("refuses", "I will not"),
         ("nothing", "no frame can be decoded"),
