@@ -189,7 +189,7 @@ def rerun_without_capabilities(test: str) -> None:
         pytest.skip("root may read everything, and there is no setpriv")
     command = [setpriv, "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "pytest"]
     command += ["-p", "no:cacheprovider", f"{__file__}::{test}"]
-    environment = os.environ | {"RERUN_WITHOUT_CAPABILITIES": "1"}
+    environment = os.environ | {"RERUN_WITHOUT_CAPABILITIES": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], env=environment)
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
 
@@ -257,6 +257,7 @@ def test_slow_is_not_hung(run: Run, folder: Path) -> None:
     assert run(folder, decoders=("tests.indexer.broken:crawls",), hang_seconds=1.4)[1].indexed == 1
 
 
+@pytest.mark.fresh_processes
 def test_noise_on_standard_output_does_not_reach_the_wire(run: Run, folder: Path) -> None:
     assert run(folder, decoders=("tests.indexer.broken:prints",))[1].indexed == 1
 
