@@ -17,8 +17,8 @@ from tests.children import CHILD, ForkingPopen
 PROGRAM = """
 import json, os, signal, sys
 print(json.dumps([
-    sys.argv, __name__, os.getcwd(), {**os.environ, 'LINES': '', 'COLUMNS': ''}, sys.stdin.read(), sorted(os.listdir("/proc/self/fd")),
-    signal.getsignal(signal.SIGINT) is signal.default_int_handler, os.getppid(),
+    sys.argv, __name__, os.getcwd(), {**os.environ, "LINES": "", "COLUMNS": ""}, sys.stdin.read(),
+    sorted(os.listdir("/proc/self/fd")), signal.getsignal(signal.SIGINT) is signal.default_int_handler, os.getppid(),
 ]), flush=True)
 {end}
 """
