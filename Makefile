@@ -58,7 +58,7 @@ test: $(VENV)/.installed-test ## install what tests need and run them
 
 kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each; break every page of a catalog
 	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py \
-	tests/library/test_repair.py tests/library/test_trouble.py
+	tests/library/test_repair.py tests/library/test_trouble.py tests/library/test_stateful.py
 
 test-ui: $(VENV)/.installed-ui ## the tests of the page, in a real browser where there is a Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check -q 'playwright>=1.49'
