@@ -12,6 +12,7 @@ declares itself the subreaper for the moment. Elsewhere processes are started af
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -20,7 +21,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,15 @@ CHILD = ["-P", "-c"]
 _TEMPLATE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tests.children import serve; serve()"
 _PR_SET_CHILD_SUBREAPER = 36
 _MOST = 1 << 17
+
+_IMPORTED = [
+    *("av", "cv2", "decord", "numpy", "PIL.JpegImagePlugin", "scenedetect.detectors"),
+    *("vsearch.clips.child", "vsearch.clips.write"),
+    *(
+        f"vsearch.indexer.{name}"
+        for name in ("worker", "decode_decord", "decode_pyav", "reading", "subtitles", "audio")
+    ),
+]
 
 _Popen = subprocess.Popen
 
@@ -150,12 +161,8 @@ def _run(request: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _import_all() -> None:
-    import gc
-
-    import decord  # noqa: F401
-
-    from vsearch.clips import child, write  # noqa: F401
-    from vsearch.indexer import audio, decode_decord, decode_pyav, reading, stills, subtitles, worker  # noqa: F401
-
-    worker._warm()
+    """What is missing here is imported by the children, as it would be anyway."""
+    for name in _IMPORTED:
+        with suppress(ImportError):
+            import_module(name)
     gc.freeze()

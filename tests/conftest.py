@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.children import TEMPLATE, ForkingPopen
+
 # Wall-clock time says nothing on a busy machine.
 settings.register_profile("vsearch", deadline=None)
 settings.load_profile("vsearch")
-
-from tests.children import TEMPLATE, ForkingPopen
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the workers are as many as the cores
     os.environ.setdefault(threads, "1")
