@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -288,6 +291,27 @@ def test_no_query_is_an_error(talks: SqliteStore, query: str) -> None:
 def test_no_text_is_an_error(talks: SqliteStore, query: str) -> None:
     for hit in talks.search_text(query, 3):
         assert 0 < hit.score <= 1
+
+
+def test_lines_of_passages_are_read_together(library: SqliteStore) -> None:
+    library.add_video(record("/v/long.mp4", "L", seed=1, count=3))
+    library.set_transcript("L", spoken([(20.0 * at, f"water and stone {at}") for at in range(100)]))
+    executed = 0
+
+    def count(frame: FrameType, event: str, called: Any) -> None:
+        nonlocal executed
+        executed += event == "c_call" and called.__name__ == "execute"
+
+    sys.setprofile(count)
+    try:
+        hits = library.search_text("water stones", 100)
+    finally:
+        sys.setprofile(None)
+    assert (
+        len(hits) == 100
+        and [hit.lines[0].text[a:b] for hit in hits for a, b in hit.spans[0]] == ["water", "stone"] * 100
+    )
+    assert executed < 1.5 * len(hits)  # one looks for the scene
 
 
 def test_what_a_query_is_made_of() -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from vsearch.errors import ModelDamaged, UnknownModel
-from vsearch.models.model_folder import FolderModel, read_config
+from vsearch.models.model_folder import FolderModel, _beginning, read_config
 from vsearch.models.protocols import UsualScore
-from vsearch.models.registry import list_models, load_model
+from vsearch.models.registry import EMBEDDED, list_models, load_model
 from vsearch.settings import Settings
 
 FILES = {"image.onnx": b"picture graph", "text.onnx": b"text graph", "tokenizer.json": b"{}"}
@@ -76,6 +79,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(ModelDamaged, match=r"tokenizer\.json"):
         model.encode_texts(["a dog"])
+
+
+TOKENIZER = Tokenizer.from_file(str(EMBEDDED / "tokenizer.json"))
+TOKENIZER.enable_truncation(8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(alphabet=st.characters() | st.sampled_from("aé1 -'\u200b\x00"), max_size=60))
+@example("\x00 \u0301 a " * 20)
+def test_a_text_is_cut_only_after_the_tokens_that_a_model_reads(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    assert TOKENIZER.encode(_beginning(text, 8)).ids == TOKENIZER.encode(text).ids
+    assert len(_beginning("dog " * 1000, 8)) == len("dog " * 8) - 1
 
 
 def test_the_fingerprint_follows_what_shapes_a_vector_and_nothing_else(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: SqliteSto
 
 def test_text_has_a_weight_of_its_own() -> None:
     line = Segment(1.0, 2.0, "words", "ocr")
-    shown = PassageHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), ((),), 0.0)
+    shown = PassageHit(20, 20, 1.0, 2.0, 1.0, "ocr", (line,), (), 0.0)
     assert fuse(PICTURES, [shown], ROWS, Fusion(speech=0.0))[0].scene.id == 20
     assert fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.5))[0].scene.id == 1
     assert [answer.scene.id for answer in fuse(PICTURES, [shown], ROWS, Fusion(ocr=0.0))] == list(range(1, 11))
@@ -167,7 +167,7 @@ def test_text_has_a_weight_of_its_own() -> None:
 
 def word_hit(scene: int, score: float, chance: float = 0.0) -> PassageHit:
     line = Segment(1.0, 2.0, "words")
-    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), ((),), chance)
+    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), (), chance)
 
 
 def row(scene: int) -> SceneRow:

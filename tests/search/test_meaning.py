@@ -189,7 +189,7 @@ def test_passages_are_a_few_lines_that_overlap_by_half() -> None:
 
 def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> PassageHit:
     line = Segment(at, at + 2, "words")
-    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), ((),), chance, similarity)
+    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), (), chance, similarity)
 
 
 def test_both_ways_to_one_passage_are_one_hit() -> None:

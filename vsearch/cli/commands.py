@@ -14,7 +14,7 @@ COMMANDS = {
     "index": ("index", "Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."),
     "transcript": (
         "transcript",
-        "Print what was heard or read in a file. Redirect it to make a subtitle file: --format srt > name.srt",
+        "Print the transcript of a file. Redirect it to make a subtitle file: --format srt > name.srt",
     ),
     "query": ("query", "Find the scenes that a sentence, a picture or a clip describes, best first."),
     "export": (
@@ -23,22 +23,28 @@ COMMANDS = {
     ),
     "label": ("label", "Label the scenes that show something of a list, for `vsearch query --label`."),
     "describe": ("label", "Say which sentences of a list describe a video best."),
-    "status": ("library", "Say what the library holds, and which files could not be indexed."),
-    "remove": ("library", "Forget videos. The files themselves are not touched."),
-    "verify": ("library", "Check catalog, vectors and snapshots. Exits with 1 where something is (still) wrong."),
+    "status": ("library", "Show what the library contains and which files could not be indexed."),
+    "remove": ("library", "Remove videos from the library. The files themselves stay."),
+    "verify": (
+        "library",
+        "Check catalog, embeddings and snapshots. The exit status is 1 if anything is, or remains, damaged.",
+    ),
     "ui": (
         "ui",
         "Search, watch and index on a page in the browser. It is served to this computer alone; Ctrl-C ends it.",
     ),
     "serve": (
         "serve",
-        "Answer over HTTP, for programs: search, thumbnails, clips, indexing. Stop with Ctrl-C.",
+        "Serve the library over HTTP: search, thumbnails, clips, indexing. Stop with Ctrl-C.",
     ),
     "mcp": (
         "mcp",
-        "Let a language model search the library: a server of the Model Context Protocol, which only reads.",
+        "Let a language model search the library: a read-only server of the Model Context Protocol.",
     ),
-    "train": ("train", "Tune a model on your own clips and captions. Run it again to go on where it was stopped."),
+    "train": (
+        "train",
+        "Fine-tune a model on your own clips and captions. The same command resumes an interrupted run.",
+    ),
     # export_model adds its command to those of the module models, which it imports
     "models": (
         "export_model",

@@ -107,6 +107,6 @@ def _hit(
         score=0.0,
         channel=channel,
         lines=tuple(kept),
-        spans=((),) * len(kept),
+        places=(),
         similarity=similarity,
     )

@@ -22,6 +22,9 @@ _Number = TypeVar("_Number", np.int64, np.float64)
 _FEW = 20_000
 """Up to so many lines are looked up by their ids; for more, the table of all lines is made and kept."""
 
+_KEPT = 2_000_000
+"""Ids of lines, 8 bytes each, that are kept of the last queries."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lines:
@@ -111,6 +114,20 @@ class Places:
         self._lines: tuple[int, Lines] | None = None
         self._scenes: tuple[int, Scenes] | None = None
         self._passages: dict[int, tuple[int, Passages]] = {}
+        self._few: tuple[int, Ids, Lines] | None = None
+        self._rowids: tuple[int, dict[str, Ids]] = 0, {}
+
+    def rowids(self, connection: sqlite3.Connection, change: int, match: str) -> Ids:
+        """Ascending ids of the lines that an FTS5 expression matches. Those of the last queries are kept: every channel
+        and every pool of a query asks again."""
+        with self._guard:
+            if self._rowids[0] != change or sum(map(len, self._rowids[1].values())) > _KEPT:
+                self._rowids = change, {}
+            known = self._rowids[1]
+            if match not in known:
+                (found,), _ = columns(connection, ("rowid",), (), "FROM line_words WHERE line_words MATCH ?", (match,))
+                known[match] = np.sort(found)
+            return known[match]
 
     def lines(self, connection: sqlite3.Connection, change: int, ids: Ids) -> Lines:
         """Of these ids, ascending; those that are gone are absent."""
@@ -118,9 +135,11 @@ class Places:
             known = self._lines
             if known is None or known[0] != change:
                 if len(ids) <= _FEW:
-                    return _lines(
-                        connection, "WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids.tolist()),)
-                    )
+                    few = self._few
+                    if few is None or few[0] != change or not np.array_equal(few[1], ids):
+                        where = "WHERE id IN (SELECT value FROM json_each(?))"
+                        few = self._few = (change, ids, _lines(connection, where, (json.dumps(ids.tolist()),)))
+                    return few[2]
                 known = self._lines = (change, _lines(connection, "", ()))
         table = known[1]
         place = np.minimum(np.searchsorted(table.ids, ids), max(0, len(table.ids) - 1))
@@ -185,9 +204,3 @@ def columns(
 
 def _numbers(text: str | None, kind: type[_Number]) -> NDArray[_Number]:
     return np.fromstring(text, dtype=kind, sep=",") if text else np.empty(0, dtype=kind)
-
-
-def rowids(connection: sqlite3.Connection, match: str) -> Ids:
-    """Ascending ids of the lines that an FTS5 expression matches."""
-    (found,), _ = columns(connection, ("rowid",), (), "FROM line_words WHERE line_words MATCH ?", (match,))
-    return np.sort(found)

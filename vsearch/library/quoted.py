@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vsearch.library.folding import match_units
 from vsearch.library.ids import Ids, ascending
-from vsearch.library.places import Lines, rowids, timeline
+from vsearch.library.places import Lines, timeline
 from vsearch.library.rows import PassageHit
 from vsearch.library.terms import holds
 from vsearch.library.texts import (
@@ -88,7 +88,7 @@ def _ids(places: Iterable[_Place]) -> tuple[int, ...]:
 
 def _holders(search: WordSearch, phrase: int) -> Lines:
     """Lines that hold a phrase by its stems, in the scenes that are allowed."""
-    return search.touching(search.lines(rowids(search.connection, match_units(search.asked.phrases[phrase]))))
+    return search.touching(search.lines(search.rowids(match_units(search.asked.phrases[phrase]))))
 
 
 def _lines(search: WordSearch) -> Iterator[Group]:
@@ -153,7 +153,9 @@ def _hit(search: WordSearch, group: Group, parts: Sequence[_Place]) -> PassageHi
     scene = scene_at(search.connection, lines[0].video_id, start)
     if not search.admits(scene):
         return None
-    places += Terms(search.asked.beside).places(lines)
+    beside = Terms(search.asked.beside)
+    beside.meet(lines)
+    places += beside.places(lines)
     by_chance = chance(search, reduce(or_, group.masks), search.asked.phrases)
     return word_hit(lines, places, start, scene, group.score, by_chance)
 
@@ -167,7 +169,7 @@ def _chains(search: WordSearch, phrase: int) -> list[_Place]:
     words = search.asked.phrases[phrase]
     found: dict[tuple[int, ...], _Place] = {}
     for at in range(1, len(words)):
-        before = rowids(search.connection, match_units(words[at - 1 : at]))
+        before = search.rowids(match_units(words[at - 1 : at]))
         ids, previous = _beginning(search, words[at:])
         if len(before) == 0:
             continue

@@ -148,29 +148,19 @@ class Reader(VectorReader):
         """The scenes that are still there. The path is the video's oldest, of those that are admitted if any is."""
         with self.transaction() as connection:
             rows = connection.execute(
-                "SELECT scenes.id, scenes.video_id, start_seconds, end_seconds, "
-                "(SELECT path FROM files WHERE files.video_id = scenes.video_id ORDER BY files.id LIMIT 1) "
-                "FROM scenes WHERE scenes.id IN (SELECT value FROM json_each(?))",
+                "SELECT id, video_id, start_seconds, end_seconds FROM scenes "
+                "WHERE id IN (SELECT value FROM json_each(?))",
                 (codec.ids_to_json(ids),),
             ).fetchall()
-            paths = {video_id: path for _, video_id, _, _, path in rows if path}
-            if admits is not None:
-                paths |= self._admitted(paths, admits)
-        found = {video_id: codec.path_from_bytes(path) for video_id, path in paths.items()}
-        return {
-            scene_id: SceneRow(scene_id, video_id, found[video_id], start, end)
-            for scene_id, video_id, start, end, _ in rows
-            if video_id in found
-        }
-
-    def _admitted(self, video_ids: Iterable[int], admits: Callable[[str], bool]) -> dict[int, bytes]:
-        """The oldest path that is admitted, of the videos that have one."""
-        with self.transaction() as connection:
-            rows = connection.execute(
+            files = connection.execute(
                 "SELECT video_id, path FROM files WHERE video_id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
-                (codec.ids_to_json(video_ids),),
+                (codec.ids_to_json({row[1] for row in rows}),),
             ).fetchall()
-        return {video_id: path for video_id, path in rows if admits(os.fsdecode(path))}
+        paths = dict(files)
+        if admits is not None:
+            paths |= {video_id: path for video_id, path in files if admits(os.fsdecode(path))}
+        found = {video_id: codec.path_from_bytes(path) for video_id, path in paths.items()}
+        return {row[0]: SceneRow(row[0], row[1], found[row[1]], row[2], row[3]) for row in rows if row[1] in found}
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
         """A video's scenes in time order."""

@@ -100,13 +100,21 @@ class PassageHit:
     channel: str
     lines: tuple[Segment, ...]
     """Those that matched, or are meant, in time order, at least one."""
-    spans: tuple[tuple[tuple[int, int], ...], ...]
-    """A line: [from, to) of the characters of its text that matched."""
+    places: tuple[tuple[int, int, int], ...]
+    """The words that matched: the number of the line, and the first and last unit of it (see folding.py)."""
     chance: float = 1.0
     """How many passages of the library would be expected to hold as much of the query by chance, were its words spoken
     at random as often as they are: far below 1 is no coincidence."""
     similarity: float = 0.0
     """Cosine of the query and the passage that the lines are, or are a part of; 0 where no such vector was near."""
+
+    @property
+    def spans(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """A line: [from, to) of the characters of its text that matched. Worked out when it is asked for: few of the
+        hits that are ranked are shown."""
+        from vsearch.library.word_hits import spans
+
+        return spans(self.lines, self.places)
 
 
 def label_key(label: str) -> str:

@@ -21,7 +21,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, partial, reduce
 from itertools import islice
 from operator import or_
 
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vsearch.library.folding import is_unspaced, match_units, match_word
 from vsearch.library.ids import Ids, ascending
-from vsearch.library.places import Lines, Places, Scenes, among, rowids, timeline
+from vsearch.library.places import Lines, Places, Scenes, among, timeline
 from vsearch.library.reader import Reader
 from vsearch.library.rows import PassageHit
 from vsearch.library.terms import WordQuery, has_run, longest_run, parse
@@ -43,7 +43,6 @@ from vsearch.library.word_hits import (
     phrase_places,
     read_lines,
     scene_at,
-    spans,
 )
 
 WINDOW = 15.0
@@ -67,6 +66,8 @@ _AT_ONCE = 100
 _LATE = 500
 """Up to so many lines that begin before an allowed scene are read, to see whether their words are said in it."""
 
+Run = tuple[str, ...]
+"""Words of the query in a row."""
 Masks = NDArray[np.uint64]
 """A bit for each term of the query that a line holds."""
 
@@ -110,6 +111,10 @@ class WordSearch:
         lines = self.places.lines(self.connection, self.change, ids)
         return lines if self.channel is None else lines[lines.read == (self.channel == "ocr")]
 
+    def rowids(self, match: str) -> Ids:
+        """Ascending ids of the lines that an FTS5 expression matches."""
+        return self.places.rowids(self.connection, self.change, match)
+
     def scenes(self) -> Scenes:
         return self.places.scenes(self.connection, self.change)
 
@@ -151,10 +156,11 @@ def search_text(
     with reader.transaction() as connection:
         if connection.execute("SELECT 1 FROM lines LIMIT 1").fetchone() is None:
             return []
-        rows = {term: rowids(connection, match_word(term)) for term in asked.terms}
+        change = reader.state().change
+        rows = {term: places.rowids(connection, change, match_word(term)) for term in asked.terms}
         (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
         admitted = None if allowed is None else ascending(allowed)
-        search = WordSearch(connection, asked, rows, total, admitted, channel, places, reader.state().change)
+        search = WordSearch(connection, asked, rows, total, admitted, channel, places, change)
         return list(islice(quoted_hits(search) if asked.exact else _passage_hits(search), k))
 
 
@@ -178,9 +184,10 @@ def _passage_hits(search: WordSearch) -> Iterator[PassageHit]:
         return Group(float(scores[at]), tuple(lines.ids[part].tolist()), tuple(masks[part].tolist()))
 
     known: dict[int, StoredLine] = {}
+    likely = cache(partial(chance, search))  # many passages hold the same words
 
     def hit(group: Group) -> PassageHit | Group | None:
-        return _hit(search, group, [known[one] for one in group.ids if one in known])
+        return _hit(search, group, [known[one] for one in group.ids if one in known], likely)
 
     def read() -> Iterator[Group]:
         groups = map(group, ranked(search, scores, lines, firsts, ends))
@@ -245,10 +252,10 @@ def _verbatim(
     runs = sorted(search.asked.runs)
     if not runs:
         return
-    held = rowids(search.connection, " OR ".join(match_units(run) for run in runs))
+    held = search.rowids(" OR ".join(match_units(run) for run in runs))
     # A run may begin in the line before.
     endings = dict.fromkeys(run[at:] for run in runs for at in range(1, len(run)))
-    begun = rowids(search.connection, " OR ".join(f"^ {match_units(ending)}" for ending in endings))
+    begun = search.rowids(" OR ".join(f"^ {match_units(ending)}" for ending in endings))
     order = np.argsort(lines.ids)
     starts = np.zeros(len(lines.ids), dtype=bool)
     starts[order[among(lines.ids[order], begun)]] = True
@@ -278,11 +285,11 @@ def _longest_possible(asked: WordQuery, masks: Masks) -> NDArray[np.int64]:
     return longest
 
 
-def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Sequence[str]:
+def _run(search: WordSearch, lines: Sequence[StoredLine]) -> Run:
     """The longest run of the query's words that stand in a passage word for word; empty where none is long enough and
     says something."""
     words = [word for line in lines for word in line.words]
-    return longest_run(words, search.asked.tokens) if has_run(words, search.asked.runs) else ()
+    return tuple(longest_run(words, search.asked.tokens)) if has_run(words, search.asked.runs) else ()
 
 
 def ranked(search: WordSearch, scores: NDArray[np.float64], lines: Lines, firsts: Ids, ends: Ids) -> Iterator[int]:
@@ -298,7 +305,7 @@ def ranked(search: WordSearch, scores: NDArray[np.float64], lines: Lines, firsts
         same = order[at:end]
         if 1 < len(same) <= (_TIES if rare else _COMMON_TIES):
             if rare:
-                costs = _bm25(search, [lines.ids[firsts[one] : ends[one]].tolist() for one in same.tolist()])
+                costs = _bm25(search, lines.ids, firsts[same], ends[same])
             else:
                 costs = until[ends[same]] - until[firsts[same]]
             same = same[np.argsort(costs, kind="stable")]
@@ -306,19 +313,23 @@ def ranked(search: WordSearch, scores: NDArray[np.float64], lines: Lines, firsts
         at = end
 
 
-def _bm25(search: WordSearch, passages: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Of each passage, by the ids of its lines, the sum over these; lower is better."""
+def _bm25(search: WordSearch, ids: Ids, firsts: Ids, ends: Ids) -> NDArray[np.float64]:
+    """Of each passage ids[first:end] the sum over its lines; lower is better."""
+    sizes = ends - firsts
+    begins = np.cumsum(sizes) - sizes
+    members = ids[np.arange(int(sizes.sum())) + np.repeat(firsts - begins, sizes)]
     rows = search.connection.execute(
         # + keeps SQLite from a look-up for each line: every one counts how common the words are again.
         "SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? "
         "AND +rowid IN (SELECT value FROM json_each(?))",
         (
             " OR ".join(match_word(term) for term in search.rows),
-            json.dumps([one for passage in passages for one in passage]),
+            json.dumps(members.tolist()),
         ),
     )
     cost = dict(rows.fetchall())
-    return np.array([sum(cost.get(one, 0.0) for one in passage) for passage in passages])
+    costs: NDArray[np.float64] = np.add.reduceat([cost.get(one, 0.0) for one in members.tolist()], begins)
+    return costs
 
 
 def in_order(groups: Iterator[Group], build: Callable[[Group], PassageHit | Group | None]) -> Iterator[PassageHit]:
@@ -345,7 +356,9 @@ def in_order(groups: Iterator[Group], build: Callable[[Group], PassageHit | Grou
         yield from build_late()
 
 
-def _hit(search: WordSearch, group: Group, lines: Sequence[StoredLine]) -> PassageHit | Group | None:
+def _hit(
+    search: WordSearch, group: Group, lines: Sequence[StoredLine], likely: Callable[[int, tuple[Run, ...]], float]
+) -> PassageHit | Group | None:
     """A passage as a hit; where it begins outside of the allowed scenes, what is left without its first line."""
     # The lines that bring the most tell where the passage begins: a lone common word before them does not.
     counts = [mask.bit_count() for mask in group.masks]
@@ -359,7 +372,7 @@ def _hit(search: WordSearch, group: Group, lines: Sequence[StoredLine]) -> Passa
         return _without(search, group, kept[0], lines)
     together = reduce(or_, group.masks)
     whole = run if len(telling) == len(lines) else _run(search, lines)
-    return word_hit(telling, places, start, scene, group.score, chance(search, together, (whole,)))
+    return word_hit(telling, places, start, scene, group.score, likely(together, (whole,)))
 
 
 def _without(search: WordSearch, group: Group, left_out: int, lines: Sequence[StoredLine]) -> Group | None:
@@ -390,7 +403,7 @@ def word_hit(
         score=score,
         channel=lines[0].line.channel,
         lines=tuple(line.line for line in lines),
-        spans=spans(lines, places),
+        places=tuple(places),
         chance=by_chance,
     )
 

@@ -77,8 +77,7 @@ class Terms:
         self._known: dict[str, bool] = {}
 
     def places(self, lines: Sequence[StoredLine]) -> list[Place]:
-        """Where the terms stand."""
-        self.meet(lines)
+        """Where the terms stand in lines that were met."""
         found: list[Place] = []
         for number, line in enumerate(lines):
             found += [(number, at, at) for at, word in enumerate(line.words) if self._known[word]]
@@ -113,10 +112,10 @@ def phrase_places(phrase: Sequence[str], lines: Sequence[StoredLine]) -> list[Pl
     return found
 
 
-def spans(lines: Sequence[StoredLine], places: Iterable[Place]) -> tuple[tuple[tuple[int, int], ...], ...]:
+def spans(lines: Sequence[Segment], places: Iterable[Place]) -> tuple[tuple[tuple[int, int], ...], ...]:
     """For each line [from, to) of the characters of its text that stand at these places."""
     found: list[list[tuple[int, int]]] = [[] for _ in lines]
-    cut = [units(line.line.text) for line in lines]
+    cut = [units(line.text) for line in lines]
     for number, first, last in sorted(places):
         if last >= len(cut[number]):
             continue  # folded by another version of Unicode

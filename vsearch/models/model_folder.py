@@ -31,9 +31,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +286,7 @@ class FolderModel:
 
     def _tokenize(self, texts: list[str], length: int | None) -> Any:
         length = length or self.config.context_length
+        texts = [_beginning(text, length) for text in texts]
         with self._lock:
             if length not in self._tokenizers:
                 from tokenizers import Tokenizer
@@ -295,6 +298,13 @@ class FolderModel:
                     tokenizer.enable_padding()
                 self._tokenizers[length] = tokenizer
         return self._tokenizers[length].encode_batch(texts)
+
+
+def _beginning(text: str, tokens: int) -> str:
+    """As much of a text as makes so many tokens: every word is one at least."""
+    words = (word for word in re.finditer(r"\S+", text) if any(map(str.isalnum, word.group())))
+    last = next(islice(words, tokens - 1, None), None)
+    return text if last is None else text[: last.end()]
 
 
 def _stack(rows: list[Vectors], width: int) -> Vectors:

@@ -164,14 +164,16 @@ class Ranking:
         def locate(index: int, some: Sequence[Candidate]) -> Sequence[Candidate]:
             encoded = self._encoded[index]
             frames = self._store.frame_vectors(encoded.model.space, [one.scene.id for one in some])
-            located = []
-            for candidate in some:
-                if candidate.scene.id in frames:
-                    vectors, times = frames[candidate.scene.id]
-                    best = int(np.argmax(encoded.model.frame_scores(encoded.vector, vectors)))
-                    candidate = replace(candidate, best_time=float(times[best]))
-                located.append(candidate)
-            return located
+            if not frames:
+                return some
+            vectors = np.concatenate([vectors for vectors, _ in frames.values()])
+            ends = np.cumsum([len(times) for _, times in frames.values()])
+            scores = np.split(encoded.model.frame_scores(encoded.vector, vectors), ends[:-1])
+            best = {
+                scene: float(times[int(np.argmax(part))])
+                for (scene, (_, times)), part in zip(frames.items(), scores, strict=True)
+            }
+            return [replace(one, best_time=best.get(one.scene.id, one.best_time)) for one in some]
 
         return self._located(candidates, locate)
 
