@@ -22,13 +22,13 @@ from eval.models import open_model
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
-from vsearch.models.protocols import Filter, VideoEncoder
+from vsearch.models.protocols import Resampling, VideoEncoder
 
 AT_MOST = 8
 """Frames of one file."""
 
 
-def frames(paths: Sequence[Path], model: VideoEncoder, how: Filter) -> tuple[Pixels, float]:
+def frames(paths: Sequence[Path], model: VideoEncoder, how: Resampling) -> tuple[Pixels, float]:
     """One frame a second of each file, [N, H, W, 3], and the CPU milliseconds that scaling took for each."""
     scaled, spent = [], 0.0
     for path in paths:

@@ -46,7 +46,7 @@ def segments_of(
     """One object a segment, in time order. Seconds."""
     sound = whole(blocks)
     voiced = detector(sound)
-    for window, spoken in transcriber.listen(blocks):
+    for window, spoken in transcriber.window_outputs(blocks):
         for segment, doubt in zip(spoken.segments, judge(spoken.segments, guards), strict=True):
             words = list(segment.words or ())
             first, last = (words[0].start, words[-1].end) if words else (segment.start, segment.end)

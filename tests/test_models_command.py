@@ -140,10 +140,10 @@ def test_a_default_that_is_gone_from_the_disk_can_be_replaced_and_removed(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("models", "remove", "nothing"), "no vectors of a model 'nothing', only of: fake"),
+        (("models", "remove", "nothing"), "no embeddings of a model 'nothing', only of: fake"),
         (("models", "default", "fakee"), "did you mean fake"),
         (("query", "red", "--model", "fake+fakee"), "did you mean fake"),
-        (("query", "red", "--model", "fake+mini"), "no vectors of the model 'mini'"),
+        (("query", "red", "--model", "fake+mini"), "no embeddings of the model 'mini'"),
         (("index", ".", "--model", "fake+mini"), "one model at a time"),
     ],
 )

@@ -33,7 +33,7 @@ def test_what_is_written_is_read_printed_and_found(vsearch: Vsearch, film: Path)
     ran = vsearch("index", film.parent, "--ocr")
     assert ran.code == 0 and "Read the pictures of 1 video (1 line of text)" in ran.out
     assert vsearch("transcript", film, "--channel", "text").out == "platform nine\n"
-    (line,) = vsearch("transcript", film, "--channel", "text", "--format", "json").json["lines"]
+    (line,) = vsearch("transcript", film, "--channel", "text", "--format", "json").json["segments"]
     assert line["confidence"] == 0.9 and line["box"]["left"] == pytest.approx(0.1, abs=0.01)
     assert (line["start"], line["end"]) == (pytest.approx(2.0, abs=0.11), pytest.approx(4.0, abs=0.11))
     (hit,) = vsearch("query", "platform nine", "--channel", "text", "--json").json

@@ -39,7 +39,7 @@ def test_subtitles_need_no_speech_model(vsearch: Vsearch, film: Path) -> None:
         "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nAsk not what"
     )
     value = vsearch("transcript", film, "-f", "json").json
-    assert (value["source"], value["language"], len(value["lines"])) == ("sidecar", "en", 2)
+    assert (value["source"], value["language"], len(value["segments"])) == ("sidecar", "en", 2)
 
 
 def test_words_that_are_not_all_are_printed_with_what_is_missing(vsearch: Vsearch, film: Path) -> None:
@@ -103,7 +103,7 @@ def test_no_word_breaks_a_format() -> None:
     srt = render(LINES, "srt")
     assert srt.count("-->") == 2 and "01:01:01,500 --> 01:01:02,000" in srt and srt.endswith("\n\n")
     assert "&lt;script&gt; &amp; co" in render(LINES, "vtt")
-    assert json.loads(render(LINES, "json"))["lines"][0]["text"] == LINES[0].text
+    assert json.loads(render(LINES, "json"))["segments"][0]["text"] == LINES[0].text
     assert render([], "txt") == ""
     with pytest.raises(InputError, match="txt, srt, vtt, json, not 'doc'"):
         render(LINES, "doc")

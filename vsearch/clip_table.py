@@ -1,4 +1,4 @@
-"""Tables of `file, caption[, start, end]`: .tsv or .csv, several lines a file, with or without that header."""
+"""Tables of captions: rows of `file, caption[, start, end]` in .tsv or .csv, with or without that header."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COLUMNS = ("file", "caption", "start", "end")
 
 @dataclass(frozen=True, slots=True)
 class ClipCaption:
-    """A sentence and the stretch of a video that it describes."""
+    """A sentence and the clip that it describes."""
 
     file: Path
-    """As the table names it, below the table's folder."""
+    """Path, relative to the folder of the table in the file itself."""
     text: str
     start: float = 0.0
     """Seconds."""
@@ -27,15 +27,17 @@ class ClipCaption:
 
 @dataclass(frozen=True, slots=True)
 class ClipTable:
+    """The usable captions of a table, and the rows that were skipped."""
+
     captions: tuple[ClipCaption, ...]
     skipped: tuple[str, ...]
-    """A line a row that cannot be used, with its cause."""
+    """One line for each unusable row: its number and the cause."""
 
 
 def read_clips(table: Path) -> ClipTable:
-    """Rows that can be used; the others are named. Columns beyond the four are passed over where a header names them.
+    """Read a table of captions. With a header, further columns are ignored.
 
-    PathError where the table cannot be read, InputError where nothing of it can be used.
+    Raises PathError where the table cannot be read, InputError where no row is usable.
     """
     rows = read_table(table)
     columns = {name: place for place, name in enumerate(COLUMNS)}
@@ -56,7 +58,7 @@ def read_clips(table: Path) -> ClipTable:
 
 
 def _clip(folder: Path, fields: dict[str, str]) -> ClipCaption | str:
-    """A row, or why it cannot be used."""
+    """The caption of a row, or the cause why it is unusable."""
     name, text = fields.get("file", ""), fields.get("caption", "")
     if not name or not text:
         return "the file is empty" if not name else f"{name}: the caption is empty"
@@ -76,7 +78,7 @@ def _clip(folder: Path, fields: dict[str, str]) -> ClipCaption | str:
 
 
 def read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows with their line numbers: split at tabs, or as csv where the name ends so. Empty lines are left out."""
+    """Non-empty rows with their line numbers, split at tabs, or parsed as CSV for a name ending in .csv."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() == ".csv":

@@ -1,10 +1,10 @@
-"""Every error that vsearch raises on purpose.
+"""The exceptions of vsearch.
 
 VsearchError
-├── InputError               what the person gave cannot be used
+├── InputError               the input cannot be used
 │   ├── PathError            a file or folder is missing, empty or unreadable
 │   ├── MediaError           a file is not a video that can be decoded
-│   └── QueryError           a query or filter makes no sense
+│   └── QueryError           a query or filter is invalid
 ├── LibraryError             the library folder cannot be used
 │   ├── LibraryMissing       there is no library at that path
 │   ├── LibraryLocked        another process is writing to it
@@ -12,20 +12,20 @@ VsearchError
 │   ├── LibraryReadOnly      it cannot be written to
 │   ├── LibraryFull          the disk is full
 │   └── LibraryDamaged       the catalog fails its own checks
-└── ModelError               a model cannot be had
+└── ModelError               a model cannot be used
     ├── UnknownModel         no model has that name
     └── ModelDamaged         its folder is incomplete or fails its checksums
 
-The message is one line that a person can act on. Only the cli package prints and exits.
+A message is one line that says how to proceed. Only the cli package prints and exits.
 """
 
 
 class VsearchError(Exception):
-    """Root of the tree: catch this to catch everything that is ours."""
+    """Base class of all exceptions of vsearch."""
 
 
 class InputError(VsearchError):
-    """What the person gave cannot be used."""
+    """The input cannot be used."""
 
 
 class PathError(InputError):
@@ -37,7 +37,7 @@ class MediaError(InputError):
 
 
 class QueryError(InputError):
-    """A query or a filter makes no sense."""
+    """A query or filter is invalid."""
 
 
 class LibraryError(VsearchError):
@@ -61,7 +61,7 @@ class LibraryReadOnly(LibraryError):
 
 
 class LibraryFull(LibraryError):
-    """The disk is full; nothing that was written before is lost."""
+    """The disk is full; everything written before is kept."""
 
 
 class LibraryDamaged(LibraryError):
@@ -69,7 +69,7 @@ class LibraryDamaged(LibraryError):
 
 
 class ModelError(VsearchError):
-    """A model cannot be had."""
+    """A model cannot be used."""
 
 
 class UnknownModel(ModelError):

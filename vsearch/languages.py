@@ -1,4 +1,4 @@
-"""Codes and names of languages (ISO 639): "eng", "en" and "English" mean one."""
+"""Codes and names of languages (ISO 639): "eng", "en" and "English" are the same language."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _SUBTAG = re.compile(r"[a-z]{2}|\d{3}|hans|hant|latn|cyrl|arab")
 
 
 def _key(text: str) -> str:
-    """Without accents and case."""
+    """The text without accents and case."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
@@ -65,13 +65,13 @@ _NAMES = {_key(name): codes.split()[0] for codes, names in _ROWS for name in nam
 
 
 def short_language(code: str | None) -> str | None:
-    """The two-letter code where there is one, the code as it is otherwise; None where it names no language."""
+    """The two-letter code where there is one, else the code unchanged; None where it names no language."""
     code = (code or "").strip().lower()
     return None if code in ("", "und", "mis", "zxx", "mul") else _SHORT.get(code, code)
 
 
 def language_spellings(code: str) -> list[str]:
-    """Every code that means the same language: "en" and "eng" give en, eng."""
+    """All codes of the language: "en" and "eng" give en, eng."""
     short = short_language(code)
     return [] if short is None else [short, *(long for long, other in _SHORT.items() if other == short)]
 
@@ -85,7 +85,7 @@ def same_language(one: str | None, other: str | None) -> bool:
 
 
 def language_tag(text: str) -> str | None:
-    """The language that a code tells: "eng" gives "en", "pt_BR" "pt-br", "zh-Hans" "zh-hans", and "en-orig" "en"."""
+    """The language tag of a code: "eng" gives "en", "pt_BR" "pt-br", "zh-Hans" "zh-hans", and "en-orig" "en"."""
     text = text.strip().lower()
     if text in _TAGS:
         return _TAGS[text]
@@ -95,12 +95,12 @@ def language_tag(text: str) -> str | None:
     code = _SHORT.get(found[1], found[1])
     if code not in _KNOWN:
         return None
-    # What else is written there names a track, not a language.
+    # Other subtags name a track, not a language.
     return "-".join([code, *[part for part in re.split("[-_]", found[2])[1:2] if _SUBTAG.fullmatch(part)]])
 
 
 def language_named(text: str) -> str | None:
-    """The language whose name is in a text: "Brazilian Portuguese" gives "pt-br"."""
+    """The tag of the language that a text names: "Brazilian Portuguese" gives "pt-br"."""
     words = re.findall(r"[^\W_]+", _key(text))
     code = next((_NAMES[word] for word in words if word in _NAMES), None)
     if code is None:

@@ -1,7 +1,7 @@
-"""The words of the domain, as frozen data that checks its own shapes.
+"""Domain types: frozen dataclasses that validate their shapes.
 
-Times are seconds on the player's timeline (0 is where a player starts the file), spans are half-open [start, end).
-Arrays are numpy: pixels uint8 RGB [T, H, W, 3], vectors float32 [..., D] of unit length.
+Times are seconds on the player's timeline (0 is where a player starts the file); spans are half-open [start, end).
+Arrays are numpy: pixels uint8 RGB [T, H, W, 3], embeddings float32 [..., D] of unit length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TRANSCRIPT_CHANNELS = ("speech", "ocr")
-"""Channels of words: what is said, what is shown."""
+"""Channels that are searched by their text."""
 
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -24,20 +24,20 @@ Seconds = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a container says of its video, before any frame is decoded."""
+    """Metadata of a container, read before any frame is decoded."""
 
     duration: float
-    """Seconds; 0.0 where the container does not know."""
+    """Seconds; 0.0 where the container does not state it."""
     width: int
-    """Pixels as shown: square, after rotation. Width and height are 0 where a file holds sound alone."""
+    """Pixels as displayed: square, after rotation. Width and height are 0 for a file without video frames."""
     height: int
     codec: str
     container: str
     rotation: int = 0
-    """Degrees clockwise that a player turns the picture, which it may mirror before: 0, 90, 180 or 270."""
+    """Degrees clockwise that a player rotates a frame (after mirroring it, where the file says so): 0, 90, 180, 270."""
     has_audio: bool = False
     recorded_at: float | None = None
-    """Unix seconds from the container's creation time, where it has one."""
+    """Creation time of the container in Unix seconds, where it has one."""
 
     def __post_init__(self) -> None:
         if self.duration < 0:
@@ -49,13 +49,13 @@ class VideoInfo:
 
     @property
     def sound_only(self) -> bool:
-        """There are no pictures."""
+        """Whether the file has audio but no video frames."""
         return self.width == self.height == 0
 
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Where a file lies and what a stat says of it: enough to see that it has not changed."""
+    """Path, size and modification time of a file: equal stamps mean that it has not changed."""
 
     path: Path
     """Absolute."""
@@ -69,7 +69,7 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One shot, or a part of a long one: the unit that is retrieved. [start, end) in seconds."""
+    """A shot, or a part of a long one: the unit of indexing. [start, end) in seconds."""
 
     start: float
     end: float
@@ -85,17 +85,17 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedScene:
-    """A scene with its vectors in one space."""
+    """A scene with its embeddings in one space."""
 
     scene: Scene
     vector: Vectors
-    """[D], unit length: what recall searches."""
+    """Embedding of the scene, float32 [D], unit length: searched by recall."""
     frame_vectors: Vectors
-    """[T, F]: one a sampled frame, for best_time and re-ranking."""
+    """Embeddings of the sampled frames, float32 [T, F]: for best_time and re-ranking."""
     frame_times: Seconds
-    """[T] seconds."""
+    """Float64 [T], seconds."""
     thumbnail: bytes = b""
-    """JPEG, the longer side at most 320 pixels; empty where there is none."""
+    """JPEG, longer side at most 320 pixels; empty where there is none."""
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.frame_vectors.ndim != 2:
@@ -108,7 +108,7 @@ class EncodedScene:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One spoken word, [start, end) in seconds."""
+    """A word of a segment, [start, end) in seconds."""
 
     start: float
     end: float
@@ -117,7 +117,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An upright rectangle of a picture, as shown: fractions of its width and height, from the upper left corner."""
+    """An upright rectangle in a frame as displayed: fractions of its width and height, from the upper left corner."""
 
     left: float
     top: float
@@ -131,7 +131,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Words and when they were spoken or shown. [start, end) in seconds."""
+    """A timed line of a transcript: speech or text in frames. [start, end) in seconds."""
 
     start: float
     end: float
@@ -139,28 +139,28 @@ class Segment:
     channel: str = "speech"
     """"speech" or "ocr"."""
     words: tuple[Word, ...] = ()
-    """In time order, where the times of single words are known."""
+    """In time order; empty where the times of words are unknown."""
     box: Box | None = None
-    """Where it is shown."""
+    """Position in the frame, for OCR."""
     confidence: float | None = None
-    """[0, 1]: how sure the reader of a picture was."""
+    """Confidence of OCR, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """All lines of one channel of a video, and where they come from."""
+    """The segments of one channel of a video, and their source."""
 
     lines: tuple[Segment, ...]
     source: str
-    """"whisper", "sidecar", "embedded" or "ocr": who wrote the words; "none": there are none to be had."""
+    """Origin of the text: "whisper", "sidecar", "embedded" or "ocr"; "none" where the video has none."""
     recipe: str
-    """Whatever shapes the lines (weights and options, or the subtitle file's name, size and date): the same recipe
-    would give the same lines, so there is no need to make them again."""
+    """Everything that determines the segments: weights and options, or the name, size and date of the subtitle file. A
+    transcript whose recipe has not changed is not made again."""
     language: str | None = None
-    """ISO 639 code, where it is known."""
+    """ISO 639 code; None where it is unknown."""
     channel: str = "speech"
     cause: str | None = None
-    """Why there are no lines, or not all of them, where something went wrong: one line."""
+    """One line: the error because of which segments are missing."""
 
     def __post_init__(self) -> None:
         if any(line.channel != self.channel for line in self.lines):
@@ -169,12 +169,12 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Which vectors may be compared with which: two models never meet in one index."""
+    """Where embeddings may be compared: those of two spaces never share an index."""
 
     model: str
-    """The name a person uses."""
+    """Name of the model."""
     fingerprint: str
-    """Hex digest over everything that shapes the vectors."""
+    """Hex digest over everything that determines the embeddings."""
     dim: int
     channel: str = "visual"
     metric: str = "ip"
@@ -188,14 +188,14 @@ class Space:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PassageVectors:
-    """A few lines at a time of one channel of words of a video, as vectors that compare words with words."""
+    """The passages of one channel of a video with their embeddings, for semantic search."""
 
     space: Space
-    """Its channel is that of the lines."""
+    """Its channel is that of the segments."""
     spans: tuple[tuple[float, float], ...]
     """[start, end) of each passage, seconds, in time order."""
     vectors: Vectors
-    """[P, D], unit length."""
+    """Embeddings, float32 [P, D], unit length."""
 
     def __post_init__(self) -> None:
         if self.vectors.shape != (len(self.spans), self.space.dim):
@@ -204,7 +204,7 @@ class PassageVectors:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A scene that answers a query, with what explains it."""
+    """A result of a query: a scene or span, its score and the evidence for it."""
 
     rank: int
     """From 1."""
@@ -213,18 +213,18 @@ class Hit:
     start: float
     end: float
     channels: Mapping[str, float]
-    """Score of every channel that had a say."""
+    """Score of each channel that contributed."""
     best_time: float
-    """Seconds: the frame that matched best."""
+    """Time of the best matching frame, seconds."""
     words: tuple[Segment, ...] = field(default=())
-    """Lines that hold words of the query."""
+    """Segments that contain words of the query."""
     matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
-    """A line: [from, to) of the characters of its text that matched."""
+    """For each segment, the character spans [from, to) of its text that matched."""
     scene_id: int = 0
-    """The library's own, to ask for the scene's thumbnail; 0 for what is in no library."""
+    """Identifies the scene in its library; 0 for a scene that is in no library."""
 
     def marked(self) -> list[tuple[Segment, tuple[tuple[int, int], ...]]]:
-        """Every line of `words` with the spans of it that matched."""
+        """Each segment of `words` with its matched character spans."""
         unmarked = len(self.words) - len(self.matched)
         return list(zip(self.words, (*self.matched, *[()] * unmarked), strict=True))
 

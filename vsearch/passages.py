@@ -1,4 +1,4 @@
-"""Passages: a few lines of what was said or written, as they are compared with a query."""
+"""Split the segments of a transcript into passages, the units of semantic search."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from vsearch.media import Segment
 
 SECONDS = 12.0
-"""A passage is about so long: one or two sentences, so that a hit begins near what was meant."""
+"""Usual length of a passage: one or two sentences, so that a hit starts close to its matching words."""
 WORDS = 40
-"""And has about so many words: the mean of many sentences resembles none of them."""
+"""Most words of a passage of several segments: the embedding of many sentences resembles none of them."""
 SHORTEST = 3
-"""Words that a passage has at least: "yes" and "thank you" resemble everything."""
+"""Fewest words of a passage: "yes" and "thank you" are similar to every query."""
 
 
 def passages_of(lines: Sequence[Segment]) -> Iterator[tuple[float, float, str]]:
-    """(start, end, text) of passages of a few lines, in time order. A passage shares half of its lines with the next,
-    so that what is said across a border lies whole in one of them. Lines are of one channel, in time order."""
+    """Yield (start, end, text) of each passage of the segments of one channel; both in time order.
+
+    A passage shares half of its segments with the next, so that a sentence across a border lies whole in one of them.
+    """
     at = 0
     while at < len(lines):
         passage = first_passage(lines[at:])
@@ -29,7 +31,7 @@ def passages_of(lines: Sequence[Segment]) -> Iterator[tuple[float, float, str]]:
 
 
 def first_passage(lines: Sequence[Segment]) -> Sequence[Segment]:
-    """As many of at least one line, from the first on, as make one passage."""
+    """The leading segments that make one passage, at least one."""
     end, words, until = 0, 0, 0.0
     for line in lines:
         words, until = words + len(line.text.split()), max(until, line.end)

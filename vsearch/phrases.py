@@ -1,4 +1,4 @@
-"""Lists of phrases that a person gives: a text file in UTF-8, one a line."""
+"""Lists of phrases from the user: a text file in UTF-8, one phrase per line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _LARGEST_FILE = 4 * MOST_PHRASES * LONGEST_PHRASE
 
 
 def read_phrases(path: Path) -> list[str]:
-    """The lines that are not empty, in their order; of several that differ in case, blanks or Unicode form alone,
-    the first.
+    """Read the phrases in order, without empty lines and without duplicates (equal but for case, blanks, Unicode form).
 
-    PathError where the file cannot be read, InputError where it is no such list.
+    Raises PathError where the file cannot be read, InputError where it is not a list of phrases.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Plays a file from a moment on with whatever player the computer has."""
+"""Open a video at a given time in an installed player."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PLAYERS: dict[str, Callable[[float], list[str]]] = {
     "vlc": lambda start: [f"--start-time={start:.3f}"],
     "ffplay": lambda start: ["-ss", f"{start:.3f}"],
 }
-"""Players that can be told where to start, best first."""
+"""Players with an option for the start time, preferred ones first."""
 OPENERS = {"darwin": "open", "linux": "xdg-open"}
-"""What opens a file with the default program, at its beginning."""
+"""Commands that open a file with its default program, at its beginning."""
 
 
 def player_command(video: Path, start: float, which: Callable[[str], str | None] = shutil.which) -> list[str]:
-    """The command, as a list that no shell ever reads. `video` is absolute, so its name cannot pass as an option.
+    """Arguments of the player, passed without a shell. The path is made absolute, so it cannot be read as an option.
 
-    Raises PathError where there is no player.
+    Raises PathError where no player is installed.
     """
     for name, options in PLAYERS.items():
         program = which(name)
@@ -38,7 +38,7 @@ def player_command(video: Path, start: float, which: Callable[[str], str | None]
 def play(video: Path, start: float) -> None:
     """Start the player and return at once. Raises PathError where the file or a player is missing."""
     if not video.is_file():
-        raise PathError(f"{video} is no longer there: run `vsearch index` where it was moved to.")
+        raise PathError(f"{video} no longer exists: run `vsearch index` on its new folder.")
     command = player_command(video, start)
     try:
         subprocess.Popen(
@@ -46,7 +46,7 @@ def play(video: Path, start: float) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # the film goes on when the terminal is closed
+            start_new_session=True,  # playback continues when the terminal is closed
         )
     except OSError as error:
         raise PathError(f"{command[0]} did not start: {error.strerror}.") from error

@@ -1,7 +1,7 @@
-"""How results look in a terminal: rich renderables out of plain data. Prints nothing itself.
+"""Results as rich renderables for the terminal.
 
-File names are hostile: every text that comes from outside goes through `readable`, which leaves no control character,
-no markup and nothing that a terminal cannot show.
+File names are hostile input: every external text passes through `readable`, which escapes control characters and
+undecodable bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def readable(text: str | Path) -> str:
-    """One printable line: control characters and undecodable bytes are shown as escapes."""
+    """One printable line: control characters and undecodable bytes become escapes."""
     raw = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)
 
@@ -37,7 +37,7 @@ def clock(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes with a suitable unit."""
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if value < 1000 or unit == "GB":
@@ -47,23 +47,23 @@ def size(count: int) -> str:
 
 
 def footage(seconds: float) -> str:
-    """A length of footage in the unit that suits it."""
+    """A duration with a suitable unit."""
     if seconds < 60:
         return f"{seconds:.1f} seconds"
     return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.2f} hours"
 
 
 def short_path(path: Path, base: Path) -> str:
-    """Relative to the working folder where the file lies below it: that is what a person can copy."""
+    """The path, relative to `base` where it lies below it."""
     return readable(path.relative_to(base) if path.is_relative_to(base) else path)
 
 
 def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """A table without frames; the columns named in `right` hold numbers."""
+    """A table without borders; the columns named in `right` are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     numbers = set(right)
     for column in columns:
-        # File names and causes fold rather than lose their end: it is what tells two of them apart.
+        # Long file names and causes wrap: their ends distinguish them.
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table
 
@@ -86,7 +86,7 @@ def hits_table(hits: Sequence[Hit], base: Path) -> Table:
 
 
 def spoken_words(hit: Hit) -> Text:
-    """The lines that brought a hit, those words bold that matched; the first 160 characters."""
+    """The segments of a hit with the matched words in bold, at most 160 characters."""
     text = Text()
     for line, spans in hit.marked():
         at = 0
@@ -131,7 +131,7 @@ def status_table(state: LibraryStatus) -> Table:
             continue
         rest = state.videos - state.sounds - row.videos
         whole = f" ({rest} videos are still to be encoded)" if rest > 0 else ""
-        # Two versions of one model have the same name.
+        # The fingerprint distinguishes versions of a model with the same name.
         name = f"{space.model} ({space.fingerprint[:8]}), {space.channel}"
         table.add_row("space", Text(readable(f"{name}: {row.vectors} vectors of {space.dim} dimensions{whole}")))
     if state.transcribed:
@@ -148,7 +148,7 @@ def status_table(state: LibraryStatus) -> Table:
 
 
 def trouble_table(troubles: Iterable[tuple[Path, str]], base: Path) -> Table:
-    """Files and what is wrong with each."""
+    """Files with the cause of each failure."""
     table = plain_table("file", "cause")
     for path, cause in troubles:
         table.add_row(Text(short_path(path, base)), Text(readable(cause)))

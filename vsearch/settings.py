@@ -1,6 +1,7 @@
-"""Where the library lives, which model answers, how many threads: one frozen object, read once.
+"""Settings: the library, the model, devices, weights of channels.
 
-Each field is set by an option of the command, else by a `VSEARCH_...` variable of the environment, else by its default.
+The value of a field comes from an option of the command, else from the environment variable `VSEARCH_` + its name in
+upper case, else from its default.
 """
 
 from __future__ import annotations
@@ -16,64 +17,63 @@ from vsearch.errors import InputError
 
 
 def data_folder() -> Path:
-    """The platform's folder for this program's data."""
+    """The data folder of vsearch on this platform."""
     return user_data_path("vsearch", appauthor=False)
 
 
 class Settings(BaseSettings):
-    """VSEARCH_LIBRARY, VSEARCH_MODEL, VSEARCH_WEIGHTS, VSEARCH_DEVICE, VSEARCH_PRECISION, VSEARCH_COMPILE,
-    VSEARCH_THREADS, VSEARCH_MODELS, VSEARCH_SPEECH_MODEL, VSEARCH_DOWNLOAD, VSEARCH_CACHE, VSEARCH_TOKEN."""
+    """All settings; see `read_settings`."""
 
     model_config = SettingsConfigDict(env_prefix="VSEARCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     library: Path = Field(default_factory=lambda: data_folder() / "library")
-    """The folder that holds catalog.db and its snapshots."""
+    """Folder of the catalog and the snapshots."""
     model: str = "mini"
-    """A model's name or the path of a model folder."""
+    """Name of a model, or path of a model folder."""
     weights: Path | None = None
-    """A file of weights for an architecture of open_clip."""
+    """File of weights for an architecture of open_clip."""
     device: str = "auto"
-    """Where models run that run on torch: "auto", or a device as torch names it."""
+    """Device of torch models: "auto", or a name that torch knows, such as "cuda:1"."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
-    """How those multiply."""
+    """Number format in which torch models multiply."""
     compile: bool = False
-    """Whether those are compiled first."""
+    """Whether torch models are compiled when they are loaded."""
     models: Path = Field(default_factory=lambda: data_folder() / "models")
-    """Where a person keeps model folders, to call them by name."""
+    """Folder of model folders, which are found there by name."""
     threads: int = Field(default=0, ge=0, le=256)
-    """Threads for the model; 0 leaves the choice to the program."""
+    """Threads of the model; 0 chooses automatically."""
     speech_model: str = "base"
-    """A Whisper model's name, or the folder that holds its weights."""
+    """Name of a Whisper model, or folder of its weights."""
     speech_weight: float = Field(default=2.0, ge=0)
-    """What spoken words weigh against pictures, which weigh 1."""
+    """Weight of the speech channel in fusion; that of the visual channel is 1."""
     ocr_weight: float = Field(default=2.0, ge=0)
-    """What words that are written in pictures weigh, likewise."""
+    """Weight of the OCR channel in fusion; that of the visual channel is 1."""
     download: bool = False
-    """Whether weights may be fetched from a hub. Nothing else ever uses the network."""
+    """Whether weights may be downloaded. Nothing else uses the network."""
     cache: Path = Field(default_factory=lambda: user_cache_path("vsearch", appauthor=False))
-    """What can always be made again."""
+    """Folder of files that can be recreated at any time."""
     token: SecretStr = SecretStr("")
-    """What clients of `vsearch serve` must say; empty: nothing."""
+    """Token that clients of `vsearch serve` must send; empty: none."""
 
 
 def read_settings(
     library: Path | None = None, model: str | None = None, *, weights: Path | None = None, device: str | None = None
 ) -> Settings:
-    """Settings with a command's own options on top.
+    """Read the settings; the arguments take precedence over the environment.
 
-    Raises InputError where a variable of the environment cannot be read.
+    Raises InputError for an invalid environment variable.
     """
     options = {"library": library, "model": model, "weights": weights, "device": device}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if model is not None and weights is None:
-        given["weights"] = None  # a file of the environment belongs to the model of the environment
+        given["weights"] = None  # VSEARCH_WEIGHTS belongs to VSEARCH_MODEL
     try:
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = "VSEARCH_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"{name} is set to {first['input']!r}: {first['msg']}.") from error
-    # A folder is one place however it is spelt, and the working directory may change later.
+    # Absolute: the working directory may change later.
     folders = {name: getattr(settings, name).expanduser().absolute() for name in ("library", "models")}
     if settings.weights is not None:
         folders["weights"] = settings.weights.expanduser().absolute()

@@ -1,4 +1,4 @@
-"""Names as they are compared: file systems and keyboards spell the same letters differently."""
+"""Unicode normalisation of names: file systems and keyboards encode the same letters differently."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def composed(text: str) -> str:
 
 
 def caseless(text: str) -> str:
-    """What all spellings of a name share: case and Unicode normal form mean nothing, accents do."""
+    """A key that ignores case and Unicode normal form, but not accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

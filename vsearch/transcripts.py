@@ -1,6 +1,6 @@
-"""Transcripts as text: plain, SubRip, WebVTT or JSON. Prints nothing itself.
+"""Render transcripts as plain text, SubRip, WebVTT or JSON.
 
-Words are hostile input: control characters are taken out, and what the formats would read as markup is disarmed.
+Text of segments is hostile input: control characters are removed, and markup of the formats is escaped.
 """
 
 from __future__ import annotations
@@ -13,58 +13,58 @@ from vsearch.errors import InputError
 from vsearch.media import Segment, Transcript
 
 
-def render(lines: Sequence[Segment], form: str, row: Transcript | None = None) -> str:
-    """The lines in one of FORMATS, ending in a newline unless there are none. InputError names the formats."""
+def render(segments: Sequence[Segment], form: str, transcript: Transcript | None = None) -> str:
+    """The segments in one of FORMATS, ending in a newline unless there are none. Raises InputError for another form."""
     if form == "json":
-        return _json(lines, row)
+        return _json(segments, transcript)
     if form not in _TEXTS:
         raise InputError(f"The formats are {', '.join((*_TEXTS, 'json'))}, not {form!r}.")
-    return _TEXTS[form](lines)
+    return _TEXTS[form](segments)
 
 
-def _txt(lines: Sequence[Segment]) -> str:
-    return "".join(f"{_plain(line.text)}\n" for line in lines)
+def _txt(segments: Sequence[Segment]) -> str:
+    return "".join(f"{_plain(segment.text)}\n" for segment in segments)
 
 
-def _srt(lines: Sequence[Segment]) -> str:
+def _srt(segments: Sequence[Segment]) -> str:
     return "".join(
-        f"{number}\n{_clock(line.start, ',')} --> {_clock(line.end, ',')}\n{_plain(line.text)}\n\n"
-        for number, line in enumerate(lines, start=1)
+        f"{number}\n{_clock(segment.start, ',')} --> {_clock(segment.end, ',')}\n{_plain(segment.text)}\n\n"
+        for number, segment in enumerate(segments, start=1)
     )
 
 
-def _vtt(lines: Sequence[Segment]) -> str:
-    cues = (
-        f"{_clock(line.start, '.')} --> {_clock(line.end, '.')}\n{html.escape(_plain(line.text), quote=False)}\n\n"
-        for line in lines
-    )
+def _vtt(segments: Sequence[Segment]) -> str:
+    cues = [
+        f"{_clock(each.start, '.')} --> {_clock(each.end, '.')}\n{html.escape(_plain(each.text), quote=False)}\n\n"
+        for each in segments
+    ]
     return "WEBVTT\n\n" + "".join(cues)
 
 
-def _json(lines: Sequence[Segment], row: Transcript | None) -> str:
+def _json(segments: Sequence[Segment], transcript: Transcript | None) -> str:
     value = {
-        "source": row.source if row is not None else None,
-        "language": row.language if row is not None else None,
-        "lines": [
+        "source": transcript.source if transcript is not None else None,
+        "language": transcript.language if transcript is not None else None,
+        "segments": [
             {
-                "start": round(line.start, 3),
-                "end": round(line.end, 3),
-                "text": line.text,
-                "words": [{"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text} for w in line.words],
-                **_place(line),
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+                "text": segment.text,
+                "words": [{"start": round(w.start, 3), "end": round(w.end, 3), "text": w.text} for w in segment.words],
+                **_place(segment),
             }
-            for line in lines
+            for segment in segments
         ],
     }
     return json.dumps(value, indent=2) + "\n"
 
 
-def _place(line: Segment) -> dict[str, object]:
-    """Of a line that is shown: its box, in fractions of the picture, and how sure the reader was."""
-    if line.box is None:
+def _place(segment: Segment) -> dict[str, object]:
+    """Box (fractions of the frame) and confidence of a segment of OCR."""
+    if segment.box is None:
         return {}
-    box = {side: round(getattr(line.box, side), 4) for side in ("left", "top", "right", "bottom")}
-    return {"box": box, "confidence": line.confidence}
+    box = {side: round(getattr(segment.box, side), 4) for side in ("left", "top", "right", "bottom")}
+    return {"box": box, "confidence": segment.confidence}
 
 
 _TEXTS: dict[str, Callable[[Sequence[Segment]], str]] = {"txt": _txt, "srt": _srt, "vtt": _vtt}
@@ -72,7 +72,7 @@ FORMATS = (*_TEXTS, "json")
 
 
 def _plain(text: str) -> str:
-    # An arrow inside a line would be read as the times of the next.
+    # An arrow inside a text would be parsed as times.
     return " ".join("".join(c if c.isprintable() else " " for c in text).replace("-->", "->").split())
 
 

@@ -185,7 +185,7 @@ def test_a_head_that_does_not_fit_or_is_damaged_says_so(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "three", config(embed_dim=3))
     model = OpenClipModel(parts_of(source), compute=EXACT)
     wide = read_head(write_head(tmp_path / "wide", model.backbone, 7))
-    with pytest.raises(ModelDamaged, match="7 numbers"):
+    with pytest.raises(ModelDamaged, match="7 dimensions"):
         model.with_head(wide)
     for number, changes in enumerate(({"sha256": {}}, {"temporal": None}, {"temporal": {"file": "../x.onnx"}})):
         folder = write_head(tmp_path / f"models{number}" / "head", "b", 3, **changes)

@@ -154,7 +154,7 @@ def test_segments_are_shown_with_what_tells_of_them(monkeypatch: pytest.MonkeyPa
     assert (said["start"], said["end"]) == (pytest.approx(2.75, abs=0.1), pytest.approx(4.25, abs=0.1))
     assert said["voice"] == pytest.approx(0.5, abs=0.1) and said["decibels"] == pytest.approx(-6.0, abs=1.0)
     assert [echo["doubt"] for echo in echoes] == [
-        "it comes again, and was a guess",
+        "a repetition with an improbable word",
         "a mean probability of its words of 0.20",
     ]
 
@@ -264,7 +264,7 @@ def test_the_hub_is_not_asked_unless_allowed(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(UnknownModel, match="VSEARCH_DOWNLOAD=1"):
         find_whisper("tiny", tmp_path)
     assert asked == [True]
-    with pytest.raises(ModelError, match="cannot be fetched: not here"):
+    with pytest.raises(ModelError, match="cannot be downloaded: not here"):
         find_whisper("tiny", tmp_path, download=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UnknownModel):

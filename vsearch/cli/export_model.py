@@ -24,7 +24,7 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write an open_clip model as a model folder, which needs no torch, and say how close it comes to the original."""
+    """Export an open_clip model to a model folder, which needs no torch, and compare it with the original."""
     from vsearch.errors import InputError
     from vsearch.models.registry import load_model
 

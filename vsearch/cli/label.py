@@ -1,4 +1,4 @@
-"""`vsearch label` and `vsearch describe`: what scenes show, of a list of labels or sentences."""
+"""`vsearch label` and `vsearch describe`: match scenes with a list of labels or sentences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @app.command()
 def label(
     labels: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The labels: a text file, one a line, such as a dog.")
+        str | None, typer.Option(metavar="FILE", help="Text file with one label per line, such as a dog.")
     ] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many labels of a scene.")] = 1,
     threshold: Annotated[
@@ -43,8 +43,8 @@ def label(
             metavar="X", help="How far a label must stand out against everyday phrases, in standard deviations."
         ),
     ] = 4.0,
-    listed: Annotated[bool, typer.Option("--list", help="Say which labels scenes have, and how many.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Take labels away: those of --labels, else all.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the labels and their number of scenes.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove labels: those of --labels, else all.")] = False,
     library: LibraryOption = None,
     model: ModelOption = None,
     weights: WeightsOption = None,
@@ -102,7 +102,7 @@ def _print_rows(rows: list[LabelRow]) -> None:
 
 
 def tag_library(library: SqliteStore, model: Model, labels: list[str], top: int, threshold: float) -> None:
-    """Every scene that this model has encoded, in the place of what these labels said before."""
+    """Label all scenes that this model has encoded; previous results for these labels are replaced."""
     from vsearch.search.labels import Labeller
 
     space = model.space
@@ -116,7 +116,7 @@ def tag_library(library: SqliteStore, model: Model, labels: list[str], top: int,
 
     labeller = Labeller(model, labels)
     tags = []
-    with Progress(console=console_of(stderr=True), transient=True) as progress:  # whoever indexes may go on meanwhile
+    with Progress(console=console_of(stderr=True), transient=True) as progress:  # no writer lock is held
         task = progress.add_task("scenes", total=total)
         for ids, vectors in library.all_vectors(space):
             for found in labeller.tag([(ids, vectors)], threshold=threshold, top=top):
@@ -128,9 +128,7 @@ def tag_library(library: SqliteStore, model: Model, labels: list[str], top: int,
 @app.command()
 def describe(
     file: Annotated[str, typer.Argument(help="A video: of the library, or a clip of two minutes at most.")],
-    candidates: Annotated[
-        str, typer.Option(metavar="FILE", help="The sentences to choose from: a text file, one a line.")
-    ],
+    candidates: Annotated[str, typer.Option(metavar="FILE", help="Text file with one candidate sentence per line.")],
     k: Annotated[int, typer.Option("-k", min=1, help="At most this many sentences.")] = 5,
     scenes: Annotated[bool, typer.Option("--scenes", help="Describe each scene, not the file as a whole.")] = False,
     library: LibraryOption = None,
@@ -139,7 +137,7 @@ def describe(
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which sentences of a list describe a video best."""
+    """List the sentences of a file that describe a video best."""
     from vsearch.indexer.discover import absolute
     from vsearch.phrases import read_phrases
     from vsearch.search.describe import describe as describe_shown
@@ -176,13 +174,13 @@ def describe(
 
 
 def _stored(library: SqliteStore, model: Model, path: Path) -> list[Shown]:
-    """The scenes of a file as the library holds them; none where the file is unknown, or has changed since."""
+    """The stored scenes of a file; empty for a file that is unknown or has changed."""
     from vsearch.search.describe import stored_scenes
 
     row = library.find_file(path)
     try:
         status = path.stat()
-    except OSError:  # on a disk that is not there now: the library still knows
+    except OSError:  # on a disk that is not mounted
         return [] if row is None else stored_scenes(library, model, row.video_id)
     if row is None or (row.size, row.mtime_ns) != (status.st_size, status.st_mtime_ns):
         return []

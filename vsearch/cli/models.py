@@ -1,4 +1,4 @@
-"""`vsearch models`, and below it what is done with the models of a library."""
+"""`vsearch models` and its subcommands: list models, choose and remove those of a library."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app.add_typer(models_app, name="models")
 
 @models_app.callback()
 def models(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models that are there, and how to add others; choose or remove those of a library."""
+    """List the known models; choose or remove those of a library."""
     if context.invoked_subcommand is not None:
         return
     from vsearch.models.registry import list_models
@@ -68,7 +68,7 @@ def default(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose the model that a library is asked with, or say which it is, and what it has not encoded yet."""
+    """Choose the default model of a library, or show it; report which videos it has not encoded yet."""
     from vsearch.models.registry import lasting_name
 
     settings = settings_of(library, None)
@@ -80,7 +80,7 @@ def default(
         missing = opened.unencoded_files(model.space)
         state = opened.status()
         if not as_json:
-            _say_default(chosen or settings.model, len(missing), state.videos - state.sounds)
+            _print_default(chosen or settings.model, len(missing), state.videos - state.sounds)
         asked = encode
         if asked is None and missing and not as_json and _is_terminal():
             asked = typer.confirm("Encode them now?", default=True)
@@ -101,7 +101,7 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _say_default(name: str, missing: int, videos: int) -> None:
+def _print_default(name: str, missing: int, videos: int) -> None:
     from vsearch.report import readable
 
     rest = f" {missing} of {videos} videos are not encoded with it yet." if missing else ""
@@ -109,7 +109,7 @@ def _say_default(name: str, missing: int, videos: int) -> None:
 
 
 def _encode(library: SqliteStore, model: Model, files: Sequence[Path]) -> None:
-    """Pictures alone: the words of these videos are there already, or were not wanted."""
+    """Encode the frames of the files. Their transcripts exist already or were not requested."""
     from vsearch.cli.index import show_events
     from vsearch.indexer import Indexer
     from vsearch.indexer.report import IndexReporter, closing
@@ -124,12 +124,12 @@ def _encode(library: SqliteStore, model: Model, files: Sequence[Path]) -> None:
 @models_app.command()
 def remove(
     name: Annotated[
-        str, typer.Argument(help="A model's name, its folder, or how its fingerprint begins.", show_default=False)
+        str, typer.Argument(help="A model's name, its folder, or the beginning of its fingerprint.", show_default=False)
     ],
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take all that a model has encoded out of a library. Videos, words and other models' vectors stay."""
+    """Remove the embeddings of a model from a library. Videos, transcripts and other models' embeddings stay."""
     from vsearch.report import readable, size
 
     settings = settings_of(library, None)
@@ -138,7 +138,7 @@ def remove(
         kept = opened.default_model() or settings.model
         if _is_space_of(row, kept, settings):
             raise InputError(
-                f"{name} is what the library is asked with: choose another model first (`vsearch models default NAME`)."
+                f"{name} is the default model of the library: choose another one first (`vsearch models default NAME`)."
             )
         removed = opened.remove_spaces([row.space])
     if as_json:
@@ -161,7 +161,7 @@ def remove(
 
 
 def _space_named(rows: Sequence[SpaceRow], name: str, settings: Settings) -> SpaceRow:
-    """The one space of pictures that a person means."""
+    """The visual space that `name` identifies. Raises InputError where there is none, or more than one."""
     rows = [row for row in rows if row.space.channel == "visual"]
     found = [row for row in rows if row.space.model == name]
     if not found and len(name) >= 4:
@@ -174,7 +174,7 @@ def _space_named(rows: Sequence[SpaceRow], name: str, settings: Settings) -> Spa
         found = [row for row in rows if row.space == space]
     if not found:
         known = ", ".join(dict.fromkeys(row.space.model for row in rows)) or "none"
-        raise InputError(f"The library holds no vectors of a model {name!r}, only of: {known}.")
+        raise InputError(f"The library has no embeddings of a model {name!r}, only of: {known}.")
     if len(found) > 1:
         prints = " or ".join(row.space.fingerprint[:8] for row in found)
         raise InputError(
@@ -186,5 +186,5 @@ def _space_named(rows: Sequence[SpaceRow], name: str, settings: Settings) -> Spa
 def _is_space_of(row: SpaceRow, name: str, settings: Settings) -> bool:
     try:
         return load_named(settings, name).space == row.space
-    except ModelError:  # it is gone from the disk
+    except ModelError:  # no longer installed
         return row.space.model == name

@@ -1,7 +1,6 @@
-"""Where a torch model runs and how: the device, the number format, and batches as large as its memory allows.
+"""Run torch models: choose the device, the number format, and batches as large as the memory allows.
 
-It knows nothing of pictures or words. What is measured of a device (free memory, the peak of a run) comes in through
-functions, so that all decisions here can be tried without one.
+Measurements of a device (free memory, peak of a run) are passed as functions, so that tests need no accelerator.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CPU_BATCH = 16
-"""Rows a run on a CPU: enough to fill the cores, small enough for a laptop."""
+"""Rows per batch on a CPU: enough to fill the cores, small enough for a laptop."""
 LARGEST_BATCH = 256
-"""Rows a run on an accelerator: beyond, nothing gets faster."""
+"""Most rows per batch on an accelerator: larger batches are no faster."""
 PROBE = 4
-"""Rows of the first run on an accelerator, which tells what a row costs."""
+"""Rows of the first batch on an accelerator, which measures the memory per row."""
 SHARE = 0.7
-"""Of the free memory that a batch may take: others use the device, too, and memory gets fragmented."""
+"""Fraction of the free memory that a batch may use: other processes use the device, and memory is fragmented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """How a torch model is run."""
+    """Options for running a torch model."""
 
     device: str = "auto"
     """"auto": cuda, else mps, else cpu. Or a device as torch names it: "cpu", "mps", "cuda", "cuda:1"."""
@@ -43,7 +42,7 @@ class Compute:
     """"auto": products in bf16 or fp16 on a GPU, float32 on a CPU. "int8": linear layers of
     8 bits by torchao; their vectors are a space of their own."""
     compile: bool = False
-    """Compile the towers (torch.compile): minutes at the start, which long runs on an accelerator earn back."""
+    """Compile the towers (torch.compile): minutes at the start, faster on long runs on an accelerator."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -51,7 +50,7 @@ class Compute:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto": the fastest that is there. Raises InputError where it is not there."""
+    """The device of that name; "auto": the fastest available. Raises InputError for an unavailable device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if _mps() else "cpu")
     try:
@@ -75,7 +74,7 @@ def _mps() -> bool:
 
 
 def autocast_dtype(device: torch.device, precision: Precision) -> torch.dtype | None:
-    """The number format of products; None: float32 throughout."""
+    """Number format of products; None: float32."""
     if precision == "bf16":
         return torch.bfloat16
     if precision == "fp16":
@@ -88,24 +87,24 @@ def autocast_dtype(device: torch.device, precision: Precision) -> torch.dtype | 
         return torch.bfloat16 if major >= 8 else torch.float16
     if device.type == "mps":
         return torch.float16
-    return None  # few CPUs multiply bf16 faster than float32, many emulate it: only on request
+    return None  # many CPUs emulate bf16, so it is used on request only
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    """A context in which products are of that type; weights, norms and softmax stay float32."""
+    """Context in which products use `dtype`; weights, norms and softmax stay float32."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def quantise(module: Any) -> None:
-    """Linear layers to 8-bit weights and activations, in place (torchao).
+    """Quantise linear layers to 8-bit weights and activations, in place (torchao).
 
-    A row's activations get a scale of their own, so that a vector does not depend on what else is in its batch.
+    Activations are scaled per row, so an embedding does not depend on its batch.
     Raises ModelError where torchao is missing.
     """
     import warnings
 
     previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it tells of every kernel that it was not built with
+    logging.disable(logging.WARNING)  # torchao logs every kernel that it lacks
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -119,10 +118,10 @@ def quantise(module: Any) -> None:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Bytes that a run may still take on an accelerator; None where nobody says."""
+    """Free memory of an accelerator, bytes; None where it is unknown."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        # what torch holds in reserve is free for it
+        # reserved memory of torch is available to it
         return int(free) + int(torch.cuda.memory_reserved(device)) - int(torch.cuda.memory_allocated(device))
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
@@ -130,16 +129,16 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 class Gauge(Protocol):
-    """What a run of the device took."""
+    """Measures the memory of a run."""
 
     def start(self) -> None: ...
     def peak(self) -> int | None:
-        """Bytes above what was taken at the start, at the highest; None where nobody says."""
+        """Highest memory use since `start`, bytes; None where it is unknown."""
         ...
 
 
 class CudaGauge:
-    """Torch's own count."""
+    """Memory use as counted by torch."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._before = device, 0
@@ -153,7 +152,7 @@ class CudaGauge:
 
 
 class NoGauge:
-    """For devices that keep no count."""
+    """For devices without such a count."""
 
     def start(self) -> None: ...
 
@@ -165,10 +164,10 @@ Rows = TypeVar("Rows", bound=Sized)
 
 
 class Batches:
-    """Runs a function over rows, as many at once as fit.
+    """Runs a function over rows in batches that fit into memory.
 
-    On a CPU always CPU_BATCH. On an accelerator the first few rows tell what one costs, and the free memory how many
-    fit; where that was too many after all, half as many are tried, and so on.
+    On a CPU, batches have CPU_BATCH rows. On an accelerator, the first batch measures the memory per row and the free
+    memory sets the size; when memory runs out, the size is halved.
     """
 
     def __init__(
@@ -183,16 +182,16 @@ class Batches:
         self._gauge: Gauge = gauge or (CudaGauge(device) if device.type == "cuda" else NoGauge())
         accelerated = device.type != "cpu"
         self.size = min(largest, PROBE if accelerated else CPU_BATCH)
-        """Rows of the next run."""
+        """Rows of the next batch."""
         self._settled = not accelerated
 
     @property
     def preferred(self) -> int:
-        """Rows that are worth collecting before a run is begun."""
+        """Rows to collect before a run."""
         return self.size if self._settled else min(self._largest, 4 * CPU_BATCH)
 
     def run(self, function: Callable[[Any], Tensor], rows: Any) -> Iterator[Tensor]:
-        """function(rows[a:b]) -> Tensor, batch by batch, in order. Raises ModelError where even one row is too much."""
+        """function(rows[a:b]) -> Tensor, batch by batch, in order. Raises ModelError where one row does not fit."""
         at = 0
         while at < len(rows):
             part = rows[at : at + self.size]
@@ -202,7 +201,7 @@ class Batches:
                 if not is_out_of_memory(error):
                     raise
                 result = None
-            # Outside of the handler: the error holds the frames of the run, and with them what they had allocated.
+            # Outside of the handler: the traceback of the error keeps the memory of the run allocated.
             if result is None:
                 self._shrink(len(part))
                 continue
@@ -215,7 +214,7 @@ class Batches:
         self._gauge.start()
         result = function(part)
         if len(part) < PROBE and self._largest > len(part):
-            return result  # a query says little of what a run over a video takes
+            return result  # a single query is no measure for a video
         peak, free = self._gauge.peak(), self._free(self._device)
         self._settled = True
         self.size = fitting_batch(free, peak, len(part), self._largest)
@@ -236,9 +235,9 @@ class Batches:
 
 
 def fitting_batch(free: int | None, peak: int | None, rows: int, largest: int) -> int:
-    """How many rows fit into `free` bytes when `rows` of them took `peak`: a power of two, from 1 to `largest`.
+    """Number of rows that fit into `free` bytes when `rows` rows need `peak`: a power of two, from 1 to `largest`.
 
-    Where one of the two is not known: 4 x CPU_BATCH, which running out of memory can still lower.
+    Where one of the two is unknown: 4 x CPU_BATCH.
     """
     if free is None or not peak or peak <= 0:
         return min(largest, 4 * CPU_BATCH)
@@ -247,7 +246,7 @@ def fitting_batch(free: int | None, peak: int | None, rows: int, largest: int) -
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch says that memory ran out, in any of its ways."""
+    """Whether the error of torch means that memory ran out."""
     if isinstance(error, getattr(torch, "OutOfMemoryError", ())):
         return True
     text = str(error).lower()

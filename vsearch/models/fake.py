@@ -1,7 +1,7 @@
-"""A model whose vectors can be worked out in the head: it ships, so that tests and examples need no patching.
+"""A deterministic model for tests and examples, which needs no weights.
 
-A frame's vector counts which of eight colours its pixels are nearest to; a sentence's vector counts which colour words
-it holds. So "red" finds red scenes, "red and blue" finds those that are half red and half blue.
+The embedding of a frame is the share of pixels closest to each of eight colours; that of a sentence counts its colour
+words. "red" finds red scenes, "red and blue" finds scenes that are half red and half blue.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 class FakeModel:
-    """Eight dimensions, one a colour, in the order of COLOURS."""
+    """Model of eight dimensions, the colours in the order of COLOURS."""
 
     def __init__(self, name: str = "fake", size: int = 32) -> None:
         self._space = Space(model=name, fingerprint=f"fake-colours-1-{name}", dim=len(COLOURS))
@@ -43,7 +43,7 @@ class FakeModel:
         return self._frame_size
 
     def encode_frames(self, pixels: Pixels) -> Vectors:
-        """uint8 RGB [N, H, W, 3] of any size to [N, 8]: the share of each colour, unit length."""
+        """Frames uint8 RGB [N, H, W, 3] of any size -> share of each colour, float32 [N, 8], unit length."""
         palette = np.array(list(COLOURS.values()), dtype=np.float32)  # [8, 3]
         distance = np.square(pixels[..., None, :].astype(np.float32) - palette).sum(-1)  # [N, H, W, 8]
         nearest = distance.argmin(-1)  # [N, H, W]
@@ -54,7 +54,7 @@ class FakeModel:
         return mean_pool(frame_vectors, len(COLOURS))
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Colour words to [Q, 8]; a sentence without one lies at the same distance from every colour."""
+        """N sentences -> float32 [N, 8]; without a colour word, equally close to all colours."""
         rows = np.zeros((len(texts), len(COLOURS)), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             words = re.findall(r"[a-z]+", text.lower())

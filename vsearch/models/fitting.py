@@ -1,4 +1,4 @@
-"""How a picture of any size becomes the frame that a model wants, be it a decoded one or one that is asked with."""
+"""Scale and crop decoded frames and example pictures to the input size of a model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Fitting:
 
 
 def fit_frame(source_width: int, source_height: int, size: FrameSize) -> Fitting:
-    """How a picture of that size, in pixels as shown, becomes a frame of `size`."""
+    """Scaling and cropping of a picture of that size, in pixels as displayed, to a frame of `size`."""
     if size.fit == "squash":
         return Fitting(size.width, size.height)
-    # Rounded as torchvision does it, and open_clip where the frame is no square.
+    # Rounding as in torchvision, or in open_clip for frames that are not square.
     if size.width == size.height:
         short = min(source_width, source_height)
         width, height = (int(size.width * side / short) for side in (source_width, source_height))
@@ -35,7 +35,7 @@ def fit_frame(source_width: int, source_height: int, size: FrameSize) -> Fitting
 
 
 def scale_picture(pixels: Pixels, size: FrameSize, fitting: Fitting | None = None) -> Pixels:
-    """[H, W, 3] of any size to a frame of `size`, with Pillow. fitting: where the pixels are not squares."""
+    """Scale a picture uint8 RGB [H, W, 3] to a frame of `size`. fitting: needed where pixels are not square."""
     from PIL import Image
 
     fitting = fitting or fit_frame(pixels.shape[1], pixels.shape[0], size)

@@ -1,7 +1,6 @@
-"""The ONNX graphs of a folder: each loaded when it is first run, and checked against its sha256 then.
+"""ONNX graphs of a folder, each loaded and verified against its sha256 on first use.
 
-It knows nothing of what the graphs mean. A graph of more than 2 GB keeps its weights in a file beside it, called
-NAME.data, which has a checksum of its own.
+A graph of more than 2 GB keeps its weights in a file beside it, NAME.data, with a checksum of its own.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ BESIDE = ".data"
 
 
 def sha256_of(path: Path) -> str:
-    """What a folder's config.json says of a file. Raises OSError."""
+    """Checksum of a file, as in config.json. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Graphs:
-    """Sessions of ONNX Runtime over the files of one folder. Safe to use from several threads.
+    """Sessions of ONNX Runtime for the graphs of one folder. Thread-safe.
 
-    threads: for each session; 0 means one a core.
+    threads: of each session; 0 means one per core.
     """
 
     def __init__(self, folder: Path, sha256: Mapping[str, str], *, threads: int = 0) -> None:
@@ -43,18 +42,18 @@ class Graphs:
         return rows
 
     def run_all(self, file: str, outputs: list[str], feed: Mapping[str, Any]) -> list[Any]:
-        """Several outputs of a graph. What it has no input for is left out."""
+        """Several outputs of a graph. Entries of `feed` that are no input of the graph are ignored."""
         session = self._session(file)
         wanted = {one.name for one in session.get_inputs()}
         rows: list[Any] = session.run(outputs, {name: value for name, value in feed.items() if name in wanted})
         return rows
 
     def outputs(self, file: str) -> set[str]:
-        """The names of what a graph gives."""
+        """Names of the outputs of a graph."""
         return {output.name for output in self._session(file).get_outputs()}
 
     def read(self, name: str) -> bytes:
-        """A file of the folder, checked against its sha256."""
+        """Contents of a file, verified against its sha256."""
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
@@ -77,18 +76,18 @@ class Graphs:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        # Threads that spin while they wait for work take the cores that decoding needs.
+        # Spinning threads would take the cores from decoding.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             source = self._with_data(name) if f"{name}{BESIDE}" in self._sha256 else self.read(name)
             return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except ModelDamaged:
             raise
-        except Exception as error:  # ONNX Runtime raises several classes of its own
+        except Exception as error:  # ONNX Runtime raises various classes
             raise ModelDamaged(f"{self.folder / name} cannot be loaded ({error}): get the model again.") from error
 
     def _with_data(self, name: str) -> str:
-        """The path of a graph whose weights lie beside it: gigabytes that are better not read into memory twice."""
+        """Verified path of a graph with weights beside it. Loading by path avoids a second copy in memory."""
         for part in (name, f"{name}{BESIDE}"):
             try:
                 with (self.folder / part).open("rb") as file:

@@ -1,10 +1,10 @@
-"""What is trained on top of a backbone: a temporal encoder and a matching head, as graphs of a folder.
+"""Temporal encoder and matching head: ONNX graphs that are trained on the embeddings of another model, the backbone.
 
-They may be part of a model folder, or lie in a folder of their own that any model with that backbone finds:
+They are part of a model folder, or lie in a head folder, which is used with every model that has that backbone:
 
     config.json     format 1, "kind": "head", name, version, licence, "backbone": the fingerprint of the frame and text
-                    vectors that it was trained on, "dim" of a scene, "sha256" of each file, and "temporal" or "itm" or
-                    both, as in a model folder (model_folder.py)
+                    embeddings that it was trained on, "dim" of a scene, "sha256" of each file, and "temporal",
+                    "itm" or both, as in a model folder (model_folder.py)
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from vsearch.models.protocols import HeadInfo
 _log = logging.getLogger(__name__)
 
 SCENES = 256
-"""Scenes a run of the temporal encoder or the matching head: 6 MB of twelve frames each."""
+"""Scenes per batch: 6 MB of twelve frames each."""
 
 
 @dataclass(frozen=True, slots=True)
 class FramesGraph:
-    """A graph over the frames of scenes."""
+    """An ONNX graph whose input is the frames of scenes."""
 
     file: str
     max_frames: int
-    """Longer scenes are thinned evenly."""
+    """Of a longer scene, so many frames are used, evenly spread."""
 
     @staticmethod
     def read(raw: dict[str, Any], max_frames: int) -> FramesGraph:
-        """From a config; raises ValueError, KeyError, TypeError."""
+        """Parse an entry of config.json. Raises ValueError, KeyError, TypeError."""
         graph = FramesGraph(str(raw["file"]), int(raw.get("max_frames", max_frames)))
         if graph.max_frames < 1:
             raise ValueError(f"max_frames must be at least 1, not {graph.max_frames}")
@@ -51,7 +51,7 @@ class FramesGraph:
 
 
 def aggregate(graphs: Graphs, graph: FramesGraph, frame_vectors: Sequence[Vectors], dim: int) -> Vectors:
-    """S scenes of [T_s, F] through a temporal encoder: float32 [S, D]."""
+    """Run a temporal encoder: S scenes float32 [T_s, F] -> float32 [S, D]."""
     rows = []
     for at in range(0, len(frame_vectors), SCENES):
         frames, mask = pad_clips(frame_vectors[at : at + SCENES], graph.max_frames)
@@ -60,7 +60,7 @@ def aggregate(graphs: Graphs, graph: FramesGraph, frame_vectors: Sequence[Vector
 
 
 def match(graphs: Graphs, graph: FramesGraph, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
-    """Words [L, W] against S scenes of [T_s, F] through a matching head: logits float32 [S]."""
+    """Run a matching head: words float32 [L, W] and S scenes float32 [T_s, F] -> logits float32 [S]."""
     rows = []
     for at in range(0, len(scenes), SCENES):
         frames, mask = pad_clips(scenes[at : at + SCENES], graph.max_frames)
@@ -76,21 +76,21 @@ def match(graphs: Graphs, graph: FramesGraph, words: Vectors, scenes: Sequence[V
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadFolder:
-    """A head folder, opened."""
+    """The contents of a head folder."""
 
     name: str
     licence: str
     dim: int
-    """Of a scene's vector."""
+    """Dimension of a scene embedding."""
     graphs: Graphs
     sha256: dict[str, str]
     temporal: FramesGraph | None
     itm: FramesGraph | None
     info: HeadInfo | None
-    """Of the matching head."""
+    """Properties of the matching head."""
 
     def fingerprint(self, backbone: str) -> str:
-        """Of the space of scenes that this makes of the backbone's frames. A matching head shapes no vector."""
+        """Fingerprint of the scene embeddings: a temporal encoder changes them, a matching head does not."""
         if self.temporal is None:
             return backbone
         shapes = (backbone, self.sha256[self.temporal.file], self.temporal.max_frames, self.dim)
@@ -98,12 +98,12 @@ class HeadFolder:
 
 
 def is_head(folder: Path) -> bool:
-    """Whether a folder says that it holds a head and no whole model."""
+    """Whether the folder contains a head, not a whole model."""
     return _raw(folder).get("kind") == "head"
 
 
 def read_head(folder: Path, *, threads: int = 0) -> HeadFolder:
-    """Open a head folder. Raises ModelDamaged."""
+    """Read a head folder. Raises ModelDamaged."""
     try:
         raw = _raw(folder)
         if raw["format"] != 1:
@@ -129,19 +129,19 @@ def read_head(folder: Path, *, threads: int = 0) -> HeadFolder:
 
 
 def find_head(models: Path | None, backbone: str, *, threads: int = 0) -> HeadFolder | None:
-    """The first head (by its folder's name) among a person's models that was trained on that backbone."""
+    """The first head (by folder name) in the models folder that was trained on that backbone."""
     if models is None or not models.is_dir():
         return None
     for folder in sorted(models.iterdir()):
         raw = _raw(folder)
         if raw.get("kind") == "head" and raw.get("backbone") == backbone:
-            _log.info("the head %s goes with this backbone", folder.name)
+            _log.info("the head %s is used with this backbone", folder.name)
             return read_head(folder, threads=threads)
     return None
 
 
 def _raw(folder: Path) -> dict[str, Any]:
-    """config.json as it stands; empty where there is none that can be read."""
+    """The parsed config.json; empty where it is missing or unreadable."""
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

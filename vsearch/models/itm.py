@@ -1,12 +1,11 @@
-"""The re-ranker: a cross-encoder in which the words of a query attend to the frames of a scene (ITM).
+"""Matching head (ITM): a cross-encoder in which the words of a query attend to the frames of a scene.
 
-One logit says whether they match; as in BLIP it is added to the inner product of recall (ITC). The last layer starts at
-zero, so an untrained head leaves the order of recall as it is.
+Its logit is high where they match; as in BLIP it is added to the inner product of recall (ITC). The last layer starts
+at zero, so an untrained head keeps the order of recall.
 
-It is built for a hundred candidates at a time on a laptop. Words attend to words before any frame is seen, once a
-query; after that each word looks at the frames by itself, and no word at another, so that what is paid a candidate is
-small. Every frame is reduced to one token of `width` numbers first; that does not depend on the query, and may be
-done when a video is indexed (`frame_tokens`).
+It is fast enough for a hundred candidates on a laptop. Words attend to each other once per query, before any frame is
+used; for each candidate, every word attends to the frames only, which keeps the cost per candidate small. Every frame
+is first reduced to one token of `width` numbers, independently of the query (`frame_tokens`).
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from vsearch.models.transformer import CrossLayer, Transformer, key_bias
 
 @dataclass(frozen=True, slots=True)
 class ItmOptions:
-    """Sizes of the head. At the default ones a hundred scenes cost about what MiniLM takes to read one query."""
+    """Sizes of the head. With the defaults, a hundred scenes cost about as much as one query through MiniLM."""
 
     width: int = 64
     text_layers: int = 1
-    """Among words, once a query."""
+    """Self-attention layers among words, once per query."""
     layers: int = 1
-    """From words to frames, for every candidate."""
+    """Cross-attention layers from words to frames, for every candidate."""
     heads: int = 4
     expand: int = 2
-    """Width of an MLP, in widths."""
+    """Width of an MLP as a multiple of `width`."""
 
     def __post_init__(self) -> None:
         for name in ("width", "layers", "heads", "expand"):
@@ -44,7 +43,7 @@ class ItmOptions:
 
 
 def time_waves(length: int, like: Tensor) -> Tensor:
-    """Sines and cosines of a frame's place, [T, W] (Vaswani et al. 2017): any number of frames has a place."""
+    """Sinusoidal position encoding [T, W] (Vaswani et al. 2017), for any number of frames."""
     width = like.shape[-1]
     steps = torch.arange(0, width, 2, dtype=like.dtype, device=like.device)
     places = torch.arange(length, dtype=like.dtype, device=like.device)
@@ -74,17 +73,17 @@ class ItmHead(nn.Module):
         nn.init.zeros_(self.logit.bias)
 
     def read_words(self, words: Tensor, word_mask: Tensor) -> Tensor:
-        """[Q, L, word_dim], [Q, L] bool -> [Q, L, W]: all that a query costs once."""
+        """[Q, L, word_dim], [Q, L] bool -> [Q, L, W]: computed once per query."""
         return self.reader(self.words_in(words.masked_fill(~word_mask[..., None], 0)), word_mask)
 
     def frame_tokens(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """[N, T, frame_dim], [N, T] bool -> [N, T, W]: all that a scene costs once, 2 W bytes a frame in fp16."""
-        # Frames are unit vectors and need no norm of their own; padding is cut where it is narrow.
+        """[N, T, frame_dim], [N, T] bool -> [N, T, W]: computed once per scene."""
+        # Frames are unit vectors and need no normalisation.
         tokens = (self.frame_dim**0.5 * self.frames_in(frames)).masked_fill(~frame_mask[..., None], 0)
         return self.frames_norm(tokens + self.time_scale * time_waves(frames.shape[1], tokens))
 
     def match(self, read: Tensor, word_mask: Tensor, tokens: Tensor, frame_mask: Tensor) -> Tensor:
-        """What read_words and frame_tokens gave -> logits [N]."""
+        """Outputs of read_words and frame_tokens -> logits [N]."""
         bias = key_bias(frame_mask, tokens.dtype)
         for layer in self.layers:
             read = layer(read, tokens, bias)  # [N, L, W]

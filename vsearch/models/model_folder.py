@@ -51,21 +51,21 @@ from vsearch.models.protocols import FrameSize, HeadInfo, UsualScore
 
 FORMAT = 1
 BATCH = 16
-"""Frames or sentences a run: enough to fill the cores, small enough for the memory of a laptop."""
+"""Frames or sentences per batch: enough to fill the cores, small enough for the memory of a laptop."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentencesInfo:
-    """The output of the text graph that compares words with words."""
+    """The sentence encoder in the text graph."""
 
     dim: int
     context_length: int
-    """Word pieces of a passage; more are left out."""
+    """Most tokens of a passage; further ones are cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderConfig:
-    """What config.json says."""
+    """The contents of config.json."""
 
     name: str
     version: str
@@ -83,23 +83,23 @@ class FolderConfig:
     itm: FramesGraph | None = None
     head: HeadInfo | None = None
     stated: str | None = None
-    """The fingerprint that config.json states: an export makes the vectors of the model that it was made of."""
+    """Fingerprint of the model that the folder was exported from."""
     sentences: SentencesInfo | None = None
     usual: UsualScore | None = None
-    """Shapes no vector."""
+    """No part of the fingerprint: it changes no embedding."""
 
     @property
     def files(self) -> list[str]:
-        """Every file that may be read."""
+        """Names of all files that the model reads."""
         graphs = [graph.file for graph in (self.temporal, self.itm) if graph is not None]
         named = [self.image_file, self.text_file, self.tokenizer_file, *graphs]
         return [*named, *(f"{name}{BESIDE}" for name in named if f"{name}{BESIDE}" in self.sha256)]
 
     @property
     def fingerprint(self) -> str:
-        """Digest over everything that shapes a vector: the files' checksums and the preprocessing.
+        """Digest over everything that determines an embedding: checksums of the files and the preprocessing.
 
-        The matching head shapes none: with a better one, nothing has to be indexed again.
+        The matching head is excluded: a new one requires no new index.
         """
         if self.stated is not None:
             return self.stated
@@ -120,7 +120,7 @@ class FolderConfig:
 
 
 def read_config(folder: Path) -> FolderConfig:
-    """Read and check config.json. Raises ModelDamaged."""
+    """Read and validate config.json. Raises ModelDamaged."""
     path = folder / "config.json"
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -169,7 +169,7 @@ def read_config(folder: Path) -> FolderConfig:
 
 
 def check_files(folder: Path, config: FolderConfig) -> None:
-    """Whether every file is there; their checksums are read when they are loaded. Raises ModelDamaged."""
+    """Check that every file exists; checksums are verified on loading. Raises ModelDamaged."""
     for name in config.files:
         if not (folder / name).is_file():
             raise ModelDamaged(f"Model folder {folder} lacks {name}: get the model again.")
@@ -183,9 +183,9 @@ def _sentences(raw: dict[str, Any]) -> SentencesInfo:
 
 
 class FolderModel:
-    """A model folder behind the protocols of protocols.py. Safe to use from several threads.
+    """A model folder: implements Model, Calibrated and Reranker. Thread-safe.
 
-    threads: for each session of ONNX Runtime; 0 means one a core.
+    threads: of each session of ONNX Runtime; 0 means one per core.
     """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
@@ -194,7 +194,7 @@ class FolderModel:
         self._graphs = Graphs(folder, self.config.sha256, threads=threads)
         self._space = Space(model=self.config.name, fingerprint=self.config.fingerprint, dim=self.config.dim)
         self._lock = threading.Lock()
-        self._tokenizers: dict[int, Any] = {}  # by the word pieces that they keep
+        self._tokenizers: dict[int, Any] = {}  # keyed by context length
 
     @property
     def folder(self) -> Path:
@@ -234,12 +234,12 @@ class FolderModel:
         return _stack(rows, self.config.dim)
 
     def encode_sentences(self, texts: Sequence[str]) -> Vectors:
-        """N passages to float32 [N, S], unit length, for comparing words with words. ValueError where it cannot."""
+        """N passages or queries -> float32 [N, S], unit length. Raises ValueError without a sentence encoder."""
         info = self.config.sentences
         if info is None:
-            raise ValueError(f"model {self.config.name} gives no sentence vectors")
+            raise ValueError(f"model {self.config.name} has no sentence encoder")
         file = self.config.text_file
-        self._need(file, "sentences", "which config.json promises")
+        self._need(file, "sentences", "which config.json declares")
         rows = [
             self._graphs.run(file, "sentences", self._tokens(texts[at : at + BATCH], info.context_length))
             for at in range(0, len(texts), BATCH)
@@ -247,7 +247,7 @@ class FolderModel:
         return _stack(rows, info.dim)
 
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
-        # A text vector longer than a frame's is [sqrt(w) t ; sqrt(1-w) z]: frames are compared with t.
+        # A longer query embedding is [sqrt(w) t ; sqrt(1-w) z]: frames are compared with t.
         width = frame_vectors.shape[1]
         return frame_vectors @ (text_vector if len(text_vector) == width else unit(text_vector[:width]))
 
@@ -277,7 +277,7 @@ class FolderModel:
             raise ModelDamaged(f"{self.folder / file} has no output {output!r}, {why}: get the model again.")
 
     def _tokens(self, texts: Sequence[str], length: int | None = None) -> dict[str, NDArray[np.int64]]:
-        # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
+        # A lone surrogate cannot be encoded as UTF-8.
         encodings = self._tokenize([text.encode("utf-8", "replace").decode() for text in texts], length)
         return {
             "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),  # [Q, L]
@@ -294,7 +294,7 @@ class FolderModel:
                 raw = self._graphs.read(self.config.tokenizer_file)
                 tokenizer = Tokenizer.from_str(raw.decode("utf-8"))
                 tokenizer.enable_truncation(length)
-                if tokenizer.padding is None:  # a text tower that wants one length says so in tokenizer.json
+                if tokenizer.padding is None:  # a model with a fixed length states it in tokenizer.json
                     tokenizer.enable_padding()
                 self._tokenizers[length] = tokenizer
         return self._tokenizers[length].encode_batch(texts)

@@ -1,6 +1,6 @@
-"""Whisper through openai-whisper (torch): the same windows, guards and lines as with faster-whisper.
+"""Whisper in openai-whisper (torch), with the same windows and guards as in faster-whisper.
 
-Its weights are .pt files, which it reads with torch's weights_only: tensors, never code.
+Weights are .pt files, loaded with torch's weights_only: tensors, no code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vsearch.models.whisper_transcriber import Spoken, WhisperTranscriber
 
 
 class OpenAITranscriber(WhisperTranscriber):
-    """One Whisper model, run by openai-whisper. Voice is still detected by Silero, which comes with faster-whisper."""
+    """A Whisper model in openai-whisper. Utterances are detected by Silero, which comes with faster-whisper."""
 
     @property
     def recipe(self) -> str:
@@ -67,13 +67,13 @@ class OpenAITranscriber(WhisperTranscriber):
                 torch.set_num_threads(self._threads)
             try:
                 self._model = whisper.load_model(str(self._weights.folder))
-            except Exception as error:  # torch raises its own unpickling errors for what is no checkpoint
+            except Exception as error:  # torch raises various errors for invalid files
                 why = " ".join(str(error).split())[:200]
                 raise ModelDamaged(f"the Whisper weights {self._weights.folder} cannot be loaded: {why}") from error
         return self._model
 
 
 def _segment(raw: dict[str, Any]) -> SimpleNamespace:
-    """A segment with faster-whisper's names."""
+    """A segment with the attributes of faster-whisper."""
     words = [SimpleNamespace(**word) for word in raw.get("words", ())]
     return SimpleNamespace(**{**raw, "words": words})

@@ -1,8 +1,8 @@
-"""Any model of open_clip behind the protocols of protocols.py, on a CPU or an accelerator.
+"""A model of open_clip on a CPU or an accelerator.
 
-A frame's vector is what open_clip's own encode_image gives for the same picture, a sentence's what encode_text gives:
-preprocessing, tokenizer and context length are the model's. A head that was trained on these vectors, if there is one,
-makes scenes of frames and looks again at candidates; without one a scene is the mean of its frames.
+Embeddings equal those of open_clip's encode_image and encode_text, with the preprocessing, tokenizer and context length
+of the model. A head that was trained on them adds a temporal encoder or a matching head; without one, a scene is the
+mean of its frames.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _FITS: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
 
 
 def frame_size_of(preprocessing: Preprocessing) -> FrameSize:
-    """What the decoder has to deliver so that nothing is left to resize or to crop. Raises ModelError."""
+    """The frame size that the decoder must deliver for that preprocessing. Raises ModelError for an unknown mode."""
     fit = _FITS.get(preprocessing.resize_mode)
     if fit is None:
         raise ModelError(
-            f"This model wants its pictures resized by {preprocessing.resize_mode!r}; vsearch knows {', '.join(_FITS)}."
+            f"This model resizes pictures by {preprocessing.resize_mode!r}; vsearch knows {', '.join(_FITS)}."
         )
     bilinear = preprocessing.interpolation == "bilinear"
     return FrameSize(preprocessing.width, preprocessing.height, fit, "bilinear" if bilinear else "bicubic")
 
 
 class OpenClipModel:
-    """Both towers of an open_clip model. Safe to use from several threads.
+    """Both encoders of an open_clip model: implements Model and Reranker. Thread-safe.
 
-    Takes the torch model in `parts` over: it is moved to the device, and with int8 its layers are replaced. Vectors of
-    another precision differ by rounding only and share the space; int8 rounds more and has a space of its own.
+    The torch model in `parts` is moved to the device and, with int8, modified. All precisions share one space, except
+    int8, whose rounding is coarser.
     """
 
     def __init__(self, parts: OpenClipParts, *, compute: Compute | None = None, head: HeadFolder | None = None) -> None:
@@ -55,12 +55,12 @@ class OpenClipModel:
         self.device = choose_device(compute.device)
         self._dtype = autocast_dtype(self.device, compute.precision)
         self.backbone = parts.fingerprint + ("-int8" if compute.precision == "int8" else "")
-        """The fingerprint of the frame vectors: what a head folder names."""
+        """Fingerprint of the frame embeddings, as named by head folders."""
         self._set_head(head)
         model = parts.model
         if compute.precision == "int8":
             quantise(model)
-        # Pictures arrive with their colours last; convolutions take them as they are.
+        # Frames are [N, H, W, 3] in memory.
         self._model = model.to(self.device)
         self._model.visual.to(memory_format=torch.channels_last)
         self._image = model.encode_image
@@ -75,7 +75,7 @@ class OpenClipModel:
         self._lock = threading.Lock()
 
     def with_head(self, head: HeadFolder | None) -> OpenClipModel:
-        """The same towers under another head, or under none."""
+        """A copy with another head, or without one; the encoders are shared."""
         model = copy.copy(self)
         model._set_head(head)
         return model
@@ -83,7 +83,7 @@ class OpenClipModel:
     def _set_head(self, head: HeadFolder | None) -> None:
         dim = self.parts.dim
         if head is not None and head.temporal is not None and head.dim != dim:
-            raise ModelDamaged(f"The head {head.name} makes vectors of {head.dim} numbers, {self.parts.name} of {dim}.")
+            raise ModelDamaged(f"The head {head.name} has {head.dim} dimensions, {self.parts.name} has {dim}.")
         self._head = head
         fingerprint = head.fingerprint(self.backbone) if head is not None else self.backbone
         self._space = Space(model=self.parts.name, fingerprint=fingerprint, dim=dim)
@@ -98,17 +98,17 @@ class OpenClipModel:
 
     @property
     def batch_size(self) -> int:
-        """Frames that are worth collecting for one run."""
+        """Frames to collect for one run."""
         return self._frames.preferred
 
     @property
     def logit_scale(self) -> float:
-        """What the model was trained to multiply inner products by before a softmax or a sigmoid."""
+        """Factor of inner products before the softmax or sigmoid of training."""
         return float(self._model.logit_scale.exp())
 
     @property
     def logit_bias(self) -> float | None:
-        """What a model trained with a sigmoid (SigLIP) adds after that; None for the others."""
+        """Bias of inner products in models trained with a sigmoid (SigLIP); None for others."""
         bias = getattr(self._model, "logit_bias", None)
         return None if bias is None else float(bias)
 
@@ -129,7 +129,7 @@ class OpenClipModel:
 
     @property
     def temporal(self) -> tuple[Graphs, FramesGraph] | None:
-        """What makes scenes of frames, where it is more than their mean."""
+        """The temporal encoder of the head, where it has one."""
         head = self._head
         return None if head is None or head.temporal is None else (head.graphs, head.temporal)
 
@@ -141,13 +141,13 @@ class OpenClipModel:
         tokens = self.tokens([text])
         kept: list[Tensor] = []
         hook = self._last_norm().register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-        with self._lock:  # the hook would hear another thread's query
+        with self._lock:  # the hook must not see the query of another thread
             try:
                 with torch.inference_mode(), autocast(self.device, self._dtype):
                     vector = self._model.encode_text(tokens.to(self.device), normalize=False)
             finally:
                 hook.remove()
-        words = kept[-1].float().cpu().numpy()[0, : _spoken(tokens[0])]
+        words = kept[-1].float().cpu().numpy()[0, : _token_count(tokens[0])]
         return functional.normalize(vector.float(), dim=-1).cpu().numpy()[0], words
 
     def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
@@ -156,12 +156,12 @@ class OpenClipModel:
         return head_folder.match(self._head.graphs, self._head.itm, words, scenes)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Q sentences to int64 [Q, context length], as the model's own tokenizer makes them."""
-        # A lone surrogate cannot be encoded as UTF-8; it says nothing to a model either.
+        """N sentences -> token ids int64 [N, context length], from the tokenizer of the model."""
+        # A lone surrogate cannot be encoded as UTF-8.
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         if not clean:
             return torch.empty((0, self.parts.context_length), dtype=torch.int64)
-        with self._lock:  # tokenizers that were told to truncate are not made for several threads
+        with self._lock:  # tokenizers that truncate are not thread-safe
             return self.parts.tokenizer(clean)
 
     def _check(self, pixels: Pixels) -> None:
@@ -175,7 +175,7 @@ class OpenClipModel:
 
     def _input(self, pixels: Pixels) -> Tensor:
         """uint8 [N, H, W, 3] to float32 [N, 3, H, W], normalised, colours last in memory."""
-        # A copy: the decoder's arrays may be read-only, and are used by nobody else.
+        # A copy: the arrays of the decoder may be read-only.
         raw = torch.from_numpy(np.array(pixels)).to(self.device)
         return raw.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._std)
 
@@ -186,16 +186,16 @@ class OpenClipModel:
         return functional.normalize(self._text(tokens.to(self.device), normalize=False).float(), dim=-1)
 
     def _last_norm(self) -> Any:
-        """The module whose output is the text tower's tokens [Q, L, W]."""
+        """The module whose output is the word tokens [Q, L, W] of the text encoder."""
         text = getattr(self._model, "text", self._model)
         for name in ("ln_final", "transformer"):
             if hasattr(text, name):
                 return getattr(text, name)
-        raise ModelError(f"The text tower of {self.parts.name} keeps no words.")
+        raise ModelError(f"The text tower of {self.parts.name} has no word tokens.")
 
 
-def _spoken(tokens: Tensor) -> int:
-    """How many of the tokens [L] are not padding: those before the last run of one value, and the first of it."""
+def _token_count(tokens: Tensor) -> int:
+    """Number of tokens [L] that are not padding: those before the trailing run of one value, plus one."""
     same = (tokens != tokens[-1]).nonzero()
     return 1 if len(same) == 0 else min(len(tokens), int(same[-1]) + 1)
 

@@ -1,6 +1,6 @@
-"""What open_clip models are called, looked up without importing torch: a wrong name is answered at once.
+"""Parse names of open_clip models without importing torch, so that wrong names fail fast.
 
-ViT-B-32/laion2b_s34b_b79k    an architecture and a tag, the name of published weights
+ViT-B-32/laion2b_s34b_b79k    an architecture and a tag of published weights
 ViT-B-32                      an architecture, with weights from a file
 hf-hub:organisation/model     a repository in open_clip's format
 a folder                      with open_clip_config.json and weights beside it
@@ -23,7 +23,7 @@ class OpenClipName:
     """One model of open_clip."""
 
     architecture: str
-    """As open_clip.create_model takes it."""
+    """Name for open_clip.create_model."""
     tag: str | None = None
 
     def __str__(self) -> str:
@@ -32,8 +32,8 @@ class OpenClipName:
 
 @cache
 def architectures() -> tuple[str, ...]:
-    """The architectures that the installed open_clip has; none where it is not installed."""
-    spec = find_spec("open_clip")  # of a package at the top: finds it, and runs nothing of it
+    """The architectures of the installed open_clip; empty where it is not installed."""
+    spec = find_spec("open_clip")  # does not import the package
     places = spec.submodule_search_locations if spec is not None else None
     if not places:
         return ()
@@ -45,9 +45,9 @@ def is_installed() -> bool:
 
 
 def parse(name: str) -> OpenClipName | None:
-    """The open_clip model of that name; None where there is no such architecture. Case counts for nothing.
+    """The open_clip model of that name, ignoring case; None where there is no such architecture.
 
-    "ViT-B/32", as papers write it, is ViT-B-32.
+    "ViT-B/32", the spelling of papers, is ViT-B-32.
     """
     if name.startswith(HUB) and name != HUB:
         return OpenClipName(name)
@@ -63,5 +63,5 @@ def parse(name: str) -> OpenClipName | None:
 
 
 def in_folder(folder: Path) -> OpenClipName | None:
-    """The model in a folder of open_clip's own format."""
+    """The model in a folder of open_clip's format; None for another folder."""
     return OpenClipName(f"{FOLDER}{folder}") if (folder / CONFIG).is_file() else None

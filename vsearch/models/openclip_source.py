@@ -1,7 +1,7 @@
-"""An open_clip model by name: its weights are found, never waited for, and its own preprocessing comes with it.
+"""Load an open_clip model by name, with its preprocessing and tokenizer.
 
-Weights are looked for in a file that the person names, then in the caches of open_clip and of the Hugging Face hub.
-The network is used only where that was allowed (VSEARCH_DOWNLOAD=1).
+Weights are read from a file that the user names, else from the caches of open_clip and of the Hugging Face hub.
+They are downloaded only with VSEARCH_DOWNLOAD=1.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Tokenize = Callable[[list[str]], Tensor]
 _PROBES = ("a photo of a cat", "Don't stop: 2 DOGS & one café!")
 _SAMPLES = 1024
 _TORCHVISION: list[Any] = []
-"""What import_open_clip registered: the schemas last as long as this object does."""
+"""Keeps the schemas that import_open_clip registers alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What open_clip does to a picture before its model sees it."""
+    """Preprocessing of pictures in open_clip."""
 
     width: int
     height: int
@@ -52,7 +52,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenClipParts:
-    """A model of open_clip with all that belongs to it, in float32 on the CPU, in eval mode."""
+    """A model of open_clip with its tokenizer and configuration, in float32 on the CPU, in eval mode."""
 
     name: str
     model: Any
@@ -66,14 +66,14 @@ class OpenClipParts:
 
 
 def load_parts(name: OpenClipName, *, weights: Path | None = None, download: bool = False) -> OpenClipParts:
-    """The model with published weights (a tag), or with those of a file: safetensors, or a state dict of torch.
+    """Load the model with published weights (a tag) or those of a file (safetensors or a state dict of torch).
 
-    Raises UnknownModel with near tags or the ways to get the weights, ModelDamaged for a file that does not fit.
+    Raises UnknownModel, which names similar tags or says how to get the weights, and ModelDamaged for an invalid file.
     """
     open_clip = import_open_clip(download=download)
     if name.architecture.startswith((HUB, FOLDER)):
         if weights is not None:
-            raise UnknownModel(f"{name} brings its own weights: leave --weights out.")
+            raise UnknownModel(f"{name} contains its own weights: omit --weights.")
         return _build(open_clip, name, None, {}, download)
     tags = list(open_clip.list_pretrained_tags_by_model(name.architecture))
     published: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def load_parts(name: OpenClipName, *, weights: Path | None = None, download: boo
 
 
 def random_parts(architecture: str, *, seed: int = 0, label: str | None = None) -> OpenClipParts:
-    """An untrained model: its shape and its speed are right, its answers mean nothing. For tests and benchmarks."""
+    """An untrained model with random weights, for tests and benchmarks."""
     open_clip = import_open_clip(download=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -108,23 +108,23 @@ def random_parts(architecture: str, *, seed: int = 0, label: str | None = None) 
 
 
 def retrained(parts: OpenClipParts, model: Any, name: str) -> OpenClipParts:
-    """The same around a model with other weights, under a name of its own; its fingerprint follows from them."""
+    """The parts with other weights, under another name and fingerprint."""
     probes = parts.tokenizer(list(_PROBES))
-    told = fingerprint(model, parts.config, parts.preprocessing, probes)
-    return replace(parts, name=name, model=model, fingerprint=told)
+    digest = fingerprint(model, parts.config, parts.preprocessing, probes)
+    return replace(parts, name=name, model=model, fingerprint=digest)
 
 
 def import_open_clip(*, download: bool) -> Any:
-    """The module, and no waiting for a network: unless `download`, the hub's client is told that there is none.
+    """Import open_clip; without `download`, the hub's client is set to offline mode.
 
-    torchvision's compiled part needs the very torch that it was built for; beside a CPU build of torch it fails to
-    import for want of two operators' schemas, which no model here ever calls. Those are declared, and it is imported
-    again. Raises ModelError where the extra `clip` is not installed.
+    The compiled part of torchvision requires the torch that it was built for. Beside a CPU build of torch, its import
+    fails because the schemas of two operators are missing, which no model here calls; they are declared, and the import
+    is repeated. Raises ModelError where the extra `clip` is not installed.
     """
     if not download:
         os.environ["HF_HUB_OFFLINE"] = "1"
         constants = sys.modules.get("huggingface_hub.constants")
-        if constants is not None:  # it read the variable when something else imported it
+        if constants is not None:  # imported before the variable was set
             constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
     with _quiet():
         try:
@@ -140,7 +140,7 @@ def import_open_clip(*, download: bool) -> Any:
                 return importlib.import_module("open_clip")
         except (ImportError, RuntimeError, OSError) as error:
             raise ModelError(
-                f"open_clip cannot be imported ({_one_line(error)}): `pip install 'vsearch[clip]'` brings it."
+                f"open_clip cannot be imported ({_one_line(error)}): `pip install 'vsearch[clip]'` installs it."
             ) from error
 
 
@@ -150,7 +150,7 @@ def _build(
     architecture = name.architecture
     keys = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
     forced = {key: published[key] for key in keys if published.get(key) is not None and key != "size"}
-    # open_clip only warns where the weights want another activation than the architecture of that name has
+    # open_clip only warns where the weights require another activation than the architecture
     quick = bool(published.get("quick_gelu"))
     try:
         with _quiet():
@@ -167,7 +167,7 @@ def _build(
             ).eval()
             tokenizer = open_clip.get_tokenizer(architecture)
             config = dict(open_clip.get_model_config(architecture) or {})
-    except Exception as error:  # open_clip, the hub, torch and safetensors each raise kinds of their own
+    except Exception as error:  # open_clip, the hub, torch and safetensors raise various classes
         raise _trouble(name, weights, error, download) from error
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelDamaged(f"{weights} is a compiled program, not weights: save its state dict as safetensors.")
@@ -206,10 +206,10 @@ def _preprocessing(open_clip: Any, model: Any) -> Preprocessing:
 
 
 def fingerprint(model: Any, config: dict[str, Any], preprocessing: Preprocessing, probes: Tensor) -> str:
-    """Digest over all that shapes a vector: the architecture, the preprocessing, the tokenizer, the weights.
+    """Digest over everything that determines an embedding: architecture, preprocessing, tokenizer and weights.
 
-    Of each tensor 1,024 values, evenly spread, stand for all: training moves every one of them, and reading gigabytes
-    at each start would cost more than it tells. The same weights have the same one in whatever file they lie.
+    Of each tensor, 1,024 evenly spread values are hashed: training changes all of them, and hashing gigabytes on every
+    start would be slow. Equal weights have equal fingerprints, whatever their file format.
     """
     digest = hashlib.blake2b(digest_size=16, person=b"vsearch-openclip")
     digest.update(json.dumps([config, asdict(preprocessing), probes.tolist()], sort_keys=True).encode())
@@ -230,19 +230,19 @@ def _find_weights(open_clip: Any, name: OpenClipName, published: dict[str, Any],
             with _quiet():
                 return Path(open_clip.download_pretrained(published))
         except Exception as error:
-            raise ModelError(f"The weights {name} cannot be fetched: {_one_line(error)}") from error
+            raise ModelError(f"The weights {name} cannot be downloaded: {_one_line(error)}") from error
     raise _missing(name)
 
 
 def _missing(name: OpenClipName) -> UnknownModel:
     return UnknownModel(
-        f"No weights of {name} here: VSEARCH_DOWNLOAD=1 allows fetching them once; "
-        f"--model {name.architecture} --weights FILE takes them from a file."
+        f"The weights of {name} are missing: VSEARCH_DOWNLOAD=1 downloads them once; "
+        f"--model {name.architecture} --weights FILE reads them from a file."
     )
 
 
 def _cached(published: dict[str, Any]) -> Path | None:
-    """Published weights that were fetched before, by this program or any other."""
+    """Published weights in a cache, downloaded before by any program."""
     hub = str(published.get("hf_hub") or "")
     if hub:
         from huggingface_hub import try_to_load_from_cache
@@ -261,7 +261,7 @@ def _cached(published: dict[str, Any]) -> Path | None:
 
 
 def _alternatives(file: str) -> Iterator[str]:
-    """Names under which a repository may hold these weights, the best format first."""
+    """Names of files that may contain these weights, the preferred format first."""
     if file == "open_clip_pytorch_model.bin":
         yield "open_clip_model.safetensors"
     elif file.endswith((".bin", ".pth")):
@@ -270,7 +270,7 @@ def _alternatives(file: str) -> Iterator[str]:
 
 
 def _agreed(published: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What all published weights of an architecture have in common: good for weights of which nothing else is known."""
+    """The settings that all published weights of an architecture share, for weights from a file."""
     if not published:
         return {}
     first = published[0]
@@ -283,26 +283,26 @@ def _choice(wrong: str, known: Sequence[str]) -> str:
 
 
 def _trouble(name: OpenClipName, weights: Path | None, error: Exception, download: bool) -> ModelError:
-    """What to say where open_clip could not make the model."""
+    """The exception for a model that open_clip could not create."""
     if weights is not None and not _wants_hub(error):
-        return ModelDamaged(f"{weights} does not hold weights of {name.architecture}: {_one_line(error)}")
+        return ModelDamaged(f"{weights} does not contain weights of {name.architecture}: {_one_line(error)}")
     if isinstance(error, ImportError):
         return ModelError(f"{name} needs more: {_one_line(error)}")
     if name.architecture.startswith(FOLDER):
         folder = name.architecture.removeprefix(FOLDER)
-        return ModelDamaged(f"The folder {folder} is no model that open_clip reads: {_one_line(error)}")
+        return ModelDamaged(f"The folder {folder} is not in open_clip's format: {_one_line(error)}")
     if name.architecture.startswith(HUB) or _wants_hub(error):
         if not download:
             return UnknownModel(
-                f"{name} needs files from the hub that are not here (weights, {CONFIG} or a tokenizer): "
-                "VSEARCH_DOWNLOAD=1 allows fetching them once."
+                f"{name} needs missing files of the hub (weights, {CONFIG} or a tokenizer): "
+                "VSEARCH_DOWNLOAD=1 downloads them once."
             )
-        return ModelError(f"{name} cannot be fetched: {_one_line(error)}")
-    return ModelDamaged(f"{name} cannot be made: {_one_line(error)}")
+        return ModelError(f"{name} cannot be downloaded: {_one_line(error)}")
+    return ModelDamaged(f"{name} cannot be created: {_one_line(error)}")
 
 
 def _wants_hub(error: BaseException | None) -> bool:
-    """Whether something asked the hub and was not let or not answered."""
+    """Whether the cause is a refused or failed request to the hub."""
     while error is not None:
         kinds = {kind.__name__ for kind in type(error).__mro__}
         text = str(error).lower()
@@ -321,7 +321,7 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Warnings and log lines of libraries are for their developers; what is wrong is raised."""
+    """Suppress warnings and log messages of libraries; failures are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""Clips of unequal length as one array with a mask, as ONNX graphs want them."""
+"""Pad clips of unequal length to one array with a mask, the input of ONNX graphs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vsearch.media import Vectors
 
 
 def pad_clips(clips: Sequence[Vectors], at_most: int) -> tuple[Vectors, NDArray[np.bool_]]:
-    """S clips [T_s, F], S >= 1, T_s >= 1, to frames float32 [S, T, F] and mask [S, T], True where there is a frame.
+    """S clips float32 [T_s, F], S >= 1, T_s >= 1 -> frames float32 [S, T, F], mask bool [S, T] (True: a frame).
 
     A clip of more than `at_most` frames keeps that many, spread evenly from its first to its last.
     """
@@ -26,7 +26,7 @@ def pad_clips(clips: Sequence[Vectors], at_most: int) -> tuple[Vectors, NDArray[
 
 
 def spread(length: int, count: int) -> list[int]:
-    """`count` places among `length`, evenly from the first to the last; of one, the middle (of two, the earlier)."""
+    """`count` indices below `length`, evenly spread from first to last; a single one is the (earlier) middle."""
     if count == 1:
         return [(length - 1) // 2]
     return [round(at * (length - 1) / (count - 1)) for at in range(count)]

@@ -1,7 +1,10 @@
-"""The seams between the engine and any model: small protocols, no implementation.
+"""Protocols between the engine and the models, and the data that they exchange.
 
-A model meets two kinds of caller. The indexer gives it frames and keeps vectors; the query engine gives it words.
-Both vectors live in `space`, where the inner product of unit vectors is the ITC score.
+The indexer passes frames to a model and stores the embeddings; the query engine passes it text. Both kinds of embedding
+lie in `space`, where the inner product of unit vectors is the score of recall (ITC).
+
+Shapes: N frames or texts, S scenes, T_s frames of scene s, F dimensions of a frame, D of a scene or query, L word
+tokens of W dimensions; in pixels [N, H, W, 3], H and W are height and width.
 """
 
 from __future__ import annotations
@@ -16,20 +19,22 @@ from numpy.typing import NDArray
 from vsearch.media import Box, Pixels, Segment, Space, Vectors
 
 Fit = Literal["squash", "crop"]
-Filter = Literal["area", "bicubic", "bilinear"]
+Resampling = Literal["area", "bicubic", "bilinear"]
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSize:
-    """The picture that a model wants: the decoder scales while it decodes, so no full-size frame is ever copied."""
+    """The input picture of a model. The decoder scales while it decodes, so no full-size frame is copied."""
 
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
     fit: Fit = "squash"
-    """"squash": the whole picture, aspect lost. "crop": shorter side to size, then the centre."""
-    filter: Filter = "area"
-    """"area": FFmpeg averages while it decodes. "bicubic", "bilinear": as Pillow and torchvision scale, which costs a
-    conversion of the whole picture; for models that were trained on pictures scaled so."""
+    """"squash": the whole picture, aspect ratio lost. "crop": the shorter side to size, then the centre."""
+    filter: Resampling = "area"
+    """"area": averaging by FFmpeg. "bicubic", "bilinear": scaling as in Pillow and torchvision, for models that were
+    trained with it; slower, because the whole picture is converted first."""
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
@@ -42,18 +47,19 @@ class FrameSize:
 
 @dataclass(frozen=True, slots=True)
 class HeadInfo:
-    """What a matching head says of itself."""
+    """Properties of a matching head."""
 
     weight: float = 1.0
-    """A candidate's score is its inner product (ITC) plus this times the head's logit. BLIP takes 1."""
+    """The re-ranked score is the inner product (ITC) plus `weight` times the logit of the head. BLIP uses 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsualScore:
-    """The inner product of a sentence and the scene that it describes: its mean and standard deviation over many."""
+    """Distribution of the inner product of a sentence and the scene that it describes."""
 
     mean: float
     spread: float
+    """Standard deviation."""
 
     def __post_init__(self) -> None:
         if not (-1 <= self.mean <= 1 and 0 < self.spread <= 1):
@@ -62,98 +68,105 @@ class UsualScore:
 
 @runtime_checkable
 class VideoEncoder(Protocol):
-    """Frames to vectors."""
+    """Encodes frames, and aggregates the frames of a scene."""
 
     @property
-    def space(self) -> Space: ...
+    def space(self) -> Space:
+        """The space of scene and query embeddings."""
+        ...
 
     @property
     def frame_size(self) -> FrameSize: ...
 
     def encode_frames(self, pixels: Pixels) -> Vectors:
-        """uint8 RGB [N, H, W, 3] of `frame_size` to float32 [N, F], a row each, unit length."""
+        """Frames uint8 RGB [N, H, W, 3] of `frame_size` -> embeddings float32 [N, F], unit length."""
         ...
 
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
-        """S scenes of [T_s, F] frame vectors, T_s >= 1, in time order, to float32 [S, D], unit length."""
+        """Frames of S scenes, each float32 [T_s, F], T_s >= 1, in time order -> float32 [S, D], unit length."""
         ...
 
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """Words to vectors of the same space."""
+    """Encodes text in the space of a VideoEncoder."""
 
     @property
     def space(self) -> Space: ...
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Q sentences to float32 [Q, D], unit length."""
+        """N sentences -> float32 [N, D], unit length."""
         ...
 
     def frame_scores(self, text_vector: Vectors, frame_vectors: Vectors) -> Vectors:
-        """One query [D] against the frames [T, F] of a scene: float32 [T], higher is closer."""
+        """One query float32 [D] and the frames of a scene float32 [T, F] -> scores float32 [T], higher is closer."""
         ...
 
 
 @runtime_checkable
 class Model(VideoEncoder, TextEncoder, Protocol):
-    """Both sides: what `registry.load_model` returns. Loading is lazy a side: a query never loads the picture tower."""
+    """Both encoders, as `registry.load_model` returns them. Each is loaded when it is first used: a query does not load
+    the image encoder."""
 
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """A model that may know what its scores mean, so that they can be weighed against other evidence."""
+    """A model with known score statistics, which fusion uses to compare its scores with those of other channels."""
 
     @property
-    def usual_score(self) -> UsualScore | None: ...
+    def usual_score(self) -> UsualScore | None:
+        """None where the model was not measured."""
+        ...
 
 
 @runtime_checkable
 class Reranker(Protocol):
-    """A model that can have a matching head (ITM): the words of a query read against the frames of each candidate.
+    """A model that may have a matching head (ITM), which compares the words of a query with the frames of a scene.
 
-    The head shapes no stored vector, so it is no part of `space`.
+    The head changes no stored embedding and is no part of `space`.
     """
 
     @property
     def head(self) -> HeadInfo | None:
-        """None where the model has no head: then the methods below may not be called."""
+        """None where the model has no head; the methods below must not be called then."""
         ...
 
     def read_query(self, text: str) -> tuple[Vectors, Vectors]:
-        """One sentence, read once: its vector [D] as of `encode_texts`, and its word tokens float32 [L, W]."""
+        """One sentence -> its embedding float32 [D], equal to that of `encode_texts`, and its word tokens float32
+        [L, W]."""
         ...
 
     def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
-        """Word tokens [L, W] against S scenes of frames [T_s, F], T_s >= 1, in time order: logits float32 [S]."""
+        """Word tokens float32 [L, W] and frames of S scenes, each float32 [T_s, F], T_s >= 1, in time order -> logits
+        float32 [S]."""
         ...
 
 
 @runtime_checkable
 class SentenceEncoder(Protocol):
-    """Words to vectors that compare words with words: what was said or shown, and what is asked."""
+    """Encodes passages and queries for semantic search, which compares texts with texts."""
 
     def space(self, channel: str) -> Space:
-        """The space of the passages of a channel of words, "speech" or "ocr"."""
+        """The space of the passages of a channel, "speech" or "ocr"."""
         ...
 
     def encode_sentences(self, texts: Sequence[str]) -> Vectors:
-        """N passages or queries to float32 [N, D], unit length."""
+        """N passages or queries -> float32 [N, D], unit length."""
         ...
 
 
 SAMPLE_RATE = 16_000
-"""Samples a second of all sound that models hear: mono."""
+"""Samples per second of all audio that models process (mono)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioBlock:
-    """A stretch of sound."""
+    """A span of audio."""
 
     start: float
     """Seconds on the player's timeline."""
     samples: NDArray[np.float32]
-    """[N] mono at SAMPLE_RATE, from -1 to 1."""
+    """Float32 [N], mono at SAMPLE_RATE, from -1 to 1."""
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 1 or self.samples.dtype != np.float32:
@@ -161,6 +174,7 @@ class AudioBlock:
 
     @property
     def end(self) -> float:
+        """Seconds on the player's timeline."""
         return self.start + len(self.samples) / SAMPLE_RATE
 
     def __repr__(self) -> str:
@@ -169,49 +183,51 @@ class AudioBlock:
 
 @dataclass(frozen=True, slots=True)
 class TranscribedPart:
-    """What was said in a part of the sound."""
+    """The segments of a part of the audio."""
 
     lines: tuple[Segment, ...]
     language: str | None
-    """ISO 639-1, as it was detected or asked for; None where nothing was said."""
+    """ISO 639-1 code, detected or requested; None where there is no speech."""
     until: float
-    """Seconds: everything before has been listened to."""
+    """Seconds: all audio before has been transcribed."""
 
 
 @runtime_checkable
 class Transcriber(Protocol):
-    """Sound to words."""
+    """Transcribes speech."""
 
     @property
     def recipe(self) -> str:
-        """Names the weights and every option that shapes the words: see Transcript.recipe."""
+        """The weights and every option that shapes the segments: see Transcript.recipe."""
         ...
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
-        """Words part by part, in time order, while blocks (in time order) are drawn: memory does not grow with them."""
+        """Yield the parts in time order while `blocks`, also in time order, are consumed. Memory use is bounded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecognisedText:
-    """A line of text in one picture."""
+    """A line of text in one frame."""
 
     text: str
     confidence: float
-    """[0, 1]"""
+    """From 0 to 1."""
     box: Box
 
 
 @runtime_checkable
 class TextRecogniser(Protocol):
-    """Pictures to the text that is written in them."""
+    """Recognises text in frames (OCR)."""
 
     @property
     def recipe(self) -> str:
-        """Names the weights and every option that shapes the text: see Transcript.recipe. Reading no weights."""
+        """The weights and every option that shapes the text: see Transcript.recipe. Must not load the weights."""
         ...
 
     def read(self, picture: Pixels) -> list[RecognisedText]:
-        """uint8 RGB [H, W, 3] of any size to its lines, in reading order. ModelError where the weights are the cause;
-        anything else that is raised is the picture's."""
+        """Lines of text in one frame uint8 RGB [H, W, 3] of any size, in reading order.
+
+        Raises ModelError where the weights cannot be used; any other exception is attributed to the frame.
+        """
         ...

@@ -1,7 +1,7 @@
-"""Pictures to the text that is written in them: PP-OCR through rapidocr, which carries the weights in its wheel.
+"""OCR with the PP-OCR models of rapidocr, whose wheel contains the weights.
 
-A detector finds lines of text, a recogniser reads each. Text that is not sure, or too short to be looked for, is left
-out: a pattern of leaves or bricks often looks like one letter.
+One model detects lines of text, another recognises each. Lines of low confidence and single characters are dropped:
+patterns such as leaves or bricks often resemble a letter.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from vsearch.media import Box, Pixels
 from vsearch.models.protocols import RecognisedText
 
 SHORTER_SIDE = 480
-"""Pixels: a smaller picture is enlarged to that for the detector, a larger one is left as it is. The detector's own 736
-finds a little more small print, and is much slower."""
+"""Pixels: smaller frames are enlarged to this for the detector. The default of rapidocr, 736, finds slightly more small
+text and is much slower."""
 SURE = 0.7
-"""Confidence from which a line counts."""
+"""Lowest confidence of a line."""
 SHORTEST = 2
-"""Letters or digits of a line."""
+"""Fewest letters or digits of a line."""
 
 
 def load_reader() -> RapidReader:
-    """The reader, its weights not loaded yet. Raises ModelError, whose line says how to get what is missing."""
+    """A recogniser that loads its weights on first use. Raises ModelError where rapidocr is not installed."""
     if find_spec("rapidocr") is None:
-        raise ModelError("reading text in pictures needs rapidocr: `pip install 'vsearch[ocr]'`")
+        raise ModelError("OCR needs rapidocr: `pip install 'vsearch[ocr]'`")
     return RapidReader()
 
 
 class RapidReader:
-    """One rapidocr engine on one thread. The weights are read when the first picture is to be."""
+    """A rapidocr engine on one thread: implements TextRecogniser. The weights are loaded on first use."""
 
     def __init__(self) -> None:
         self._engine: Any = None
@@ -44,11 +44,10 @@ class RapidReader:
         return f"rapidocr 1 {version('rapidocr')}"
 
     def read(self, picture: Pixels) -> list[RecognisedText]:
-        """See TextRecogniser."""
         if self._engine is None:
             self._engine = _load()
         height, width = picture.shape[:2]
-        found = self._engine(np.ascontiguousarray(picture[..., ::-1]))  # it takes BGR, as OpenCV does
+        found = self._engine(np.ascontiguousarray(picture[..., ::-1]))  # RGB -> BGR
         if found.boxes is None or found.txts is None or found.scores is None:
             return []
         lines = []
@@ -65,30 +64,30 @@ def _load() -> Any:
     folder = Path(rapidocr.__file__).parent / "models"
     weights = {part: sorted(folder.glob(f"*_{part}_*.onnx")) for part in ("det", "rec")}
     if any(len(files) != 1 for files in weights.values()):
-        # Left to itself it would fetch what it misses from the network.
-        raise ModelDamaged(f"there are not the weights in {folder} that are expected: `pip install -U rapidocr`")
+        # rapidocr would download missing weights.
+        raise ModelDamaged(f"{folder} does not contain the expected weights: `pip install -U rapidocr`")
     try:
         return rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",
-                "Global.use_cls": False,  # only tells whether text stands on its head
+                "Global.use_cls": False,  # classifies only whether text is upside down
                 "Global.text_score": SURE,
                 "Det.model_path": str(weights["det"][0]),
                 "Det.limit_type": "min",
                 "Det.limit_side_len": SHORTER_SIDE,
                 "Rec.model_path": str(weights["rec"][0]),
-                # One thread leaves the other cores to decoding, and does not spin.
+                # One thread leaves the other cores to decoding.
                 "EngineConfig.onnxruntime.intra_op_num_threads": 1,
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )
-    except Exception as error:  # rapidocr and ONNX Runtime raise many classes of their own
+    except Exception as error:  # rapidocr and ONNX Runtime raise various classes
         why = " ".join(str(error).split())[:200]
         raise ModelDamaged(f"rapidocr cannot be loaded ({why}): `pip install -U rapidocr`") from error
 
 
 def _box(corners: Any, width: int, height: int) -> Box:
-    """[4, 2] x and y in pixels, of a rectangle that may be turned, to the upright one around it."""
+    """Corners [4, 2] (x, y in pixels) of a rotated rectangle -> the upright rectangle around it."""
     left, top = corners.min(axis=0)
     right, bottom = corners.max(axis=0)
     return Box(_part(left, width), _part(top, height), _part(right, width), _part(bottom, height))

@@ -1,8 +1,8 @@
-"""Words compared with words: passages of what was said or shown, as vectors of the sentence encoder inside a model.
+"""Semantic search: passages and queries are encoded by the sentence encoder of the embedded model.
 
-The embedded model's text tower is a sentence encoder with a head that turns its vectors towards pictures; before that
-head it compares sentences (measured in docs/experiments.md). Whatever model answers for pictures, words are always
-encoded by the embedded one, so a library's words stay comparable when its pictures are encoded anew.
+The text graph of the embedded model is a sentence encoder, followed by a projection to the space of frames. Before that
+projection it compares sentences (measured in docs/experiments.md). Passages always use the embedded model, whichever
+model encodes the frames, so a library's passages stay searchable when its frames are encoded with another model.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from vsearch.passages import passages_of
 
 
 class FolderSentences:
-    """The sentence encoder of a model folder that has one (see `sentences_of`). Safe to use from several threads."""
+    """The sentence encoder of a model folder. Thread-safe."""
 
     def __init__(self, model: FolderModel) -> None:
         self._model = model
         config, info = model.config, model.config.sentences
         if info is None:
-            raise ValueError(f"model {config.name} gives no sentence vectors")
+            raise ValueError(f"model {config.name} has no sentence encoder")
         files = (config.sha256[config.text_file], config.sha256[config.tokenizer_file])
         shapes = repr((files, info.dim, info.context_length))
         self._fingerprint = hashlib.blake2b(shapes.encode(), digest_size=16, person=b"sentences").hexdigest()
@@ -45,7 +45,7 @@ _shared: dict[int, FolderModel] = {}
 def load_sentences(models: Sequence[object] = (), *, threads: int = 0) -> SentenceEncoder | None:
     """The embedded sentence encoder: that of one of `models`, which are loaded already, where it is the embedded one.
 
-    None where the embedded model gives no sentence vectors: then words are found by their letters alone.
+    None where the embedded model has no sentence encoder: then words are found by their letters alone.
     """
     for model in models:
         if isinstance(model, FolderModel) and model.folder == EMBEDDED:
@@ -57,12 +57,12 @@ def load_sentences(models: Sequence[object] = (), *, threads: int = 0) -> Senten
 
 
 def sentences_of(model: FolderModel) -> SentenceEncoder | None:
-    """The sentence encoder of a model folder, where it has one."""
+    """The sentence encoder of a model folder; None where it has none."""
     return None if model.config.sentences is None else FolderSentences(model)
 
 
 def encode_passages(encoder: SentenceEncoder, channel: str, lines: Sequence[Segment]) -> PassageVectors:
-    """The passages of a channel of a video with their vectors; none where too little is said."""
+    """Split the segments of a channel into passages and encode them."""
     found = list(passages_of(lines))
     vectors = encoder.encode_sentences([text for _, _, text in found])
     return PassageVectors(encoder.space(channel), tuple((start, end) for start, end, _ in found), vectors)

@@ -1,4 +1,4 @@
-"""An ONNX graph with its weights stored small: they are widened once, while the graph is loaded."""
+"""Compress the weights of an ONNX graph; they are expanded once, when the graph is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the frame vectors of a clip to what the index holds: one family of aggregations behind one protocol.
+"""Temporal encoders: aggregations of the frame embeddings of a scene, behind one protocol.
 
     single      the middle frame
     mean        unit frames, mean over time, unit (meanP of CLIP4Clip, Luo et al. 2021)
@@ -12,7 +12,7 @@
 Frames are [B, T, D] unit vectors in time order with a mask [B, T], True for the frames that are there; they come first
 in their row. Padded frames may hold anything. Every trained branch ends in a projection that starts at zero, so an
 untrained seqlstm, seqtransf or tdb is exactly `mean`. TAB's centres cannot start so; there `center_weight` starts at 1,
-which leaves its vector no say: [v ; 0] against [t ; 0] scores exactly as `mean` does.
+which gives its vector no weight: [v ; 0] and [t ; 0] score exactly as `mean` does.
 
 The score of a query and a clip is one inner product of unit vectors, which is what FAISS searches. In CLIP2Video it is
 w <t, v> + (1-w) <z_t, z_v>, and so the vectors are [sqrt(w) v ; sqrt(1-w) z_v] and [sqrt(w) t ; sqrt(1-w) z_t].
@@ -31,26 +31,27 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from vsearch.models.padding import spread
 from vsearch.models.transformer import SelfLayer, Transformer, key_bias, masked_mean, unit, zero_linear
 
 RAW_LENGTH = 10.0
-"""The length of CLIP's raw embeddings, about. Trained branches see the unit frames scaled to it: CLIP2Video's initial
-values suit that length, and beside shorter frames they would drown the differences and the centres."""
+"""Approximate length of CLIP's raw embeddings, to which the input of learned branches is scaled: the initial values of
+CLIP2Video fit that length, and would dominate the differences and centres of shorter frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemporalOptions:
-    """Sizes of the trained aggregations; the values are CLIP2Video's. Each uses what concerns it."""
+    """Sizes of the learned aggregations; defaults as in CLIP2Video. Each aggregation uses some of them."""
 
     max_frames: int = 12
     """Longest clip; a longer one is thinned first (`pad_clips`), else it is a ValueError."""
     layers: int = 4
-    """Of the transformer of seqtransf and TDB."""
+    """Layers of the transformer of seqtransf and TDB."""
     heads: int = 8
     width: int | None = None
-    """Of the branch; None is that of the frames. Narrower is smaller and faster."""
+    """Width of the branch; None: that of the frames. A smaller one is faster."""
     centres: int = 5
-    """K of kmeans and TAB: CLIP2Video takes 5 for MSR-VTT and MSVD, 7 for VATEX."""
+    """K of kmeans and TAB: CLIP2Video uses 5 for MSR-VTT and MSVD, 7 for VATEX."""
     center_weight: float = 1.0
     """w, the part of the global vector in the score. CLIP2Video trains and searches with 0.5."""
 
@@ -63,13 +64,13 @@ class TemporalOptions:
 
 
 class Aggregator(Protocol):
-    """What turns frames into a vector. Every implementation is an nn.Module."""
+    """Aggregates frames. Every implementation is an nn.Module."""
 
     out_dim: int
-    """D'."""
+    """D', the dimension of a scene embedding."""
 
     def __call__(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, D], [B, T] bool -> [B, D'], unit length. ValueError for shapes or a mask that break the contract."""
+        """[B, T, D], [B, T] bool -> [B, D'], unit length. Raises ValueError for other shapes."""
         ...
 
     def encode_query(self, text: Tensor, words: Tensor | None = None, word_mask: Tensor | None = None) -> Tensor:
@@ -87,28 +88,22 @@ def pad_clips(clips: Sequence[Tensor], at_most: int | None = None) -> tuple[Tens
     A clip of more than `at_most` frames keeps that many, spread evenly from its first to its last.
     """
     if at_most is not None:
-        clips = [clip if len(clip) <= at_most else clip[_spread(len(clip), at_most)] for clip in clips]
+        clips = [clip if len(clip) <= at_most else clip[spread(len(clip), at_most)] for clip in clips]
     lengths = torch.tensor([len(clip) for clip in clips])
     frames = nn.utils.rnn.pad_sequence(list(clips), batch_first=True)  # [B, T, D]
     mask = torch.arange(frames.shape[1])[None] < lengths[:, None]
     return frames, mask.to(frames.device)
 
 
-def _spread(length: int, count: int) -> list[int]:
-    if count == 1:
-        return [(length - 1) // 2]
-    return [round(at * (length - 1) / (count - 1)) for at in range(count)]
-
-
 def _checked(frames: Tensor, mask: Tensor, dim: int, max_frames: int | None = None) -> Tensor:
-    """The frames with zeros where the mask is False, whatever stood there."""
+    """Validate the shapes; return the frames with zeros where the mask is False."""
     if frames.ndim != 3 or frames.shape[2] != dim or frames.shape[1] < 1:
         raise ValueError(f"frames must be [B, T, {dim}] with T >= 1: {tuple(frames.shape) = }")
     if mask.shape != frames.shape[:2] or mask.dtype != torch.bool:
         raise ValueError(f"mask must be bool [B, T]: {tuple(mask.shape) = }, {mask.dtype = }, {tuple(frames.shape) = }")
     if max_frames is not None and frames.shape[1] > max_frames:
         raise ValueError(f"a clip has at most {max_frames} frames, not {frames.shape[1]}: thin it first (pad_clips)")
-    if not torch.compiler.is_compiling():  # an exported graph cannot look at values
+    if not torch.compiler.is_compiling():  # an exported graph cannot branch on values
         if not bool(mask[:, 0].all()):
             raise ValueError("every clip needs at least one frame, and its frames come before the padding")
         if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
@@ -121,7 +116,7 @@ def _mean(frames: Tensor, mask: Tensor) -> Tensor:
 
 
 class _OneVector(nn.Module):
-    """What the aggregations of one D-dimensional vector a clip share."""
+    """Base of the aggregations: queries stay as they are, scores are inner products."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -221,7 +216,7 @@ class SeqLstm(_OneVector):
 
 
 class _Positions(nn.Module):
-    """One learned vector a place in time."""
+    """One learned vector per position in time."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
@@ -251,10 +246,10 @@ class SeqTransf(_OneVector):
 
 
 class DifferenceTokens(nn.Module):
-    """The first half of TDB: between two frames stands a token of what changed.
+    """The first half of TDB: a token for the difference between each two frames.
 
     Frames [B, T, W] become f0 d0 f1 d1 ... [B, 2T, W], with d_i made from f_{i+1} - f_i. The difference after the last
-    frame of a clip does not exist, in a padded row as in a full one, and the mask [B, 2T] says so.
+    frame of a clip does not exist; the mask [B, 2T] is False there.
     """
 
     def __init__(self, width: int, heads: int, positions: _Positions) -> None:
@@ -268,7 +263,7 @@ class DifferenceTokens(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         length = frames.shape[1]
         places = self.positions(length)  # [T, W]
-        # One place is added behind the last, so that a clip of one frame is no special case: its difference is masked.
+        # One position is added after the last, so a clip of one frame needs no special case.
         after = torch.cat([frames[:, 1:], torch.zeros_like(frames[:, :1])], dim=1)  # [B, T, W]: f_{i+1}
         there = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)  # [B, T]: is there an f_{i+1}?
         after_places = torch.cat([places[1:], torch.zeros_like(places[:1])])  # [T, W]
@@ -340,7 +335,7 @@ class Clip2Video(_OneVector):
 
 
 class Tdb(nn.Module):
-    """Temporal difference block: what it adds to each frame, nothing until it is trained."""
+    """Temporal difference block: a residual for each frame, zero until it is trained."""
 
     def __init__(self, width: int, dim: int, options: TemporalOptions, positions: _Positions) -> None:
         super().__init__()
@@ -389,7 +384,7 @@ AGGREGATIONS = tuple(_BUILDERS)
 
 
 def build_aggregator(name: str, dim: int, options: TemporalOptions | None = None) -> Aggregator:
-    """An untrained aggregation of frames [B, T, dim]. Raises ValueError where there is none of that name."""
+    """An untrained aggregation of frames [B, T, dim]. Raises ValueError for an unknown name."""
     if name not in _BUILDERS:
         raise ValueError(f"aggregation must be one of {', '.join(AGGREGATIONS)}, not {name!r}")
     return _BUILDERS[name](dim, options or TemporalOptions())

@@ -1,7 +1,7 @@
-"""The torch parts that temporal.py and itm.py are built from: pre-LayerNorm transformers over tokens with a mask.
+"""Torch building blocks of temporal encoders and matching heads: pre-LayerNorm transformers over masked tokens.
 
-It knows nothing of frames or words. A mask is bool, True where a token counts. Attention takes it as a bias over keys,
-[B, 1, 1, T], which broadcasts over heads: a mask repeated head by head can get into the wrong order, this one cannot.
+A mask is bool, True where a token counts. Attention takes it as a bias over keys,
+[B, 1, 1, T], which broadcasts over heads.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def key_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """[B, T] bool -> [B, 1, 1, T]: what attention adds to the score of each key.
+    """Mask [B, T] bool -> bias [B, 1, 1, T] that attention adds to the score of each key.
 
-    The lowest finite number, not -inf: beside any key that counts its weight is exactly 0, and a row where no key
-    counts (the differences of a clip of one frame) stays finite until it is masked out.
+    The bias of masked keys is the lowest finite number: their weight is exactly 0 beside any other key, and a row with
+    masked keys only (the differences of a clip of one frame) stays finite.
     """
     zeros = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return zeros.masked_fill(~mask, torch.finfo(dtype).min)[:, None, None, :]
 
 
 def zero_linear(width: int, dim: int) -> nn.Linear:
-    """The last projection of a residual branch: until it is trained, the branch adds nothing."""
+    """The last projection of a residual branch, initially zero: an untrained branch adds nothing."""
     linear = nn.Linear(width, dim, bias=False)
     nn.init.zeros_(linear.weight)
     return linear
@@ -117,7 +117,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(SelfLayer(width, heads, expand) for _ in range(layers))
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, W], [B, T] bool -> [B, T, W]; what stands where the mask is False means nothing."""
+        """[B, T, W], [B, T] bool -> [B, T, W], undefined where the mask is False."""
         bias = key_bias(mask, tokens.dtype)
         for layer in self.layers:
             tokens = layer(tokens, bias)

@@ -1,8 +1,8 @@
-"""Where somebody speaks: Silero's voice detector, and how its probabilities become utterances to be transcribed.
+"""Detect utterances: Silero's voice detector, and the spans that its probabilities give.
 
-Silence, noise and most music never reach the speech model: that saves its time, and it cannot invent words for them.
-The weights come with faster-whisper; ONNX Runtime runs them 512 samples (32 ms) at a time, and the state is kept
-between blocks, so that an hour of sound needs no more memory than a minute.
+Silence, noise and most music are not passed to the speech model, which saves time and prevents invented text. The
+weights come with faster-whisper; ONNX Runtime processes 512 samples (32 ms) at a time and keeps the state between
+blocks, so memory does not grow with the length of the audio.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 
 STEP = 512
-"""Samples of one probability."""
+"""Samples per probability."""
 _CONTEXT = 64
 
 Samples = NDArray[np.float32]
 Detector = Callable[[Samples], NDArray[np.float32]]
-"""[N * STEP] samples that follow those of the last call -> [N] probabilities that somebody speaks."""
+"""Samples float32 [N * STEP] that follow those of the last call -> probabilities of speech float32 [N]."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceOptions:
-    """How probabilities become utterances; times in seconds."""
+    """Parameters of utterances; times in seconds."""
 
     begin: float = 0.5
-    """An utterance begins where the probability reaches this."""
+    """Probability at which an utterance begins."""
     end: float = 0.35
-    """And ends where it stays below this."""
+    """An utterance ends where the probability stays below this for `silence` seconds."""
     silence: float = 0.6
-    """For so long."""
+    """Seconds below `end` that end an utterance."""
     shortest: float = 0.2
-    """Less is a click or a cough."""
+    """Shorter sounds, such as clicks, are dropped."""
     longest: float = 28.0
-    """Then it is cut at its least voiced moment: the speech model hears 30 s at once."""
+    """A longer utterance is split where the probability is lowest: the speech model processes 30 s at once."""
     padding: float = 0.25
-    """Kept before and after."""
+    """Seconds of audio added before and after an utterance."""
 
 
 class SileroDetector:
-    """The detector for one stream of sound."""
+    """The detector for one audio stream."""
 
     def __init__(self) -> None:
         from faster_whisper.vad import get_vad_model
@@ -65,9 +65,9 @@ class SileroDetector:
 def utterances(
     blocks: Iterable[AudioBlock], detector: Callable[[], Detector], options: VoiceOptions | None = None
 ) -> Iterator[AudioBlock]:
-    """The stretches of sound in which somebody speaks, at most `longest` each, in time order.
+    """Yield the spans of audio with speech, each at most `longest` seconds, in time order.
 
-    Blocks that follow one another without a gap are one stream; after a gap a new detector listens.
+    Blocks without a gap between them are one stream; a gap starts a new detector.
     """
     chosen = options or VoiceOptions()
     cutter: _Cutter | None = None
@@ -83,19 +83,19 @@ def utterances(
 
 
 class _Cutter:
-    """One stream without gaps. Positions are in steps from its start; sound is held as far back as it may count."""
+    """Splits one stream without gaps. Positions are in steps from its start; audio is kept while it is needed."""
 
     def __init__(self, start: float, detector: Detector, options: VoiceOptions) -> None:
         self._start, self._detector, self._options = start, detector, options
-        self._rest: Samples = np.zeros(0, np.float32)  # less than a step
-        self._sound: Samples = np.zeros(0, np.float32)  # from step _base on
-        self._voice: list[float] = []  # a probability each
+        self._rest: Samples = np.zeros(0, np.float32)  # audio of less than a step
+        self._sound: Samples = np.zeros(0, np.float32)  # audio from step _base
+        self._voice: list[float] = []  # a probability per step
         self._base = 0
         self._begun: int | None = None
-        self._quiet = 0  # steps since somebody spoke
-        self._free = 0  # where the utterance before ended
+        self._quiet = 0  # steps since the last speech
+        self._free = 0  # end of the previous utterance
         self.now = start
-        """Seconds: the end of what was pushed."""
+        """End of the audio received so far, seconds."""
 
     def push(self, samples: Samples) -> Iterator[AudioBlock]:
         self.now += len(samples) / SAMPLE_RATE
@@ -106,7 +106,7 @@ class _Cutter:
             yield from self._take(samples[:whole])
 
     def finish(self) -> Iterator[AudioBlock]:
-        """The sound has ended."""
+        """Yield the last utterance at the end of the stream."""
         if len(self._rest):
             yield from self._take(np.pad(self._rest, (0, STEP - len(self._rest))))
         if self._begun is not None:
@@ -136,7 +136,7 @@ class _Cutter:
         self._forget()
 
     def _cut(self, end: int) -> Iterator[AudioBlock]:
-        """Hand out from _begun to `end`, with as much around it as is there and was not handed out before."""
+        """Yield the audio from _begun to `end` with padding that overlaps no other utterance."""
         assert self._begun is not None
         if end - self._begun < _steps(self._options.shortest):
             return
@@ -148,7 +148,7 @@ class _Cutter:
         yield AudioBlock(self._start + first * STEP / SAMPLE_RATE, sound.copy())
 
     def _forget(self) -> None:
-        """Let go of what no utterance can need any more."""
+        """Drop audio that no later utterance needs."""
         end = self._base + len(self._voice)
         keep = (end if self._begun is None else self._begun) - _steps(self._options.padding)
         drop = max(0, keep - self._base)

@@ -1,10 +1,9 @@
-"""Sound to words: Whisper (Radford et al. 2022) through faster-whisper, with guards against words that nobody said.
+"""Transcribe speech with Whisper (Radford et al. 2022) through faster-whisper, and drop invented text.
 
-Silero decides what is worth listening to (voice.py). Utterances are packed into windows of up to 28 s, because
-Whisper's encoder always works on 30 s, and every word's time is mapped back to where its utterance was. Whisper was
-trained on subtitles and, given no speech, writes what subtitles say then: a segment is dropped if the model itself
-finds no speech in it, if its text compresses too well, if it repeats itself, or if its words were guesses. Segments of
-a window that say the same are judged together.
+Silero detects utterances (voice.py). They are packed into windows of up to 28 s, because Whisper's encoder always
+processes 30 s, and the times of words are mapped back to their utterances. Whisper was trained on subtitles and invents
+text for audio without speech: a segment is dropped if the model finds no speech in it, if its text compresses too well,
+if it repeats itself, or if its words are improbable. Segments of a window with equal text are judged together.
 """
 
 from __future__ import annotations
@@ -31,36 +30,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 OPENAI = "openai:"
-"""Before the name of a model that openai-whisper runs."""
+"""Prefix of the names of models that run in openai-whisper."""
 WINDOW = 28.0
-"""Seconds of sound that are transcribed at once."""
+"""Seconds of audio that are transcribed at once."""
 PAUSE = 0.3
-"""Seconds of silence between two utterances in a window, however long it was."""
+"""Seconds of silence between two utterances in a window, whatever the original pause."""
 BREAK = 1.0
-"""Seconds between two words from which they are two lines."""
+"""Pause in seconds between two words that starts a new segment."""
 SURE = 0.6
-"""Probability of a language from which the rest of a file is taken to be in it."""
+"""Probability of a detected language from which it is assumed for the rest of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """From where on a segment is taken for invented."""
+    """Thresholds beyond which a segment is considered invented."""
 
     no_speech: float = 0.6
-    """Probability of no speech, where the text is unlikely too."""
+    """Highest probability of no speech for a text below `log_probability`."""
     log_probability: float = -0.8
-    """Mean log probability of a token."""
+    """Lowest mean log probability of the tokens, where `no_speech` is exceeded."""
     hopeless: float = -1.6
-    """The same, whatever else is said."""
+    """Lowest mean log probability of the tokens in any case."""
     compression: float = 2.4
-    """Bytes of the text over its zlib-compressed bytes."""
+    """Highest ratio of the size of the text to its size after zlib compression."""
     loop: int = 4
-    """The same words so many times in a row."""
+    """Number of consecutive repetitions of the same words that makes a loop."""
     word: float = 0.25
-    """Mean probability of the words."""
+    """Lowest mean probability of the words."""
     repeated: float = 0.25
-    """Of what several segments of a window say: the probability of its least probable word. The mean does not tell
-    there: once a phrase has begun, its other words are sure, whatever was heard."""
+    """Lowest probability of any word in segments of a window with equal text. The mean is no measure there: once an
+    invented phrase has begun, its other words are probable."""
 
 
 def load_transcriber(
@@ -72,9 +71,9 @@ def load_transcriber(
     translate: bool = False,
     threads: int = 0,
 ) -> WhisperTranscriber:
-    """The Whisper model of that name or folder; openai:NAME or openai:FILE.pt is run by openai-whisper.
+    """Load the Whisper model of that name or folder; openai:NAME and openai:FILE.pt run in openai-whisper.
 
-    Raises ModelError, whose line says how to get what is missing.
+    Raises ModelError, which says how to install what is missing.
     """
     if name.startswith(OPENAI):
         if find_spec("whisper") is None:
@@ -95,7 +94,7 @@ def load_transcriber(
 def find_transcriber(
     settings: Settings, language: str | None = None, translate: bool = False
 ) -> tuple[Transcriber | None, str | None]:
-    """What listens, or why nothing does: the pictures and subtitles do not wait for it."""
+    """The transcriber, or None and the cause: without it, frames and subtitles are still indexed."""
     try:
         return load_transcriber(
             settings.speech_model,
@@ -111,7 +110,7 @@ def find_transcriber(
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What one window was heard as: segments as faster-whisper's, and the language with its probability."""
+    """The output of Whisper for one window: segments as in faster-whisper, and the language with its probability."""
 
     segments: Sequence[Any]
     language: str
@@ -119,7 +118,7 @@ class Spoken:
 
 
 class WhisperTranscriber:
-    """One Whisper model, run by faster-whisper. The weights are read when the first words are to be heard."""
+    """A Whisper model in faster-whisper. The weights are loaded on first use."""
 
     def __init__(
         self,
@@ -144,7 +143,7 @@ class WhisperTranscriber:
 
     def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         """See Transcriber."""
-        for window, spoken in self.listen(blocks):
+        for window, spoken in self.window_outputs(blocks):
             lines: list[Segment] = []
             for segment, doubt in zip(spoken.segments, judge(spoken.segments, self._guards), strict=True):
                 if doubt:
@@ -153,8 +152,8 @@ class WhisperTranscriber:
                     lines += _lines(segment, window)
             yield TranscribedPart(tuple(lines), spoken.language if lines else None, window.end)
 
-    def listen(self, blocks: Iterable[AudioBlock]) -> Iterator[tuple[Window, Spoken]]:
-        """What the model makes of each window in which there is a voice, before any guard."""
+    def window_outputs(self, blocks: Iterable[AudioBlock]) -> Iterator[tuple[Window, Spoken]]:
+        """The output of the model for each window with speech, before the guards."""
         language = self._language
         for window in _windows(utterances(blocks, self._detector)):
             spoken = self._run(window.samples, language)
@@ -176,9 +175,9 @@ class WhisperTranscriber:
                 task="translate" if self._translate else "transcribe",
                 beam_size=5,
                 temperature=(0.0, 0.4, 0.8),
-                condition_on_previous_text=False,  # what was invented once is not invented again
+                condition_on_previous_text=False,  # invented text does not repeat in later windows
                 word_timestamps=True,
-                vad_filter=False,  # done already
+                vad_filter=False,  # voice.py did that
             )
             return Spoken(list(segments), info.language, info.language_probability)
         except (RuntimeError, ValueError) as error:
@@ -199,8 +198,8 @@ class WhisperTranscriber:
 
 
 def _lines(segment: Any, window: Window) -> Iterator[Segment]:
-    """A segment as lines of its own times."""
-    if not segment.words:  # their times could not be told: the segment's own are better than nothing
+    """Split a segment of Whisper at pauses."""
+    if not segment.words:  # without times of words: use those of the segment
         start, end = window.time(segment.start), window.time(segment.end)
         yield Segment(start, max(end, start + 0.01), segment.text.strip())
         return
@@ -216,7 +215,7 @@ def _lines(segment: Any, window: Window) -> Iterator[Segment]:
 
 
 def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:
-    """Of each segment of a window, why it is taken for invented; None where it is not."""
+    """For each segment of a window, the cause to drop it, or None."""
     said = [(segment.text, [word.probability for word in segment.words or ()]) for segment in segments]
     repeats = invented_repeats(said, guards.repeated)
     return [
@@ -228,7 +227,7 @@ def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:
             words=words,
             guards=guards,
         )
-        or ("it comes again, and was a guess" if at in repeats else None)
+        or ("a repetition with an improbable word" if at in repeats else None)
         for at, (segment, (text, words)) in enumerate(zip(segments, said, strict=True))
     ]
 
@@ -236,9 +235,9 @@ def judge(segments: Sequence[Any], guards: Guards) -> list[str | None]:
 def doubts(
     text: str, *, no_speech: float, log_probability: float, compression: float, words: Sequence[float], guards: Guards
 ) -> str | None:
-    """Why a segment is taken for invented; None where it is not."""
+    """The cause to drop a segment, or None."""
     if not re.search(r"\w", text):
-        return "it holds no word"
+        return "no word"
     if no_speech > guards.no_speech and log_probability < guards.log_probability:
         return f"no speech with a probability of {no_speech:.2f}"
     if log_probability < guards.hopeless:
@@ -246,17 +245,17 @@ def doubts(
     if compression > guards.compression:
         return f"a compression ratio of {compression:.1f}"
     if is_loop(text, guards.loop):
-        return "it repeats itself"
+        return "a loop of the same words"
     if words and sum(words) / len(words) < guards.word:
         return f"a mean probability of its words of {sum(words) / len(words):.2f}"
     return None
 
 
 def invented_repeats(said: Sequence[tuple[str, Sequence[float]]], least: float) -> set[int]:
-    """Which segments of a window, each (text, probabilities of its words), say what others say, and were guessed.
+    """Indices of segments, each (text, probabilities of its words), with equal texts that are considered invented.
 
-    A phrase that is said twice is heard twice, while an invented one is the same again because nothing was heard: if a
-    word of any of them is less probable than `least`, none of them is believed.
+    A phrase that was spoken twice has probable words both times. If any word of segments with equal text is less
+    probable than `least`, all of them are dropped.
     """
     places: dict[tuple[str, ...], list[int]] = {}
     for at, (text, _) in enumerate(said):
@@ -270,7 +269,7 @@ def invented_repeats(said: Sequence[tuple[str, Sequence[float]]], least: float) 
 
 
 def is_loop(text: str, times: int) -> bool:
-    """Whether one to eight words come `times` times in a row, or more, and make up most of the text."""
+    """Whether a sequence of one to eight words is repeated at least `times` times and makes up most of the text."""
     said = re.findall(r"\w+", text.lower())
     for size in range(1, 9):
         run = longest = 1
@@ -283,7 +282,7 @@ def is_loop(text: str, times: int) -> bool:
 
 
 class Window:
-    """Utterances one after the other, with a short pause between them, and where each came from."""
+    """Concatenated utterances with short pauses between them, and their original times."""
 
     def __init__(self, parts: Sequence[AudioBlock]) -> None:
         pause = np.zeros(round(PAUSE * SAMPLE_RATE), np.float32)
@@ -298,7 +297,7 @@ class Window:
         self.end = parts[-1].end
 
     def time(self, seconds: float) -> float:
-        """A moment of the window on the player's timeline."""
+        """Convert a time in the window to the player's timeline, seconds."""
         begun, part = next(place for place in reversed(self._places) if place[0] <= max(0.0, seconds) + 1e-6)
         return min(part.start + max(0.0, seconds - begun), part.end)
 
@@ -318,7 +317,7 @@ def _windows(parts: Iterable[AudioBlock]) -> Iterator[Window]:
 
 
 def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """Words that follow one another without a BREAK: two utterances may have become one segment."""
+    """Split words at pauses of BREAK seconds: a segment may span several utterances."""
     run: list[Word] = []
     for word in words:
         if run and word.start - run[-1].end > BREAK:

