@@ -101,7 +101,7 @@ def test_channels_are_measured_apart(tmp_path: Path) -> None:
         mixed = mixed_queries(library, [Asked("red", "a.mp4"), Asked("blue", "b.mp4")])
         assert [query.file for query in mixed] == ["b.mp4"]  # "country" is the one word of the other that says anything
         result = measure(library, model, {"spoken": [Asked("not what your country", "a.mp4")], "none": []})
-    assert list(result) == ["visual", "speech", "exact words", "text", "rrf"]
+    assert list(result) == ["visual", "speech", "exact words", "ocr", "rrf"]
     assert result["speech"]["spoken"] == {"queries": 1, "R@1": 100.0, "R@5": 100.0, "MRR": 1.0}
     assert result["rrf"]["spoken"]["R@1"] == 100.0
     assert result["rrf"]["none"]["queries"] == 0

@@ -116,7 +116,9 @@ def open_library(settings: Settings, *, create: bool = False) -> SqliteStore:
 
 
 def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:
-    """For a dry run. Somebody who has no library yet looks at an empty one that is gone afterwards."""
+    """Open the library for a dry run; without one, an empty library that is deleted afterwards."""
+    from tempfile import TemporaryDirectory
+
     from vsearch.library import SqliteStore
 
     try:
