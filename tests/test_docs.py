@@ -130,5 +130,6 @@ def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir(parents=True)
     make_video(folder / "colours.mp4", [Shot("red", 3.0), Shot("blue", 3.0)])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VSEARCH_MODEL", "fake")
     for number, block in enumerate(code_blocks(page, "python"), start=1):
         exec(compile(block, f"{page}, example {number}", "exec"), {"__name__": "example"})
