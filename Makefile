@@ -69,7 +69,7 @@ train-test: $(VENV)/.installed-train ## run the tests that need torch (several G
 	@$(BIN)/python -m pytest tests/models tests/training
 
 ocr-test: $(VENV)/.installed-ocr ## run the tests that need rapidocr
-	@$(BIN)/python -m pytest tests/models/test_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
+	@$(BIN)/python -m pytest tests/models/test_rapid_ocr.py tests/indexer/test_ocr.py tests/test_text_cli.py
 
 lint: $(VENV)/.installed-test ## check style, format and types
 	@$(BIN)/ruff check .

@@ -10,33 +10,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.common import new_parser, probed_video, wall_and_cpu
 from tests.media import Shot, loop_video, make_video
 from vsearch.errors import MediaError
 from vsearch.indexer import Indexer, IndexOptions
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
-from vsearch.indexer.events import Finished
+from vsearch.indexer.events import Event, Finished
 from vsearch.indexer.options import available_cores
-from vsearch.indexer.probe import Probed, probe_video
+from vsearch.indexer.probe import Probed
 from vsearch.indexer.sample import Sampler
 from vsearch.indexer.scenes import CutDetector
 from vsearch.indexer.thumbnails import Thumbnails
 from vsearch.library import SqliteStore
 from vsearch.media import Scene
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 from vsearch.models.registry import load_model
 
 
 def film(folder: Path, seconds: float) -> Path:
-    """720p25: panning pictures of soft blocks and grain, at 2.5 Mbit/s, four shots in 10 s, repeated."""
+    """720p25 at 2.5 Mbit/s: panning soft blocks with grain, four shots in 10 s, repeated."""
     lengths = (2.0, 4.0, 1.5, 2.5)
     shots = [Shot("grain", length, seed) for seed, length in enumerate(lengths)]
     options = {"preset": "veryfast", "b": "2500k"}
@@ -44,20 +43,8 @@ def film(folder: Path, seconds: float) -> Path:
     return loop_video(made.path, folder / "film.mp4", seconds)
 
 
-def measure(work: Callable[[], Any]) -> tuple[float, float]:
-    """Wall seconds and CPU seconds, those of ended child processes too."""
-    wall, cpu = time.perf_counter(), _cpu()
-    work()
-    return time.perf_counter() - wall, _cpu() - cpu
-
-
-def _cpu() -> float:
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
-
-
 def decode_alone(path: Path, probed: Probed, model: VideoEncoder, decoder: str, threads: int) -> int:
-    """Every frame, scaled for the cut detector, and one a second for the model. The number of frames."""
+    """Decode every frame for the cut detector, and one a second for the model. Returns the number of frames."""
     count, due = 0, 0.5
     for frame in find_decoder(decoder)(DecodeRequest(path, probed, model.frame_size, threads)):
         frame.small()
@@ -69,7 +56,7 @@ def decode_alone(path: Path, probed: Probed, model: VideoEncoder, decoder: str, 
 
 
 class _Clocked(Thumbnails):
-    """Counts the CPU seconds that it takes."""
+    """Thumbnails that count their CPU seconds."""
 
     spent = 0.0
 
@@ -104,13 +91,12 @@ def encode_alone(model: VideoEncoder, frames: int, batch: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = new_parser("benchmarks.indexing", __doc__)
     parser.add_argument("video", type=Path, nargs="?", help="a video of your own; default: one is generated")
     parser.add_argument("--seconds", type=float, default=120.0, help="length of the generated video")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--decoder", default="pyav", help="pyav or decord")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = run(given, Path(folder))
@@ -119,22 +105,20 @@ def main() -> None:
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     path = given.video or film(folder, given.seconds)
-    probed = probe_video(path)
-    if not isinstance(probed, Probed):
-        raise MediaError(f"{path}: {probed.cause}")
+    probed = probed_video(path)
     model = load_model(given.model, threads=max(1, available_cores() // 2))  # as `vsearch index` does
     encode_alone(model, 1, 1)  # loads the model
     options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
     with SqliteStore.open(folder / "library", create=True) as library:
-        wall, cpu = time.perf_counter(), _cpu()
-        *_, last = Indexer(library, model, options).index([path])
-        wall, cpu = time.perf_counter() - wall, _cpu() - cpu
+        events: list[Event] = []
+        wall, cpu = wall_and_cpu(lambda: events.extend(Indexer(library, model, options).index([path])))
+    last = events[-1]
     assert isinstance(last, Finished)
     footage = last.summary.footage
     if not footage:
         raise MediaError(f"{path}: {last.summary.skipped[0].cause}")
-    decoding = measure(lambda: decode_alone(path, probed, model, given.decoder, options.decoding_threads))
-    encoding = measure(lambda: encode_alone(model, round(footage), options.batch_size))
+    decoding = wall_and_cpu(lambda: decode_alone(path, probed, model, given.decoder, options.decoding_threads))
+    encoding = wall_and_cpu(lambda: encode_alone(model, round(footage), options.batch_size))
     thumbnails = thumbnails_alone(path, probed, model, given.decoder)
     slower = min(footage / decoding[0], footage / encoding[0])
     cores = available_cores()
@@ -155,7 +139,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "encode_alone": round(1000 * encoding[1] / footage, 1),
             "thumbnails": round(1000 * thumbnails / footage, 1),
         },
-        # what these cores could do with the same work if none of it ever waited
+        # the speed of the same work on these cores without any waiting
         "speed_limit_of_the_cores": round(cores * footage / (decoding[1] + encoding[1]), 1),
     }
 
@@ -171,7 +155,7 @@ def _lines(report: dict[str, Any]) -> str:
             f"encode alone  {report['encode_alone_speed']:6.1f} x",
             f"of the slower {report['of_the_slower']:6.2f}",
             f"CPU a second of footage: {cpu}",
-            f"what the cores could do without waiting: {report['speed_limit_of_the_cores']:.1f} x",
+            f"limit of these cores without waiting: {report['speed_limit_of_the_cores']:.1f} x",
         )
     )
 

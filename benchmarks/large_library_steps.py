@@ -40,7 +40,7 @@ from benchmarks.synthetic import (
 from vsearch.library import SqliteStore
 from vsearch.media import Vectors
 from vsearch.models.registry import load_model
-from vsearch.models.sentences import load_sentences
+from vsearch.models.sentence_encoder import load_sentences
 from vsearch.search.engine import SearchEngine
 from vsearch.search.query import Query
 

@@ -18,15 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import new_parser, resident
 from tests.media import Shot, loop_video, make_video
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, VideoEncoder
+from vsearch.models.pooling import unit
+from vsearch.models.protocols import FrameSize, VideoEncoder
 
 DIM = 512
 
 
 class Projection:
-    """Vectors as large as the embedded model's, for next to no work: memory is measured here, not speed."""
+    """An encoder of almost no cost whose embeddings are as large as those of the embedded model."""
 
     space = Space(model="projection", fingerprint="projection-1", dim=DIM)
     frame_size = FrameSize(260, 260)
@@ -35,14 +37,10 @@ class Projection:
         self._matrix = np.random.default_rng(0).standard_normal((3, DIM)).astype(np.float32)
 
     def encode_frames(self, pixels: Pixels) -> Vectors:
-        return _unit((pixels.mean((1, 2), dtype=np.float32) + 1) @ self._matrix)
+        return unit((pixels.mean((1, 2), dtype=np.float32) + 1) @ self._matrix)
 
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
-        return _unit(np.stack([vectors.mean(0) for vectors in frame_vectors]))
-
-
-def _unit(rows: Vectors) -> Vectors:
-    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
+        return unit(np.stack([vectors.mean(0) for vectors in frame_vectors]))
 
 
 def index(video: Path, library: Path, model: str | None) -> None:
@@ -56,19 +54,8 @@ def index(video: Path, library: Path, model: str | None) -> None:
             pass
 
 
-def resident(pid: int) -> int:
-    """Bytes of a process and of all that it started."""
-    try:
-        fields = Path(f"/proc/{pid}/status").read_text()
-        own = next((int(line.split()[1]) * 1024 for line in fields.splitlines() if line.startswith("VmRSS")), 0)
-        children = [int(c) for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
-    except OSError:
-        return 0
-    return own + sum(resident(child) for child in children)
-
-
 def peak(video: Path, library: Path, model: str | None) -> int:
-    """Bytes, at the worst moment of a run in a process of its own."""
+    """Peak memory in bytes of an index run in its own process."""
     worst = 0
     command = [sys.executable, "-m", "benchmarks.memory", "--index", str(video), str(library)]
     command += ["--model", model] if model else []
@@ -82,14 +69,14 @@ def peak(video: Path, library: Path, model: str | None) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = new_parser("benchmarks.memory", __doc__)
     parser.add_argument("--hours", type=float, default=2.0)
-    parser.add_argument("--model", help="default: an encoder that costs nothing, so that only the rest is measured")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", help="default: an encoder of almost no cost, to measure everything else")
     parser.add_argument("--index", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.index:
-        index(*given.index, given.model)
+        video, library = given.index
+        index(video, library, given.model)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

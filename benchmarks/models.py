@@ -1,11 +1,11 @@
-"""Frames a second of each way to run a model, in one table, against the loop that people write first.
+"""Frames a second of each way to run a model, in one table, compared with a naive loop.
 
     python -m benchmarks.models                     a generated 720p video, everything that this machine can run
     python -m benchmarks.models film.mp4 --compile --json
 
 ViT-B-32 has random weights: they change neither its speed nor how close its forms are to each other. "encode" is the
-model alone, on frames that lie in memory, in batches; "whole" decodes the video and encodes one frame a second of it,
-as `vsearch index` does, but without looking for cuts. The naive loop decodes with PyAV as it comes, and puts a frame a
+model alone, on frames in memory, in batches; "whole" decodes the video and encodes one frame a second of it,
+as `vsearch index` does, but without detecting cuts. The naive loop decodes with PyAV as it comes, and puts a frame a
 second through open_clip's own transform and encode_image, one at a time. "CPU ms" is what a frame costs this process,
 "cosine" the least one to the vectors of torch in float32.
 
@@ -15,7 +15,6 @@ to do.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -28,13 +27,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common import new_parser, probed_video
 from benchmarks.indexing import film
-from vsearch.errors import MediaError, ModelError
+from vsearch.errors import ModelError
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.options import available_cores
-from vsearch.indexer.probe import Probed, probe_video
+from vsearch.indexer.probe import Probed
 from vsearch.media import Pixels, Vectors
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 from vsearch.models.registry import load_model
 
 ARCHITECTURE = "ViT-B-32"
@@ -81,11 +81,12 @@ def whole(video: Path, probed: Probed, encoder: VideoEncoder, batch: int) -> int
 
 
 def naive(video: Path, parts: Any, device: str) -> int:
-    """The loop that people write. The number of frames encoded."""
+    """A naive loop: decode, transform, encode, one frame at a time. Returns the number of frames encoded."""
     import av
     import torch
     from open_clip import get_model_preprocess_cfg
     from open_clip.transform import PreprocessCfg, image_transform_v2
+    from PIL import Image
 
     transform = image_transform_v2(PreprocessCfg(**get_model_preprocess_cfg(parts.model)), is_train=False)
     model = parts.model.to(device)
@@ -94,7 +95,9 @@ def naive(video: Path, parts: Any, device: str) -> int:
         for frame in container.decode(video=0):
             if (frame.time or 0.0) >= due:
                 due += 1.0
-                vector = model.encode_image(transform(frame.to_image())[None].to(device))
+                vector = model.encode_image(
+                    transform(Image.fromarray(frame.to_ndarray(format="rgb24")))[None].to(device)
+                )
                 torch.nn.functional.normalize(vector, dim=-1).cpu()
                 count += 1
     return count
@@ -130,9 +133,9 @@ def rows(film: Film, threads: int, compiled: bool) -> Iterator[Row]:
     import torch
 
     from vsearch.models.devices import Compute, choose_device
-    from vsearch.models.export import export_model
-    from vsearch.models.folder import FolderModel
+    from vsearch.models.model_folder import FolderModel
     from vsearch.models.openclip import OpenClipModel
+    from vsearch.models.openclip_export import export_model
     from vsearch.models.openclip_source import random_parts
 
     torch.set_num_threads(threads)
@@ -161,7 +164,7 @@ def rows(film: Film, threads: int, compiled: bool) -> Iterator[Row]:
                 try:
                     model = OpenClipModel(random_parts(ARCHITECTURE), compute=compute)
                     yield measure(ARCHITECTURE, device, how, model, film, reference)
-                except (ModelError, RuntimeError) as error:  # what this machine cannot do is a row, too
+                except (ModelError, RuntimeError) as error:  # report what this machine cannot run as a row, too
                     yield Row(ARCHITECTURE, device, f"{how}: {str(error).splitlines()[0][:60]}", None, None)
 
 
@@ -178,27 +181,24 @@ def line(row: Row) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = new_parser("benchmarks.models", __doc__)
     parser.add_argument("video", type=Path, nargs="?", help="a video of your own; default: one is generated")
     parser.add_argument("--seconds", type=float, default=64.0, help="length of the generated video")
     parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--compile", action="store_true", help="also compiled: minutes more")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = given.video or film(Path(folder), given.seconds)
-        probed = probe_video(path)
-        if not isinstance(probed, Probed):
-            raise MediaError(f"{path}: {probed.cause}")
-        found = []
+        probed = probed_video(path)
+        measured = []
         if not given.json:
             print(heading())
         for row in rows(Film(path, probed), given.threads, given.compile):
-            found.append(row)
+            measured.append(row)
             if not given.json:
                 print(line(row), flush=True)
     if given.json:
-        print(json.dumps([asdict(row) for row in found], indent=1))
+        print(json.dumps([asdict(row) for row in measured], indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What reading text in pictures costs: indexing without and with it, one after the other, in one run.
+"""What OCR costs: indexing without it and with it, one after the other, in one run.
 
     python -m benchmarks.ocr                      a generated video, a minute, with a sign in some shots
     python -m benchmarks.ocr ../shared/data/videos --json
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.indexing import measure as spent
+from benchmarks.common import new_parser, wall_and_cpu
 from tests.media import Shot, make_video
 from tests.signs import PLATES, Sign, put_up
 from vsearch.indexer import Indexer, IndexOptions
@@ -32,7 +32,7 @@ class Ran:
     summary: Summary
     pictures: int
     cpu: float
-    """Seconds, of all processes: what counts on a machine that does other things too."""
+    """CPU seconds of all processes, which vary less than wall time on a busy machine."""
 
 
 def film(path: Path, seconds: int = 60) -> Path:
@@ -46,7 +46,7 @@ def film(path: Path, seconds: int = 60) -> Path:
 
 def drain(events: Iterator[Event]) -> Ran:
     told: list[Event] = []
-    _, cpu = spent(lambda: told.extend(events))
+    _, cpu = wall_and_cpu(lambda: told.extend(events))
     assert isinstance(told[-1], Finished)
     return Ran(told[-1].summary, sum(event.pictures for event in told if isinstance(event, TextRead)), cpu)
 
@@ -89,10 +89,9 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = new_parser("benchmarks.ocr", __doc__)
     parser.add_argument("videos", type=Path, nargs="?", help="a video or folder of your own; default: one is generated")
     parser.add_argument("--model", default="mini")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = measure(given, Path(folder))

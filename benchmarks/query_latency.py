@@ -2,16 +2,15 @@
 
 cold    a fresh process: Python starts, the library is opened and searched, the hits are looked up. With --model it is
         the whole command, `vsearch query --model ...`, over a library in that model's space
-warm    one process asks on: median and 95th percentile of search, scenes and frames of 10 hits
-recall  of the 10, 100, 400 and 1,000 nearest, against comparing everything; milliseconds of the search alone beside it
+warm    one process: median and 95th percentile of search, scenes and frames of 10 hits
+recall  of the 10, 100, 400 and 1,000 nearest, compared with exact search, and milliseconds of the search alone
 
-The vectors are clustered (benchmarks/synthetic.py); a query lies near a topic. Two frames a scene, 50 scenes a video.
+The vectors are clustered (benchmarks/synthetic.py); a query is near a topic. Two frames a scene, 50 scenes a video.
 Whole queries, filters and words over a large library: benchmarks/large_library.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import shutil
@@ -19,11 +18,13 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import new_parser, timed
 from benchmarks.synthetic import SYNTHETIC, Shape, Synthetic, fill
 from vsearch.library import SqliteStore
 from vsearch.media import Space, Vectors
@@ -68,7 +69,7 @@ class Result:
 
 
 def build(folder: Path, scenes: int, space: Space) -> SqliteStore:
-    """A library of that many scenes; kept in `folder` for the next time."""
+    """A library of that many scenes; kept in `folder` for later runs."""
     if folder.exists():
         return SqliteStore.open(folder)
     partial = folder.with_name(folder.name + ".partial")
@@ -82,7 +83,7 @@ def build(folder: Path, scenes: int, space: Space) -> SqliteStore:
 def exact(
     library: SqliteStore, space: Space, queries: Vectors, k: int, allowed: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    """The k nearest by comparing everything that the catalog holds: ids [Q, k]."""
+    """Ids [Q, k] of the k nearest by exact search over the catalog."""
     scores: list[Vectors] = []
     ids: list[NDArray[np.int64]] = []
     for part, vectors in library.all_vectors(space):
@@ -98,7 +99,7 @@ def exact(
 
 
 def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """The share of the truly nearest that were found."""
+    """Share of the exact nearest neighbours that are found."""
     return float(np.mean([len(np.intersect1d(f, t)) / len(t) for f, t in zip(found, truth, strict=True)]))
 
 
@@ -120,13 +121,9 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
         truth = exact(library, space, asked, max(DEPTHS), None)
         depth_ms, recalls = {}, {}
         for k in DEPTHS:
-            started, found = [], []
-            for query in asked:
-                started.append(time.perf_counter())
-                found.append(library.search_scenes(space, query[None], k)[1])
-                started[-1] = time.perf_counter() - started[-1]
-            depth_ms[k] = 1000 * float(np.median(started))
-            recalls[k] = recall(np.concatenate(found), truth[:, :k])
+            results = [timed(partial(library.search_scenes, space, query[None], k)) for query in asked]
+            depth_ms[k] = 1000 * float(np.median([seconds for seconds, _ in results]))
+            recalls[k] = recall(np.concatenate([ids for _, (_, ids) in results]), truth[:, :k])
         among = np.concatenate([library.search_scenes(space, q[None], K, allowed=allowed)[1] for q in asked])
         status = library.status()
         result = Result(
@@ -147,7 +144,7 @@ def measure(folder: Path, scenes: int, queries: int, space: Space, model: str | 
 
 
 def _times(library: SqliteStore, space: Space, queries: Vectors, allowed: NDArray[np.int64] | None) -> list[float]:
-    """Milliseconds a query, after one that is not counted."""
+    """Milliseconds of each query, after a warm-up."""
     times = []
     for query in (queries[0], *queries):
         started = time.perf_counter()
@@ -206,12 +203,11 @@ def log(results: list[Result], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("benchmarks.query_latency", __doc__)
     parser.add_argument("--scenes", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--cache", type=Path, default=Path(".cache/query_latency"), help="where libraries are kept")
     parser.add_argument("--model", help="build the libraries in this model's space, and time the whole command")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--log", type=Path, help="append the results to this file")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """What re-ranking adds to a query, as a ratio to encoding it: `python -m benchmarks.rerank --model mini`.
 
-A library of generated vectors of the model's own dimensions is searched. Encoding is the text tower on sentences of ten
-words or so. Re-ranking is all that `--rerank` adds: reading the candidates' frames from the catalog, matching, sorting.
+The library contains random embeddings of the model's dimensions. Encoding is the text tower on sentences of about ten
+words. Re-ranking is everything that `--rerank` adds: reading frame embeddings from the catalog, matching, sorting.
 late runs with any model; itm needs the model's head, or --random-head, which exports an untrained one of the sizes of
 vsearch/models/itm.py (needs torch, onnx and onnxscript).
 
@@ -10,11 +10,9 @@ The two are timed in turn, so that a busy machine slows both; one thread each un
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from vsearch.library import SqliteStore, VideoRecord
-from vsearch.media import EncodedScene, FileStamp, Scene, Space, Vectors, VideoInfo
-from vsearch.models.base import HeadInfo, Reranker, TextEncoder
-from vsearch.models.folder import FolderModel
+from benchmarks.common import new_parser, timed
+from benchmarks.synthetic import Shape, Synthetic, fill
+from vsearch.library import SqliteStore
+from vsearch.media import Space, Vectors
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.protocols import HeadInfo, Reranker, TextEncoder
 from vsearch.models.registry import load_model
 from vsearch.search.query import RECALL, Rerank
 from vsearch.search.recall import recall
@@ -38,7 +38,6 @@ QUERIES = (
     "people dance on a stage while a band plays",
     "a cartoon character flies over a city at night",
 )
-INFO = VideoInfo(duration=100.0, width=1280, height=720, codec="h264", container="mp4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Result:
     frames: int
     encode_ms: float
     read_ms: float
-    """Of the re-ranking: the frames from the catalog."""
+    """The part of re-ranking that reads frame embeddings from the catalog."""
     rerank_ms: float
     """All that re-ranking adds, reading included."""
     ratio: float
@@ -113,42 +112,19 @@ def _session(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def fill(library: SqliteStore, space: Space, frame_dim: int, scenes: int, frames: int) -> None:
-    """Scenes of random unit vectors, ten a video."""
-    rng = np.random.default_rng(0)
-
-    def unit(*shape: int) -> Vectors:
-        rows = rng.standard_normal(shape, dtype=np.float32)
-        scaled: Vectors = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-        return scaled
-
-    for video in range((scenes + 9) // 10):
-        encoded = tuple(
-            EncodedScene(
-                Scene(10.0 * at, 10.0 * at + 10),
-                unit(space.dim),
-                unit(frames, frame_dim),
-                10.0 * at + 10 * (np.arange(frames) + 0.5) / frames,
-            )
-            for at in range(min(10, scenes - 10 * video))
-        )
-        stamp = FileStamp(Path(f"/videos/{video}.mp4"), 1, 1)
-        library.add_video(VideoRecord(stamp, f"key {video}", INFO, space, encoded))
-
-
 def measure(
     library: SqliteStore, model: TextEncoder, how: Rerank, *, candidates: int, frames: int, rounds: int
 ) -> Result:
     encode, read, added = [], [], []
     for number in range(rounds + 3):  # the first ones load and warm up
         text = QUERIES[number % len(QUERIES)]
-        taken, vectors = _timed(partial(model.encode_texts, [text]))
+        taken, vectors = timed(partial(model.encode_texts, [text]))
         words = model.read_query(text)[1] if how == "itm" and isinstance(model, Reranker) else None
-        found = recall(library, model.space, vectors[0], candidates, allowed=None).candidates
-        assert len(found) == candidates
-        reading, _ = _timed(partial(library.frame_vectors, model.space, [one.row.id for one in found]))
+        pool = recall(library, model.space, vectors[0], candidates, allowed=None).candidates
+        assert len(pool) == candidates
+        reading, _ = timed(partial(library.frame_vectors, model.space, [one.row.id for one in pool]))
         query = (vectors[0], words)
-        adding, order = _timed(partial(rerank, library, model, model.space, how, query, found, candidates))
+        adding, order = timed(partial(rerank, library, model, model.space, how, query, pool, candidates))
         assert len(order) == candidates
         if number >= 3:
             encode.append(1000 * taken)
@@ -165,21 +141,14 @@ def measure(
     )
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    result = call()
-    return time.perf_counter() - started, result
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("benchmarks.rerank", __doc__)
     parser.add_argument("--model", default="mini", help="a model's name or folder; default: %(default)s")
-    parser.add_argument("--random-head", action="store_true", help="an untrained matching head in place of the model's")
+    parser.add_argument("--random-head", action="store_true", help="an untrained matching head instead of the model's")
     parser.add_argument("--candidates", type=int, default=RECALL)
     parser.add_argument("--frames", type=int, default=10, help="of a scene; one a second of at most 10 s")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     arguments = parser.parse_args()
     loaded = load_model(arguments.model, threads=arguments.threads)
     frame_dim = loaded.config.frame_dim if isinstance(loaded, FolderModel) else loaded.space.dim
@@ -188,7 +157,8 @@ def main() -> None:
     if isinstance(model, Reranker) and model.head is not None:
         ways.append("itm")
     with tempfile.TemporaryDirectory() as folder, SqliteStore.open(Path(folder) / "library", create=True) as library:
-        fill(library, model.space, frame_dim, 2 * arguments.candidates, arguments.frames)
+        shape = Shape(2 * arguments.candidates, a_video=10, frames=arguments.frames)
+        fill(library, shape, Synthetic(shape.scenes, model.space.dim), model.space, frame_dim)
         results = [
             measure(
                 library, model, how, candidates=arguments.candidates, frames=arguments.frames, rounds=arguments.rounds

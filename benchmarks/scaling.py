@@ -1,4 +1,4 @@
-"""How far a vector moves when the decoder scales, not the filter that the model was trained with; what that saves.
+"""How embeddings change where the decoder scales frames instead of the model's own filter, and what that saves.
 
     python -m benchmarks.scaling film.mp4 ... --model ViT-B-32/openai
     python -m benchmarks.scaling film.mp4 ...            the embedded model, and ViT-B-32 with random weights
@@ -22,15 +22,15 @@ from eval.models import open_model
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
-from vsearch.models.base import Filter, VideoEncoder
+from vsearch.models.protocols import Filter, VideoEncoder
 
 AT_MOST = 8
-"""Frames of a file."""
+"""Frames of one file."""
 
 
 def frames(paths: Sequence[Path], model: VideoEncoder, how: Filter) -> tuple[Pixels, float]:
     """One frame a second of each file, [N, H, W, 3], and the CPU milliseconds that scaling took for each."""
-    found, spent = [], 0.0
+    scaled, spent = [], 0.0
     for path in paths:
         probed = probe_video(path)
         if not isinstance(probed, Probed):
@@ -39,12 +39,12 @@ def frames(paths: Sequence[Path], model: VideoEncoder, how: Filter) -> tuple[Pix
         for frame in find_decoder("pyav")(DecodeRequest(path, probed, replace(model.frame_size, filter=how))):
             if frame.time >= due:
                 started = time.thread_time()
-                found.append(frame.pixels())
+                scaled.append(frame.pixels())
                 spent += time.thread_time() - started
                 due += 1.0
             if due > AT_MOST:
                 break
-    return np.stack(found), 1000 * spent / len(found)
+    return np.stack(scaled), 1000 * spent / len(scaled)
 
 
 def report(name: str, model: VideoEncoder, paths: Sequence[Path]) -> str:
@@ -64,7 +64,7 @@ def report(name: str, model: VideoEncoder, paths: Sequence[Path]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("videos", type=Path, nargs="+")
     parser.add_argument("--model", help="default: the embedded one, and ViT-B-32 with random weights")
     given = parser.parse_args()

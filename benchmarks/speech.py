@@ -1,15 +1,14 @@
-"""What listening costs: speed, what voice activity detection saves, and memory on an hour of sound.
+"""What transcription costs: speed, what voice activity detection saves, and memory on an hour of sound.
 
     python -m benchmarks.speech FILE... [--model base] [--json]
 
-FILE: speech, joined to about a minute by repeating it. Half silent is the same with as long a silence after each file.
-The hour is that minute over and over, with a transcriber that hears everything but writes nothing: decoding and voice
-detection at their real cost, and the memory of the program and its decoding process (Linux only).
+FILE: speech, repeated up to about a minute. "Half silent" is the same with an equally long silence after each file.
+The hour is that minute repeated, with a transcriber that only detects voice: decoding and voice detection at their real
+cost, and the memory of the program and its decoding process (Linux only).
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import tempfile
@@ -22,27 +21,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.memory import resident
+from benchmarks.common import new_parser, resident
 from tests.sounds import write_sound
 from vsearch.indexer import Indexer
 from vsearch.indexer.audio import inspect, read_blocks
 from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart, Transcriber
 from vsearch.models.voice import SileroDetector, utterances
 
 Samples = NDArray[np.float32]
 
 
-class Listener:
-    """Detects voice and writes nothing down."""
+class VoiceOnly:
+    """A transcriber that detects voice and returns no segments."""
 
     recipe = "listener 1"
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for part in utterances(blocks, SileroDetector):
-            yield Heard((), None, part.end)
+            yield TranscribedPart((), None, part.end)
 
 
 def samples_of(path: Path) -> Samples:
@@ -50,7 +49,7 @@ def samples_of(path: Path) -> Samples:
 
 
 def joined(parts: Sequence[Samples], seconds: float, silence: bool) -> Samples:
-    """The parts over and over until there are so many seconds of speech; `silence`: as much of it after each."""
+    """Repeat the parts up to `seconds` of speech; `silence`: with an equally long silence after each."""
     pieces: list[Samples] = []
     length = 0
     for part in itertools.cycle(parts):
@@ -67,7 +66,7 @@ def blocks(samples: Samples) -> Iterator[AudioBlock]:
 
 
 class _Everything:
-    """A detector to which all is voice."""
+    """A voice detector that reports voice everywhere."""
 
     def __call__(self, samples: Samples) -> Samples:
         return np.ones(len(samples) // 512, np.float32)
@@ -81,7 +80,7 @@ def timed(transcriber: Transcriber, samples: Samples) -> float:
 
 
 def memory(path: Path, library: Path) -> tuple[float, float]:
-    """(seconds, megabytes above those before) of indexing a file of sound."""
+    """Seconds, and megabytes of additional memory, of indexing a file of sound."""
     before = worst = resident(getpid())
     done = threading.Event()
 
@@ -94,7 +93,7 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
     watcher.start()
     begun = time.perf_counter()
     with SqliteStore.open(library, create=True) as opened:
-        for _ in Indexer(opened, FakeModel(), words=WordOptions(Listener())).index([path]):
+        for _ in Indexer(opened, FakeModel(), words=WordOptions(VoiceOnly())).index([path]):
             pass
     taken = time.perf_counter() - begun
     done.set()
@@ -103,15 +102,14 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    from vsearch.models.speech import WhisperTranscriber
-    from vsearch.models.weights import find_whisper
+    from vsearch.models.whisper_transcriber import WhisperTranscriber
+    from vsearch.models.whisper_weights import find_whisper
     from vsearch.settings import read_settings
 
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = new_parser("benchmarks.speech", __doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--model", default="base")
     parser.add_argument("--seconds", type=float, default=60.0, help="of speech; default: %(default)s")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     settings = read_settings()
     weights = find_whisper(given.model, settings.cache)
@@ -119,7 +117,7 @@ def main() -> None:
     without = WhisperTranscriber(weights, language="en", threads=settings.threads, detector=_Everything)
     parts = [samples_of(path) for path in given.files]
     speech, half = joined(parts, given.seconds, False), joined(parts, given.seconds, True)
-    timed(with_voice, speech[: 5 * SAMPLE_RATE])  # the weights are read
+    timed(with_voice, speech[: 5 * SAMPLE_RATE])  # load the weights
     timed(without, speech[: 5 * SAMPLE_RATE])
     rows = {
         name: {

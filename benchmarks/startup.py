@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
+
+from benchmarks.common import new_parser
 
 COMMANDS = {
     "python -c pass": ("-c", "pass"),
@@ -23,11 +24,10 @@ def seconds(arguments: tuple[str, ...]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
+    parser = new_parser("benchmarks.startup", __doc__)
     parser.add_argument("--repeat", type=int, default=15, metavar="N")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    # In turns, so that a busy moment of the machine hits all alike.
+    # In turns, so that other load on the machine affects all alike.
     rounds = [{name: seconds(arguments) for name, arguments in COMMANDS.items()} for _ in range(options.repeat)]
     taken = {name: [one[name] for one in rounds] for name in COMMANDS}
     base = statistics.median(taken["python -c pass"])

@@ -1,4 +1,4 @@
-"""Libraries of made-up videos, written through the library's public methods: for benchmarks that search.
+"""Libraries of synthetic videos, for benchmarks that search; written through the store's public methods.
 
 Vectors are clustered as those of pictures are: a common direction, topics of uneven size around it, scenes around each
 topic; neighbouring scenes of a video often share a topic. Words follow Zipf's law. The same seed makes the same videos.
@@ -25,7 +25,8 @@ from vsearch.media import (
     Vectors,
     VideoInfo,
 )
-from vsearch.models.base import Model, SentenceEncoder, TextEncoder
+from vsearch.models.pooling import unit
+from vsearch.models.protocols import Model, SentenceEncoder, TextEncoder
 from vsearch.passages import passages_of
 
 SCENE_SECONDS = 5.0
@@ -54,17 +55,17 @@ class Synthetic:
         self._rng = np.random.default_rng(seed)
         self._dim = dim
         topics = max(20, scenes // 200)
-        common = _unit(self._rng.standard_normal((1, dim)))
-        away = _unit(self._rng.standard_normal((topics, dim)))
+        common = unit(self._rng.standard_normal((1, dim)).astype(np.float32))
+        away = unit(self._rng.standard_normal((topics, dim)).astype(np.float32))
         if anchors is None:
-            self._topics = _unit(common + away)
+            self._topics = unit(common + away)
         else:  # the cosine of a sentence and its pictures is about 0.4, as the embedded model's is
-            self._topics = _unit(anchors[np.arange(topics) % len(anchors)] + 2 * away)
+            self._topics = unit(anchors[np.arange(topics) % len(anchors)] + 2 * away)
         weights = 1 / np.arange(1, topics + 1) ** 0.5
         self._weights = weights / weights.sum()
 
     def draw(self, count: int, spread: float = 0.7) -> Vectors:
-        """float32 [count, dim]: each of some topic."""
+        """float32 [count, dim], each near a random topic."""
         return self._around(self._some_topics(count), spread)
 
     def draw_video(self, count: int, spread: float = 0.7) -> Vectors:
@@ -77,13 +78,13 @@ class Synthetic:
 
     def near(self, vectors: Vectors, count: int, spread: float) -> Vectors:
         """float32 [N * count, dim]: `count` around each of the vectors [N, dim]."""
-        return _unit(self._noisy(np.repeat(vectors, count, axis=0), spread))
+        return unit(self._noisy(np.repeat(vectors, count, axis=0), spread))
 
     def _some_topics(self, count: int) -> NDArray[np.int64]:
         return self._rng.choice(len(self._topics), size=count, p=self._weights)
 
     def _around(self, topics: NDArray[np.int64], spread: float) -> Vectors:
-        return _unit(self._noisy(self._topics[topics], spread))
+        return unit(self._noisy(self._topics[topics], spread))
 
     def _noisy(self, rows: Vectors, spread: float) -> Vectors:
         noise: Vectors = self._rng.standard_normal(rows.shape, dtype=np.float32)
@@ -92,13 +93,8 @@ class Synthetic:
         return noise
 
 
-def _unit(rows: NDArray[np.float64] | NDArray[np.float32]) -> Vectors:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / lengths, np.float32)
-
-
 class Wording:
-    """Sentences that are asked and spoken, the same for a seed."""
+    """Random queries and spoken sentences, the same for a seed."""
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
@@ -108,7 +104,7 @@ class Wording:
         self._weights = weights / weights.sum()
 
     def lines(self, count: int, words: int = 9) -> list[str]:
-        """Spoken sentences of so many words: a few are in most, most are in few."""
+        """Spoken sentences of `words` words, whose frequencies follow Zipf's law."""
         drawn = self._rng.choice(len(self._words), size=(count, words), p=self._weights)
         return [" ".join(line) for line in self._words[drawn].tolist()]
 
@@ -125,7 +121,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much of everything a library holds."""
+    """Size of a synthetic library."""
 
     scenes: int
     a_video: int = 1000
@@ -142,7 +138,7 @@ class Shape:
 
 
 def fill(library: SqliteStore, shape: Shape, source: Synthetic, space: Space, frame_dim: int) -> None:
-    """Videos with pictures alone. Four of five lie in the folder "wide"; each was recorded a step after the other."""
+    """Add videos without transcripts. Four of five are in the folder "wide"; recorded RECORDED_STEP apart."""
     with library.writing():
         for number, count in shape.videos():
             vectors = source.draw_video(count)
@@ -200,7 +196,7 @@ def label(library: SqliteStore, space: Space) -> None:
 
 
 def frame_dimension(model: Model) -> int:
-    """Of the vectors of frames, which need not be that of scenes."""
+    """Dimension of the model's frame embeddings; that of scenes may differ."""
     size = model.frame_size
     return int(model.encode_frames(np.zeros((1, size.height, size.width, 3), np.uint8)).shape[1])
 

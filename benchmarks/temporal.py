@@ -6,19 +6,18 @@ but of the size that training uses. Limit: a scene costs at most 1.15 times its 
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vsearch.models.folder import FolderModel
+from benchmarks.common import new_parser, timed
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import load_model
 
 LIMIT = 1.15
@@ -28,11 +27,11 @@ LIMIT = 1.15
 class Row:
     aggregation: str
     frames_ms: float
-    """One scene's frames through image.onnx, median."""
+    """Encoding the frames of one scene with image.onnx, median."""
     aggregate_ms: float
-    """Their vectors to the scene's, median."""
+    """The aggregation of the scene's frame embeddings, median."""
     ratio: float
-    """The median over rounds of both against the frames alone."""
+    """Encoding and aggregation over encoding alone, median over rounds."""
 
 
 def sessions(dim: int, width: int, frames: int, folder: Path, threads: int) -> dict[str, Any]:
@@ -40,9 +39,9 @@ def sessions(dim: int, width: int, frames: int, folder: Path, threads: int) -> d
     import onnxruntime
     import torch
 
-    from vsearch.models.temporal import AGGREGATIONS, TemporalOptions, build_aggregator, export_aggregator
+    from vsearch.models.temporal_encoder import AGGREGATIONS, TemporalOptions, build_aggregator, export_aggregator
 
-    found = {}
+    by_name = {}
     for name in AGGREGATIONS:
         if name == "kmeans":  # several vectors a scene: the index holds one
             continue
@@ -56,12 +55,12 @@ def sessions(dim: int, width: int, frames: int, folder: Path, threads: int) -> d
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = str(folder / f"{name}.onnx")
-        found[name] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return found
+        by_name[name] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return by_name
 
 
 def measure(model: FolderModel, aggregations: dict[str, Any], *, frames: int, rounds: int) -> list[Row]:
-    """Frames and every aggregation in turn, so that whatever else runs is shared by all."""
+    """Frames and every aggregation in turn, so that other load on the machine affects all alike."""
     size = model.frame_size
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (frames, size.height, size.width, 3), dtype=np.uint8)
@@ -70,9 +69,9 @@ def measure(model: FolderModel, aggregations: dict[str, Any], *, frames: int, ro
     frame_times: list[float] = []
     times: dict[str, list[float]] = {name: [] for name in aggregations}
     for number in range(rounds + 2):  # the first ones load and warm up
-        taken = _timed(lambda: model.encode_frames(pixels))
+        taken, _ = timed(lambda: model.encode_frames(pixels))
         for name, session in aggregations.items():
-            added = _timed(lambda session=session: session.run(["vectors"], feed))  # type: ignore[misc]
+            added, _ = timed(partial(session.run, ["vectors"], feed))
             if number >= 2:
                 times[name].append(added)
         if number >= 2:
@@ -89,24 +88,17 @@ def measure(model: FolderModel, aggregations: dict[str, Any], *, frames: int, ro
     ]
 
 
-def _timed(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("benchmarks.temporal", __doc__)
     parser.add_argument("--model", default="mini", help="a model folder's name or path; default: %(default)s")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--width", type=int, default=128, help="of the branch; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     arguments = parser.parse_args()
     model = load_model(arguments.model, threads=arguments.threads)
     if not isinstance(model, FolderModel):
-        parser.error(f"{arguments.model} is no model folder")
+        parser.error(f"{arguments.model} is not a model folder")
     with tempfile.TemporaryDirectory() as folder:
         graphs = sessions(model.config.frame_dim, arguments.width, arguments.frames, Path(folder), arguments.threads)
         rows = measure(model, graphs, frames=arguments.frames, rounds=arguments.rounds)

@@ -1,19 +1,20 @@
-"""What a step of tuning Lite2 costs: python -m benchmarks.tuning.
+"""Time of one step of tuning Lite2: python -m benchmarks.tuning.
 
 Its last blocks, or all of it (--whole), forward and backward on random maps: as torch's convolutions, with the backward
-pass that training uses (vsearch/training/blocks.py), and with that and depthwise kernels that stay as they are, as they
+pass that training uses (vsearch/training/lite_blocks.py), and with that and depthwise kernels that stay as they are, as they
 do in training. In float32 and in bfloat16, taken in turn. Needs the extra `train`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from benchmarks.common import new_parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class Row:
 
 
 def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
-    """Every way in turn, so that whatever else runs is shared by all."""
+    """Every way in turn, so that other load on the machine affects all alike."""
     import torch
 
     from vsearch.training.backbone import Lite2
-    from vsearch.training.blocks import features_from, features_of, is_slow
+    from vsearch.training.lite_blocks import features_from, features_of, is_slow
 
     torch.manual_seed(0)
     network = Lite2().eval()
@@ -60,12 +61,11 @@ def measure(frames: int, rounds: int, whole: bool) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("benchmarks.tuning", __doc__)
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--whole", action="store_true", help="all blocks, from the pixels on, instead of the last ones")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     arguments = parser.parse_args()
     import torch
 

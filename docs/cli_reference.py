@@ -29,7 +29,8 @@ def contexts(command: Any, name: str, parent: Any = None) -> Iterator[Any]:
     """Yield the context of the command and of all subcommands that are not hidden, in the order of the help."""
     context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     yield context
-    for child_name, child in getattr(command, "commands", {}).items():
+    for child_name in getattr(command, "commands", {}):
+        child = command.get_command(context, child_name)
         if not child.hidden:
             yield from contexts(child, child_name, context)
 

@@ -14,8 +14,8 @@ import numpy as np
 from eval.metrics import Scores
 from vsearch.errors import ModelError
 from vsearch.media import Vectors
-from vsearch.models.base import VideoEncoder
 from vsearch.models.pooling import mean_pool, unit
+from vsearch.models.protocols import VideoEncoder
 
 Aggregation = Literal["model", "single", "mean", "kmeans"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)

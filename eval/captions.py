@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vsearch.captions import read_table
-from vsearch.errors import InputError
+from vsearch.clip_table import read_table
+from vsearch.errors import InputError, PathError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +45,11 @@ def read_captions(table: Path, folder: Path) -> CaptionTable:
     if not captions:
         raise InputError(f"{table} has no caption of a file in {folder}" + (f": {skipped[0]}" if skipped else ""))
     return CaptionTable(tuple(captions), tuple(skipped))
+
+
+def find_table(folder: Path) -> Path:
+    """captions.tsv or captions.csv of the folder. Raises PathError where it has neither."""
+    for name in ("captions.tsv", "captions.csv"):
+        if (folder / name).is_file():
+            return folder / name
+    raise PathError(f"{folder} has neither captions.tsv nor captions.csv: file and caption, a line each")

@@ -1,70 +1,36 @@
 """Any folder of videos with a table of captions, through the product itself: python -m eval.clips DIR.
 
 Every video of the folder is indexed into a library, those without a caption too: they are distractors. Each caption is
-a query, and the rank of a file is the rank of its best scene among the best scenes of all files.
+a query. The rank of a file is the rank of its best scene among the best scenes of all files.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.captions import Caption, read_captions
+from eval.captions import Caption
+from eval.indexed import captioned, indexed
 from eval.metrics import TIE_RULE, Ranks, as_json, figures
 from eval.models import open_model
-from eval.options import add_captions, add_json, add_library, add_model, add_rerank
-from eval.report import figures_table, note, notes, print_json, run
-from vsearch.errors import InputError, PathError
+from eval.options import add_captions, add_json, add_library, add_model, add_rerank, command, new_parser
+from eval.report import figures_table, note, notes, print_json
+from vsearch.errors import InputError
 from vsearch.media import Hit
 from vsearch.search.query import Query, Rerank
-
-if TYPE_CHECKING:
-    from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
 
 METRICS = ("R@1", "R@5", "R@10", "MdR")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    ranks: Ranks
-    """One a caption; a file that was not found at all ranks behind every file of the gallery."""
-    files: int
-    """How many are in the gallery."""
-    failed: tuple[str, ...]
-
-
 def rank_of_right(scores: Sequence[tuple[float, bool]], behind: int) -> int:
-    """Rank of the right one among (score, is it right), one a file; ties count against it."""
+    """Rank of the right file among (score, is it the right file), `behind` without one. Ties count against it."""
     own = max((score for score, right in scores if right), default=None)
     if own is None:
         return behind
     return 1 + sum(score >= own for score, right in scores if not right)
-
-
-def evaluate_clips(
-    folder: Path, captions: Sequence[Caption], library: SqliteStore, model: Model, rerank: Rerank | None = None
-) -> Outcome:
-    """Index the folder, then ask every caption. Other videos of the library are distractors."""
-    from vsearch.indexer import Indexer
-    from vsearch.indexer.events import Skipped
-    from vsearch.search.engine import SearchEngine
-
-    events = Indexer(library, model).index([folder])
-    failed = tuple(f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped))
-    key_of = {row.path.resolve(): row.key for row in library.files()}
-    if not any(path.is_relative_to(folder.resolve()) for path in key_of):
-        raise InputError(f"no video of {folder} could be indexed" + (f": {failed[0]}" if failed else ""))
-    ranks = rank_captions(SearchEngine(library, model).search, folder, captions, key_of, rerank)
-    return Outcome(ranks, len(set(key_of.values())), failed)
 
 
 def rank_captions(
@@ -88,40 +54,32 @@ def rank_captions(
     return np.array(ranks, dtype=np.int64)
 
 
-def find_table(folder: Path) -> Path:
-    """captions.tsv or captions.csv of the folder."""
-    for name in ("captions.tsv", "captions.csv"):
-        if (folder / name).is_file():
-            return folder / name
-    raise PathError(f"{folder} has neither captions.tsv nor captions.csv: file and caption, a line each")
-
-
 def evaluate(arguments: argparse.Namespace) -> None:
-    """The command."""
-    folder = arguments.folder.absolute()
-    if not folder.is_dir():
-        raise PathError(f"{folder} is not a folder of videos")
-    table = read_captions(arguments.captions or find_table(folder), folder)
-    from vsearch.library import SqliteStore
+    """Index the folder and query every caption. Other videos of the library are distractors."""
+    from vsearch.search.engine import SearchEngine
 
-    with ExitStack() as stack:
-        place = arguments.library or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
-        model = open_model(arguments.model)
-        library = stack.enter_context(SqliteStore.open(place, create=True))
-        note(f"indexing {folder}")
-        outcome = evaluate_clips(folder, table.captions, library, model, arguments.rerank)
+    folder = arguments.folder.absolute()
+    table = captioned(folder, arguments.captions)
+    model = open_model(arguments.model)
+    with indexed([folder], model, arguments.library) as (library, failed):
+        key_of = {row.path.resolve(): row.key for row in library.files()}
+        if not any(path.is_relative_to(folder.resolve()) for path in key_of):
+            raise InputError(f"no video of {folder} could be indexed" + (f": {failed[0]}" if failed else ""))
+        search = SearchEngine(library, model).search
+        ranks = rank_captions(search, folder, table.captions, key_of, arguments.rerank)
+    videos = len(set(key_of.values()))
     names = sorted({caption.file for caption in table.captions})
     number = {name: i for i, name in enumerate(names)}
     groups = np.array([number[caption.file] for caption in table.captions], dtype=np.int64)
-    estimates = {name: e for name, e in figures(outcome.ranks, groups).items() if name in METRICS}
+    estimates = {name: e for name, e in figures(ranks, groups).items() if name in METRICS}
     notes("rows of the table that were skipped", table.skipped)
-    notes("files that failed", outcome.failed)
+    notes("files that failed", failed)
     if arguments.json:
         print_json(
             {
                 "model": model.space.model,
-                "videos": outcome.files,
-                "failed": len(outcome.failed),
+                "videos": videos,
+                "failed": len(failed),
                 "captioned_files": len(names),
                 "captions": len(table.captions),
                 "skipped_rows": len(table.skipped),
@@ -130,17 +88,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
             }
         )
         return
-    print(
-        f"{len(table.captions)} captions of {len(names)} files, over {outcome.files} files, model {model.space.model}"
-    )
-    print(f"{len(outcome.failed)} files failed; ties {TIE_RULE}\n")
+    print(f"{len(table.captions)} captions of {len(names)} files, over {videos} files, model {model.space.model}")
+    print(f"{len(failed)} files failed; ties {TIE_RULE}\n")
     print("\n".join(figures_table({"caption to file": estimates}, METRICS)))
     if arguments.library:
         note(f"the library stays in {arguments.library}")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.clips", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.clips", __doc__)
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of videos")
     add_captions(p)
     add_model(p)
@@ -150,8 +106,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

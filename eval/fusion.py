@@ -1,15 +1,15 @@
-"""Pictures, words, and both in one list: python -m eval.fusion LIBRARY --captions FILE --transcripts FILE.
+"""Each channel alone and their fusion: python -m eval.fusion LIBRARY --captions FILE --transcripts FILE.
 
-The library holds videos and sound, indexed with their words. Kinds of query, each with one right file:
+The library contains videos and sound, indexed with speech. Kinds of query, each with one right file:
 
     visual   a caption of a video
-    spoken   five words in a row of a transcript, which only one file holds
-    mixed    a caption, and three words of what was heard in the same video
-    written  three words in a row of a line that was read in a video's pictures (`vsearch index --ocr`), which only one
-             file holds; what was read is taken for the truth
-    meant    what was heard in other words, written by hand (eval/splits/paraphrases.tsv)
+    spoken   five consecutive words of a transcript that no other file contains
+    mixed    a caption, and three words of the speech transcript of the same video
+    written  three consecutive words of an OCR segment (`vsearch index --ocr`) that no other file contains; OCR is taken
+             as the truth
+    meant    a paraphrase of what is said, written by hand (eval/splits/paraphrases.tsv)
 
-Each is asked of every channel alone and of every way to fuse them; the rank of a file is that of its best hit.
+Every query searches each channel alone and all of them fused; the rank of a file is that of its best hit.
 """
 
 from __future__ import annotations
@@ -19,31 +19,30 @@ import csv
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eval.captions import read_captions
+from eval.metrics import retrieval_figures
 from eval.models import open_model
-from eval.options import add_json, add_model
-from eval.report import print_json, run
+from eval.options import add_json, add_model, command, new_parser
+from eval.report import print_json
 from eval.speech import read_transcripts, spoken, unique_phrases
 from vsearch.library.terms import STOP_WORDS, tokens
-from vsearch.media import Space, Vectors
-from vsearch.search.fuse import HOWS, Fusion
+from vsearch.media import Hit, Space, Vectors
 from vsearch.search.query import TEXT, Channel, Query
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
-    from vsearch.models.base import TextEncoder
+    from vsearch.models.protocols import TextEncoder
 
 SPEECH = "speech"
 LETTERS = "exact words"
-"""The way of the channel speech without meaning."""
+"""Full-text search of the speech channel, without semantic search."""
 DEPTH = 50
-"""Hits that are looked at; a file behind them has no rank."""
+"""Hits of a query; a file that is not among them has no rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,13 @@ class Asked:
 
 
 def paraphrases(held: Collection[str]) -> list[Asked]:
-    """Those of the table whose files are there."""
+    """Paraphrases of the files in `held`."""
     with (Path(__file__).parent / "splits" / "paraphrases.tsv").open(encoding="utf-8", newline="") as file:
         return [Asked(row["query"], row["file"]) for row in csv.DictReader(file, delimiter="\t") if row["file"] in held]
 
 
 def mixed_queries(library: SqliteStore, captions: Sequence[Asked], seed: int = 0) -> list[Asked]:
-    """Captions of files in which something is said, with three words of it that say something."""
+    """Captions of files with speech, each with three consecutive words of it that are no stop words."""
     draw = random.Random(seed)
     ids = {row.path.name: row.video_id for row in library.files()}
     mixed = []
@@ -78,7 +77,7 @@ def mixed_queries(library: SqliteStore, captions: Sequence[Asked], seed: int = 0
 
 
 def written_queries(library: SqliteStore, size: int = 3) -> list[Asked]:
-    """Words in a row of lines that were read in pictures, a phrase a line, where no other file holds them."""
+    """The first `size` words of each OCR segment that no other file contains."""
     lines: dict[str, list[list[str]]] = {}
     for row in library.files():
         read = [tokens(line.text) for line in library.transcript(row.video_id) if line.channel == TEXT]
@@ -93,7 +92,7 @@ def written_queries(library: SqliteStore, size: int = 3) -> list[Asked]:
 
 
 class _NoSentences:
-    """Stands for the encoder where exact words alone are measured: no library has vectors in its space."""
+    """A sentence encoder whose space no library has, so that semantic search finds nothing."""
 
     def space(self, channel: str) -> Space:
         return Space("none", "none", 1, channel)
@@ -105,34 +104,27 @@ class _NoSentences:
 def measure(
     library: SqliteStore, model: TextEncoder, queries: Mapping[str, Sequence[Asked]]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """way -> kind -> {"queries", "R@1", "R@5", "MRR"}, shares in [0, 1]."""
+    """way -> kind -> {"queries", "R@1", "R@5", "MRR"}, recalls in percent."""
     from vsearch.search.engine import SearchEngine
 
-    ways: dict[str, tuple[Channel, Fusion]] = {"visual": ("visual", Fusion()), "speech": ("speech", Fusion())}
-    ways |= {LETTERS: ("speech", Fusion()), "text": ("text", Fusion())}
-    ways |= {how: ("all", Fusion(how=how)) for how in HOWS}
+    ways: dict[str, Channel] = {"visual": "visual", "speech": "speech", LETTERS: "speech", "text": "text", "rrf": "all"}
     result: dict[str, dict[str, dict[str, float]]] = {}
-    for way, (channel, fusion) in ways.items():
-        engine = SearchEngine(library, model, fusion, _NoSentences() if way == LETTERS else None)
+    for way, channel in ways.items():
+        engine = SearchEngine(library, model, sentences=_NoSentences() if way == LETTERS else None)
         result[way] = {}
         for kind, asked in queries.items():
             ranks = [_rank(engine.search(Query(one.text, k=DEPTH, per_video=1, channel=channel)), one) for one in asked]
-            count = max(1, len(ranks))
-            result[way][kind] = {
-                "queries": len(ranks),
-                "R@1": sum(rank == 1 for rank in ranks) / count,
-                "R@5": sum(0 < rank <= 5 for rank in ranks) / count,
-                "MRR": sum(1 / rank for rank in ranks if rank) / count,
-            }
+            result[way][kind] = {"queries": len(ranks), **retrieval_figures(np.array(ranks))}
     return result
 
 
-def _rank(hits: Sequence[Any], asked: Asked) -> int:
-    """From 1; 0 where the file is not among the hits."""
-    return next((hit.rank for hit in hits if hit.video.name == asked.file), 0)
+def _rank(hits: Sequence[Hit], asked: Asked) -> float:
+    """Rank of the right file, from 1; infinity where it is not among the hits."""
+    return next((float(hit.rank) for hit in hits if hit.video.name == asked.file), np.inf)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
+    """Measure every kind of query and print the figures."""
     from vsearch.library import SqliteStore
 
     with SqliteStore.open(arguments.library) as library:
@@ -164,12 +156,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print(f"\n{kind}: {len(asked)} queries over {len(held)} files\n{'':12} {'R@1':>6} {'R@5':>6} {'MRR':>6}")
         for way, kinds in result.items():
             figures = kinds[kind]
-            print(f"{way:12} {100 * figures['R@1']:6.1f} {100 * figures['R@5']:6.1f} {figures['MRR']:6.3f}")
+            print(f"{way:12} {figures['R@1']:6.1f} {figures['R@5']:6.1f} {figures['MRR']:6.3f}")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.fusion", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that holds the files of both tables")
+    p = new_parser("eval.fusion", __doc__)
+    p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that contains the files of both tables")
     p.add_argument("--captions", type=Path, required=True, metavar="FILE", help="captions.tsv: file, caption")
     p.add_argument("--transcripts", type=Path, required=True, metavar="FILE", help="transcripts.tsv: file, text")
     add_model(p)
@@ -177,8 +169,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from PIL import Image
 from eval.pictures import Pictures, fit_picture
 from vsearch.errors import MediaError, PathError
 from vsearch.media import Pixels, Vectors
-from vsearch.models.base import FrameSize, TextEncoder, VideoEncoder
+from vsearch.models.protocols import FrameSize, TextEncoder, VideoEncoder
 
 T = TypeVar("T")
 

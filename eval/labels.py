@@ -10,22 +10,22 @@ import argparse
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.captions import read_table
-from eval.metrics import TIE_RULE, Estimate, Indices, Scores, as_json, mean_estimate, ranks_of
+from eval.metrics import TIE_RULE, Estimate, Indices, Scores, as_json, mean_estimate
 from eval.models import open_model
-from eval.options import add_json, add_model, add_pictures
+from eval.options import add_json, add_model, add_pictures, command, new_parser
 from eval.pictures import Pictures
-from eval.report import figures_table, note, notes, print_json, run, track
+from eval.report import figures_table, note, notes, print_json, track
+from vsearch.clip_table import read_table
 from vsearch.errors import InputError, MediaError
 from vsearch.media import Vectors
-from vsearch.models.base import Model
+from vsearch.metrics import ranks as ranks_of
+from vsearch.models.protocols import Model
 from vsearch.search.labels import TEMPLATES, encode_phrases
 
 METRICS = ("top-1", "top-5", "mAP")
@@ -51,10 +51,10 @@ class LabelTable:
 
 
 def read_labels(path: Path, split: str | None, there: Collection[str] | Pictures) -> LabelTable:
-    """Rows that can be used; the others are named. `there`: the names of the pictures.
+    """Usable rows of the split, and a line for each other row. `there`: the names of the pictures.
 
-    A phrase in two spellings (case, blanks, hyphens) is one phrase: the spelling of most rows stands, and rows of
-    another one are skipped, since nobody can tell whether the annotator meant them to be apart.
+    A phrase in two spellings (case, blanks, hyphens) is one phrase: the most common spelling is kept, and rows of
+    another one are skipped, since the annotator may have meant two phrases.
     """
     rows, problems = _well_formed(path)
     spelling = _usual_spelling(rows)
@@ -80,7 +80,7 @@ def read_labels(path: Path, split: str | None, there: Collection[str] | Pictures
 
 
 def _well_formed(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
-    """Rows of four cells with a set and a phrase; what is wrong with the others."""
+    """Rows of four cells with a set and a phrase, and a line for each other row."""
     table = read_table(path)
     if not table or [cell.strip().lower() for cell in table[0][1]] != COLUMNS:
         raise InputError(f"{path} must begin with the columns {', '.join(COLUMNS)}")
@@ -97,7 +97,7 @@ def _well_formed(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
 
 
 def _usual_spelling(rows: Sequence[tuple[int, list[str]]]) -> dict[tuple[str, str], str]:
-    """For each set and phrase the spelling that most rows use, the earlier one of two that are as common."""
+    """For each set and phrase the spelling that most rows use, the first of equally common ones."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for _, (_, group, _, phrase) in rows:
         counts.setdefault((group, _letters(phrase)), Counter())[phrase] += 1
@@ -105,14 +105,14 @@ def _usual_spelling(rows: Sequence[tuple[int, list[str]]]) -> dict[tuple[str, st
 
 
 def _letters(phrase: str) -> str:
-    """What two spellings of one phrase share."""
+    """The form that all spellings of a phrase share."""
     return " ".join(phrase.casefold().replace("-", " ").replace("_", " ").split())
 
 
 def encode_pictures(
     model: Model, pictures: Pictures, labels: Sequence[Label]
 ) -> tuple[list[Label], Vectors, list[str]]:
-    """The labels whose picture can be read, their vectors [N, D] as videos of one frame, and the problems."""
+    """Labels whose picture can be read, their embeddings [N, D] as videos of one frame, and a line for each other."""
     used: list[Label] = []
     parts: list[Vectors] = []
     problems = []
@@ -144,7 +144,7 @@ def measure_set(scores: Scores, right: Indices) -> dict[str, Estimate]:
 
 
 def average_precision(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> float:
-    """Mean over the relevant items of the precision at each one's rank; ties count against it, as everywhere.
+    """Mean over the relevant items of the precision at each one's rank; ties count against it.
 
     scores [N] of one query, relevant [N] with at least one True.
     """
@@ -170,7 +170,7 @@ def evaluate_labels(
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """The command."""
+    """Classify the photographs and print the figures."""
     with Pictures(arguments.images) as pictures:
         table = read_labels(arguments.labels, arguments.split, pictures)
         model = open_model(arguments.model)
@@ -192,15 +192,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.labels", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.labels", __doc__)
     add_pictures(p)
     add_model(p)
     add_json(p)
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

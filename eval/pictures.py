@@ -14,8 +14,8 @@ from PIL import Image
 
 from vsearch.errors import MediaError, PathError
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
 from vsearch.models.fitting import scale_picture
+from vsearch.models.protocols import FrameSize
 
 
 def stem_of(name: str) -> str:

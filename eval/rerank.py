@@ -9,7 +9,7 @@ import numpy as np
 from eval.metrics import Scores
 from vsearch.errors import InputError
 from vsearch.media import Vectors
-from vsearch.models.base import Model, Reranker
+from vsearch.models.protocols import Model, Reranker
 from vsearch.search.query import RECALL, RERANKS, Rerank
 from vsearch.search.rerank import behind, itm_rerank, late_rerank
 

@@ -2,14 +2,13 @@
 
 Of each segment: where it is, its words with the probability of each, the window's no-speech probability, mean log
 probability and compression ratio, and beside them what the sound itself tells: the mean of Silero's probabilities and
-the level between the first word and the last. To choose the values of vsearch.models.speech.Guards by.
+the level between the first word and the last. To choose the values of vsearch.models.whisper_transcriber.Guards by.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.models import open_transcriber
-from eval.report import note, print_json, printable, run
+from eval.options import add_speech_model, command, new_parser
+from eval.report import note, print_json, printable
 from vsearch.errors import MediaError
 from vsearch.indexer.audio import inspect, read_blocks
-from vsearch.models.base import SAMPLE_RATE, AudioBlock
-from vsearch.models.speech import Guards, WhisperTranscriber, judge
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 from vsearch.models.voice import STEP, Detector
+from vsearch.models.whisper_transcriber import Guards, WhisperTranscriber, judge
 
 
 def whole(blocks: Sequence[AudioBlock]) -> NDArray[np.float32]:
@@ -92,15 +92,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.segments", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.segments", __doc__)
     p.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sound or video; its first sound track")
-    p.add_argument("--model", metavar="NAME", help="a Whisper model's name or folder; VSEARCH_SPEECH_MODEL, else base")
+    add_speech_model(p)
     p.add_argument("--json", action="store_true", help="print one JSON object a segment")
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

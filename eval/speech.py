@@ -14,20 +14,19 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from eval.models import open_transcriber
-from eval.options import add_json
-from eval.report import print_json, printable, run
+from eval.options import add_json, add_speech_model, command, new_parser
+from eval.report import print_json, printable
 from vsearch.errors import PathError
 from vsearch.indexer.transcribe import WordOptions
 from vsearch.library import SqliteStore
 from vsearch.library.terms import tokens
 from vsearch.media import Word
-from vsearch.models.base import Transcriber
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import Transcriber
 from vsearch.search import Query, SearchEngine
 
 PHRASE = 4
@@ -194,15 +193,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.speech", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.speech", __doc__)
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of sound and videos with transcripts.tsv")
-    p.add_argument("--model", metavar="NAME", help="a Whisper model's name or folder; VSEARCH_SPEECH_MODEL, else base")
+    add_speech_model(p)
     add_json(p)
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

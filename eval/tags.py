@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,11 @@ from numpy.typing import NDArray
 
 from eval.labels import Label, LabelTable, encode_pictures, read_labels
 from eval.models import open_model
-from eval.options import add_json, add_model, add_pictures
+from eval.options import add_json, add_model, add_pictures, command, new_parser
 from eval.pictures import Pictures
-from eval.report import notes, print_json, run
+from eval.report import notes, print_json
 from vsearch.media import Vectors
-from vsearch.models.base import Model
+from vsearch.models.protocols import Model
 from vsearch.search.labels import THRESHOLD, TOP, Labeller, encode_phrases
 
 Matrix = NDArray[np.float32]
@@ -121,7 +120,10 @@ def evaluate_tags(
             found[way].append(best_labels(scores, right, top))
         precision, recall = at_threshold(*found["background"][-1], len(rows), threshold)
         sets[group] = {"pictures": len(rows), "phrases": len(column), "precision": precision, "recall": recall}
-    joined = {way: [np.concatenate(part) for part in zip(*parts, strict=True)] for way, parts in found.items()}
+    joined = {
+        way: (np.concatenate([scores for scores, _ in parts]), np.concatenate([right for _, right in parts]))
+        for way, parts in found.items()
+    }
     precision, recall = at_threshold(*joined["background"], len(used), threshold)
     ways = {
         way: {f"{recall:.1f}": precision_at(*parts, len(used), recall) for recall in RECALLS}
@@ -163,7 +165,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.tags", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.tags", __doc__)
     add_pictures(p)
     p.add_argument("--top", type=int, default=TOP, metavar="N", help="labels of a scene; default: %(default)s")
     p.add_argument("--threshold", type=float, default=THRESHOLD, metavar="X", help="default: %(default)s")
@@ -172,8 +174,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

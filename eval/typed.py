@@ -1,29 +1,29 @@
-"""Queries as people type them, against the plain sentences they stand for: python -m eval.typed DIR.
+"""Queries as users type them, compared with the plain captions that they stand for: python -m eval.typed DIR.
 
-DIR is a folder of videos with its table of captions, as eval.clips takes it. `splits/typed.tsv` holds, by hand, six
-ways of asking for a captioned video (file, number of its caption, kind, query): one word, a phrase, a question,
-capitals, a typing error of one letter, and the other grammatical number. The loss is against the captions themselves.
+DIR is a folder of videos with its table of captions, as for eval.clips. `splits/typed.tsv` holds six hand-written
+variants of the query for a captioned video (file, number of its caption, kind, query): one word, a phrase, a question,
+capitals, a typing error of one letter, and the other grammatical number. The loss is the mean reciprocal rank of the
+captions less that of the variants.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from eval.captions import Caption, read_captions, read_table
-from eval.clips import find_table, rank_captions
-from eval.metrics import TIE_RULE, Ranks
+from eval.captions import Caption
+from eval.clips import rank_captions
+from eval.indexed import captioned, indexed
+from eval.metrics import TIE_RULE, retrieval_figures
 from eval.models import open_model
-from eval.options import add_json, add_library, add_model
-from eval.report import note, notes, print_json, run
-from vsearch.errors import InputError, PathError
+from eval.options import add_json, add_library, add_model, command, new_parser
+from eval.report import notes, print_json
+from vsearch.clip_table import read_table
+from vsearch.errors import InputError
 
 TABLE = Path(__file__).with_name("splits") / "typed.tsv"
 PLAIN = "plain"
@@ -42,11 +42,11 @@ class Typed:
 
 
 def read_typed(table: Path, captions: Sequence[Caption]) -> tuple[list[Typed], list[str]]:
-    """(the rows whose caption is there, a line a row that is left out). InputError where nothing is left."""
+    """Rows whose caption exists, and a line for each row that is skipped. Raises InputError where no row is left."""
     sentences: dict[str, list[str]] = {}
     for caption in captions:
         sentences.setdefault(caption.file, []).append(caption.text)
-    found, skipped = [], []
+    typed, skipped = [], []
     for number, cells in read_table(table):
         if cells == HEADER:
             continue
@@ -58,27 +58,18 @@ def read_typed(table: Path, captions: Sequence[Caption]) -> tuple[list[Typed], l
         if not 1 <= int(place) <= len(own):
             skipped.append(f"{table.name}:{number}: {file} has no caption {place}")
             continue
-        found.append(Typed(file, own[int(place) - 1], kind, query))
-    if not found:
-        raise InputError(f"{table} names no caption that is there" + (f": {skipped[0]}" if skipped else ""))
-    return found, skipped
+        typed.append(Typed(file, own[int(place) - 1], kind, query))
+    if not typed:
+        raise InputError(f"{table} names no caption of this folder" + (f": {skipped[0]}" if skipped else ""))
+    return typed, skipped
 
 
 def by_kind(rows: Sequence[Typed]) -> dict[str, list[Caption]]:
-    """The queries of each kind; first the plain captions, each once."""
+    """The queries of each kind, after the distinct plain captions."""
     kinds = {PLAIN: list(dict.fromkeys(Caption(row.file, row.plain) for row in rows))}
     for row in rows:
         kinds.setdefault(row.kind, []).append(Caption(row.file, row.query))
     return kinds
-
-
-def summary(ranks: Ranks) -> dict[str, float]:
-    """R@1 and R@5 in percent, and the mean reciprocal rank."""
-    return {
-        "R@1": float((ranks <= 1).mean() * 100),
-        "R@5": float((ranks <= 5).mean() * 100),
-        "MRR": float((1 / ranks).mean()),
-    }
 
 
 def table_lines(results: dict[str, tuple[int, dict[str, float]]]) -> list[str]:
@@ -93,28 +84,18 @@ def table_lines(results: dict[str, tuple[int, dict[str, float]]]) -> list[str]:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """The command."""
-    folder = arguments.folder.absolute()
-    if not folder.is_dir():
-        raise PathError(f"{folder} is not a folder of videos")
-    captions = read_captions(find_table(folder), folder).captions
-    rows, skipped = read_typed(arguments.queries, captions)
-    from vsearch.indexer import Indexer
-    from vsearch.library import SqliteStore
     from vsearch.search.engine import SearchEngine
 
-    with ExitStack() as stack:
-        place = arguments.library or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
-        model = open_model(arguments.model)
-        library = stack.enter_context(SqliteStore.open(place, create=True))
-        note(f"indexing {folder}")
-        for _ in Indexer(library, model).index([folder]):
-            pass
+    folder = arguments.folder.absolute()
+    rows, skipped = read_typed(arguments.queries, captioned(folder).captions)
+    model = open_model(arguments.model)
+    with indexed([folder], model, arguments.library) as (library, _):
         key_of = {row.path.resolve(): row.key for row in library.files()}
         search = SearchEngine(library, model).search
         ranks = {kind: rank_captions(search, folder, asked, key_of) for kind, asked in by_kind(rows).items()}
     typed = np.concatenate([found for kind, found in ranks.items() if kind != PLAIN])
-    results = {kind: (len(found), summary(found)) for kind, found in (*ranks.items(), ("all typed", typed))}
-    notes("queries that were left out", skipped)
+    results = {kind: (len(found), retrieval_figures(found)) for kind, found in (*ranks.items(), ("all typed", typed))}
+    notes("queries that were skipped", skipped)
     if arguments.json:
         kinds = {kind: {"queries": count, **found} for kind, (count, found) in results.items()}
         print_json({"model": model.space.model, "files": len(set(key_of.values())), "ties": TIE_RULE, "kinds": kinds})
@@ -124,7 +105,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.typed", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.typed", __doc__)
     p.add_argument("folder", type=Path, metavar="DIR", help="folder of videos with captions.tsv or captions.csv")
     p.add_argument("--queries", type=Path, default=TABLE, metavar="FILE", help="default: the table that ships")
     add_model(p)
@@ -133,8 +114,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

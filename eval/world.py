@@ -12,14 +12,13 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from eval import clips, labels, msrvtt, photos, typed
-from eval.options import add_json
-from eval.report import note, print_json, printable, run
+from eval.options import add_json, command, new_parser
+from eval.report import note, print_json, printable
 from vsearch.errors import InputError, PathError
 
 Json = dict[str, Any]
@@ -138,7 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m eval.world", description=(__doc__ or "").split("\n\n")[0])
+    p = new_parser("eval.world", __doc__)
     p.add_argument("data", type=Path, metavar="DATA", help="the folder that holds msrvtt, labels and videos")
     p.add_argument(
         "--model", action="append", metavar="[LABEL=]MODEL", help="name or folder; several times; default: mini"
@@ -147,8 +146,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    return run(partial(evaluate, parser().parse_args(argv)))
+main = command(parser, evaluate)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 from vsearch.indexer.scenes import LONGEST_SCENE
 from vsearch.media import EncodedScene, Pixels, Scene, Vectors
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 
 
 def regroup(

@@ -24,7 +24,7 @@ from vsearch.indexer.sidecars import PARTIAL_WORDS
 from vsearch.indexer.subtitles import dialogue_text, plain
 from vsearch.languages import short_language
 from vsearch.media import Segment
-from vsearch.models.base import SAMPLE_RATE, AudioBlock
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 
 if TYPE_CHECKING:
     from av.audio.layout import AudioLayout

@@ -16,7 +16,7 @@ from vsearch.indexer.lanes import DecodingLane
 from vsearch.indexer.options import IndexOptions
 from vsearch.indexer.plan import Job
 from vsearch.media import Vectors
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 from vsearch.search.example import ClipExample
 
 LONGEST_CLIP = 120.0

@@ -20,7 +20,7 @@ from typing import Protocol, cast
 
 from vsearch.indexer.probe import Probed
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 DETECT_SIZE = (128, 128)
 """Width, height of the picture that cuts are looked for in. One size for all models, so that scenes do not depend on

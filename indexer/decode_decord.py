@@ -16,8 +16,8 @@ import numpy as np
 from vsearch.errors import MediaError
 from vsearch.indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.media import Pixels, Seconds
-from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame
+from vsearch.models.protocols import FrameSize
 
 TOLERATED_REPEATS = 2
 """Frames that decord may silently replace before it is not believed any more."""

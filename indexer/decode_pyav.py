@@ -15,8 +15,8 @@ from vsearch.frame_times import FrameTimes
 from vsearch.indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture
+from vsearch.models.protocols import FrameSize
 from vsearch.orientation import Orientation
 
 if TYPE_CHECKING:

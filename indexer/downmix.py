@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.models.base import SAMPLE_RATE
+from vsearch.models.protocols import SAMPLE_RATE
 
 WINDOW = SAMPLE_RATE // 2
 """Samples that are mixed in one way."""

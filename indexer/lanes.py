@@ -14,7 +14,7 @@ from vsearch.indexer.spool import Spool
 from vsearch.indexer.thumbnails import checked_thumbnail
 from vsearch.indexer.wire import Message
 from vsearch.media import Scene
-from vsearch.models.base import FrameSize, VideoEncoder
+from vsearch.models.protocols import FrameSize, VideoEncoder
 
 INBOX = 24
 """Messages in flight, mostly frames: a batch and a half."""

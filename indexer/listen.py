@@ -12,7 +12,7 @@ from vsearch.indexer.events import Listening
 from vsearch.indexer.word_process import WordProcess
 from vsearch.languages import same_language
 from vsearch.media import Segment
-from vsearch.models.base import Transcriber
+from vsearch.models.protocols import Transcriber
 
 SOUND = "sound 2"
 """How tracks are chosen and channels mixed: another version may hear other words."""

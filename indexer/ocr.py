@@ -29,7 +29,7 @@ from vsearch.indexer.spool import Spool
 from vsearch.indexer.tally import Tally
 from vsearch.library.rows import VideoRow
 from vsearch.media import Box, FileStamp, Transcript
-from vsearch.models.base import SentenceEncoder, ShownText
+from vsearch.models.protocols import RecognisedText, SentenceEncoder
 
 log = logging.getLogger(__name__)
 
@@ -213,11 +213,11 @@ class TextStage:
                 yield Reading(path, min(moment, end), end)
         return Transcript(lines.finish(), CHANNEL, self._recipe, channel=CHANNEL), read
 
-    def _shown(self, jpeg: bytes) -> list[ShownText]:
+    def _shown(self, jpeg: bytes) -> list[RecognisedText]:
         try:
             answer = self._reader.answer({"do": "read", "reader": self._options.reader}, jpeg)
             return [
-                ShownText(str(text), float(confidence), Box(*map(float, box)))
+                RecognisedText(str(text), float(confidence), Box(*map(float, box)))
                 for text, confidence, *box in answer.fields["lines"]
             ]
         except MediaError as error:

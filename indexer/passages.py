@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from vsearch.indexer.events import Comparing, Event
 from vsearch.indexer.plan import Store
 from vsearch.media import PassageVectors, Segment
-from vsearch.models.base import SentenceEncoder
-from vsearch.models.sentences import encode_passages
+from vsearch.models.protocols import SentenceEncoder
+from vsearch.models.sentence_encoder import encode_passages
 
 
 def passages_for(sentences: SentenceEncoder | None, channel: str, lines: Sequence[Segment]) -> PassageVectors | None:

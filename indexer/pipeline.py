@@ -33,7 +33,7 @@ from vsearch.indexer.tally import RunClock, Tally
 from vsearch.indexer.transcribe import WordOptions, WordStage
 from vsearch.indexer.wire import Message
 from vsearch.library.rows import VideoRecord, same_scenes
-from vsearch.models.base import VideoEncoder
+from vsearch.models.protocols import VideoEncoder
 
 log = logging.getLogger(__name__)
 

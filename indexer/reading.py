@@ -17,9 +17,9 @@ from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg
 from vsearch.indexer.probe import Probed
 from vsearch.indexer.wire import Message, send
-from vsearch.models.base import FrameSize, TextReader
+from vsearch.models.protocols import FrameSize, TextRecogniser
 
-DEFAULT_READER = "vsearch.models.ocr:load_reader"
+DEFAULT_READER = "vsearch.models.rapid_ocr:load_reader"
 """A reader is named as "module:function", so that others can bring their own; the function takes nothing."""
 
 HEARTBEAT = 0.5
@@ -27,12 +27,12 @@ HEARTBEAT = 0.5
 
 
 @cache
-def find_reader(reference: str) -> TextReader:
+def find_reader(reference: str) -> TextRecogniser:
     """The reader of that name, made now and kept. Raises ValueError, ImportError or what the function raises."""
     module, colon, function = reference.partition(":")
     if not colon:
         raise ValueError(f'a reader is named as "module:function", not {reference!r}')
-    return cast(TextReader, getattr(import_module(module), function)())
+    return cast(TextRecogniser, getattr(import_module(module), function)())
 
 
 def serve(request: Message, answers: BinaryIO) -> None:

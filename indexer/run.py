@@ -16,10 +16,10 @@ from vsearch.indexer.pipeline import Indexer
 from vsearch.indexer.reading import DEFAULT_READER
 from vsearch.indexer.transcribe import WordOptions, index_words
 from vsearch.library import SqliteStore
-from vsearch.models.base import Model
-from vsearch.models.registry import keep_first_model, load_from
-from vsearch.models.sentences import load_sentences
-from vsearch.models.speech import find_transcriber
+from vsearch.models.protocols import Model
+from vsearch.models.registry import keep_first_model, load_model
+from vsearch.models.sentence_encoder import load_sentences
+from vsearch.models.whisper_transcriber import find_transcriber
 from vsearch.settings import Settings
 
 Only = Literal["speech", "text"]
@@ -70,7 +70,7 @@ def prepare_run(
     settings = settings.model_copy(update={"model": model})
     # Half of the cores decode meanwhile; a picture costs less CPU with fewer threads.
     threads = settings.threads or max(1, available_cores() // 2)
-    encoder = None if only else load_from(settings, threads)
+    encoder = None if only else load_model(model, settings, threads=threads)
     batch = getattr(encoder, "batch_size", None) or options.batch_size  # an accelerator wants larger ones
     listens = only == "speech" or (speech and only is None)
     transcriber, unavailable = find_transcriber(settings, language, translate) if listens else (None, None)

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from vsearch.indexer.keyframes import FIRST_KEY
 from vsearch.media import Box, Segment
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import RecognisedText
 
 ALIKE = 0.8
 """Share of its letters that two spellings of one line have in common."""
@@ -29,12 +29,12 @@ _LONGEST = 200
 class _Track:
     start: float
     end: float
-    best: ShownText
+    best: RecognisedText
     last: Box
     spellings: dict[str, float] = field(default_factory=dict)
     """Text to the sum of its confidences."""
 
-    def add(self, seen: ShownText) -> None:
+    def add(self, seen: RecognisedText) -> None:
         self.spellings[seen.text] = self.spellings.get(seen.text, 0.0) + seen.confidence
         self.last = seen.box
         if seen.confidence > self.best.confidence:
@@ -55,7 +55,7 @@ class ShownLines:
         """Of those: what the last picture holds."""
         self._scene: int | None = None
 
-    def see(self, time: float, texts: Sequence[ShownText] | None) -> None:
+    def see(self, time: float, texts: Sequence[RecognisedText] | None) -> None:
         """texts: of the picture on screen at `time`; None: that of the picture before, which is still there.
 
         A line begins where it is first seen, or with its scene where that is its first picture; it ends where it is
@@ -108,7 +108,7 @@ class ShownLines:
         )
 
 
-def _same(tracks: Sequence[_Track], text: ShownText) -> _Track | None:
+def _same(tracks: Sequence[_Track], text: RecognisedText) -> _Track | None:
     """The line that a text is once more, if any."""
     alike = [(_likeness(track, text.text), track) for track in tracks if _near(track.last, text.box)]
     likeness, track = max(alike, key=lambda pair: pair[0], default=(0.0, None))

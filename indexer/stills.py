@@ -18,7 +18,7 @@ from vsearch.indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest
 from vsearch.indexer.probe import Probed, open_video, pick_stream, probe_video
 from vsearch.indexer.thumbnails import jpeg
 from vsearch.media import Pixels, Scene
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 if TYPE_CHECKING:
     from av.container import InputContainer

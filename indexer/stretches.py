@@ -21,8 +21,8 @@ from vsearch.indexer.lanes import Lane, decode_request
 from vsearch.indexer.options import IndexOptions
 from vsearch.indexer.plan import Job
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
 from vsearch.models.padding import spread
+from vsearch.models.protocols import FrameSize
 
 NOT_WORTH = 30.0
 """Seconds of video after the last stretch that are decoded rather than starting a new process."""

@@ -27,7 +27,7 @@ from vsearch.indexer.tally import Tally
 from vsearch.indexer.word_process import WordProcess
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
 from vsearch.media import TRANSCRIPT_CHANNELS, FileStamp, Scene, Segment, Transcript, VideoInfo
-from vsearch.models.base import SentenceEncoder, Transcriber
+from vsearch.models.protocols import SentenceEncoder, Transcriber
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from vsearch.errors import MediaError
 from vsearch.indexer.audio import Inspected
 from vsearch.indexer.process import Correspondent
 from vsearch.media import Segment
-from vsearch.models.base import AudioBlock
+from vsearch.models.protocols import AudioBlock
 
 INBOX = 4
 """Messages in flight: 4 s of sound each, or more."""

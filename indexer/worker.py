@@ -131,7 +131,7 @@ def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
     from vsearch.indexer.sample import Sample, Sampler
     from vsearch.indexer.scenes import CutDetector
     from vsearch.indexer.thumbnails import Thumbnails
-    from vsearch.models.base import FrameSize
+    from vsearch.models.protocols import FrameSize
 
     decode = find_decoder(fields["decoder"])
     size = FrameSize(fields["width"], fields["height"], fields["fit"], fields["filter"])

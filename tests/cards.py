@@ -1,4 +1,4 @@
-"""A colour card as a video of any coding, orientation and shape of pixels. What is decoded must be the card again.
+"""A colour card as a video of any coding, orientation and pixel aspect ratio, to compare decoded frames with.
 
 write_card(tmp_path / "card.mp4", matrix="bt2020", full=True, rotation=90, mirrored=True)
 """
@@ -48,15 +48,15 @@ class Card:
     aspect: Fraction = Fraction(1)
     """Width over height of a stored pixel."""
     rotation: int = 0
-    """Degrees clockwise that a player turns the picture."""
+    """Clockwise rotation by a player, in degrees."""
     mirrored: bool = False
-    """A player swaps left and right, then turns."""
+    """A player mirrors horizontally before it rotates."""
     frames: int = 10
     options: Mapping[str, str] | None = None
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Width, height on a screen: pixels are squares, none is lost."""
+        """Width, height as displayed with square pixels."""
         width, height = self.size
         width, height = round(width * max(1, self.aspect)), round(height * max(1, 1 / self.aspect))
         return (height, width) if self.rotation in (90, 270) else (width, height)
@@ -69,7 +69,7 @@ def write_card(folder: Path, card: Card) -> Path:
     name, space, primaries, transfer = _TAGS["bt2020" if card.transfer else card.matrix]
     transfer = _TRANSFERS.get(card.transfer, transfer)
     width, height = card.size
-    # What a player does, undone: it mirrors, then turns.
+    # The inverse of what a player does: mirror, then rotate.
     stored = np.rot90(draw_card(*(card.size[::-1] if card.rotation in (90, 270) else card.size)), card.rotation // 90)
     stored = stored[:, ::-1] if card.mirrored else stored
     with av.open(str(path), "w") as container:
@@ -135,7 +135,7 @@ def _quick(codec: str) -> dict[str, str]:
 
 
 def _encoded(picture: NDArray[np.uint8], card: Card) -> Any:
-    """The picture as an RGB frame; of high dynamic range as its light, through the transfer function (BT.2100)."""
+    """The picture as an RGB frame; with high dynamic range, encoded by the transfer function of BT.2100."""
     if not card.transfer:
         return av.VideoFrame.from_ndarray(picture, format="rgb24")
     light = (picture / 255) ** 2.4 @ _BT709_TO_BT2020.T * card.white
@@ -184,7 +184,7 @@ HDR = [
 
 
 def named(card: Card) -> str:
-    """What a test of it is called."""
+    """The test id of a card: its fields that differ from the defaults."""
     fresh = Card()
     return (
         "-".join(

@@ -1,4 +1,4 @@
-"""Running a command as a person does, and footage for it: fixtures that test modules import."""
+"""Fixtures that run commands, and footage for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Vsearch = Callable[..., Ran]
 
 
 def exit_code(monkeypatch: pytest.MonkeyPatch, program: Callable[[], None], *arguments: object) -> int:
-    """That of a program which is run inside this process as if it had been given these arguments."""
+    """Run a program in this process with these arguments; return its exit code."""
     monkeypatch.setattr(sys, "argv", ["vsearch", *map(str, arguments)])
     with pytest.raises(SystemExit) as exited:
         program()
@@ -40,10 +40,10 @@ def exit_code(monkeypatch: pytest.MonkeyPatch, program: Callable[[], None], *arg
 
 @pytest.fixture
 def vsearch(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Vsearch:
-    """Runs a command inside this process, on a library of its own, with the model whose vectors are colours."""
+    """Run a command in this process, on a temporary library, with the fake model."""
     monkeypatch.setenv("VSEARCH_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("VSEARCH_MODEL", "fake")
-    monkeypatch.setenv("VSEARCH_SPEECH_MODEL", "./nowhere")  # whatever is installed here, tests decide who listens
+    monkeypatch.setenv("VSEARCH_SPEECH_MODEL", "./nowhere")  # no speech model, whatever is installed
 
     def run(*arguments: object) -> Ran:
         capfd.readouterr()

@@ -1,9 +1,8 @@
-"""What every test gets: no setting of the person who runs them leaks in, and nothing lands in their data folder."""
+"""Fixtures of all tests. Tests see no VSEARCH_ variable and write nothing into the user's data folder."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ settings.register_profile("vsearch", deadline=None)
 settings.load_profile("vsearch")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-"""Real footage beside the project, where there is any: tests that use it skip without it."""
+"""Real footage, outside the repository; tests that use it are skipped without it."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,23 +23,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.startswith("VSEARCH_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-
-
-@pytest.fixture(scope="session")
-def embedded_sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model's folder, or where its text graph gives no sentence vectors yet, a copy that does."""
-    from vsearch.models.folder import read_config
-    from vsearch.models.registry import EMBEDDED
-
-    if read_config(EMBEDDED).sentences is not None:
-        return EMBEDDED
-    pytest.importorskip("onnx")
-    from vsearch.training.sentences import add_sentences
-
-    folder = tmp_path_factory.mktemp("embedded") / "mini"
-    shutil.copytree(EMBEDDED, folder)
-    assert add_sentences(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,5 +39,5 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def shared_data() -> Path:
     if not SHARED.is_dir():
-        pytest.skip("no real footage beside the project")
+        pytest.skip("no real footage in ../shared/data")
     return SHARED

@@ -1,4 +1,4 @@
-"""A sentence encoder whose vectors can be worked out in the head: it knows a few words that mean the same."""
+"""A sentence encoder with easily predicted embeddings: it knows a few groups of synonyms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEANINGS = ("car automobile vehicle", "dog hound puppy", "money cash coins", "ra
 
 
 class Thesaurus:
-    """A dimension a meaning, and a last one for everything else. `texts`: how many were encoded."""
+    """One dimension for each group of synonyms, and a last one for other words. `texts` counts encoded texts."""
 
     def __init__(self, version: str = "1") -> None:
         self.version, self.texts = version, 0

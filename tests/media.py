@@ -1,4 +1,4 @@
-"""Videos made on the spot, with cuts and times that are known exactly. PyAV writes them; nothing is committed.
+"""Generated videos whose cuts and times are known exactly.
 
     make_video(path, shots=[Shot("red", 2.0), Shot("texture", 1.0)])
 
@@ -47,7 +47,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Made:
-    """What was written."""
+    """A written video, with its truth."""
 
     path: Path
     cuts: tuple[float, ...]
@@ -77,9 +77,9 @@ def make_video(
 ) -> Made:
     """Write a video.
 
-    vfr: frames come at uneven distances (half a frame, one, two). rotation: degrees clockwise that a player turns the
-    picture. offset: seconds by which every timestamp of the file is moved. audio_offset: the sound starts that much
-    earlier than the pictures, so that the first picture is not at 0. paint: changes a picture, given its second.
+    vfr: frame durations vary (half a frame, one, two). rotation: degrees clockwise that a player turns the
+    picture. offset: seconds added to every timestamp of the file. audio_offset: the sound starts that much
+    earlier than the video, so that the first frame is not at 0. paint: changes a frame, given its time in seconds.
     """
     ticks = Fraction(1, 1000) if vfr else Fraction(1, fps)
     gaps = [500 // fps, 1000 // fps, 2000 // fps] if vfr else [1]
@@ -94,6 +94,7 @@ def make_video(
     shift = round((offset + audio_offset) / ticks)
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=fps)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
         stream.pix_fmt = {"gif": "rgb8", "ffv1": "yuv444p", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
         if codec in ("libx264", "mpeg4", "libx265"):
@@ -104,7 +105,7 @@ def make_video(
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "bf": str(b_frames)}
         if codec_options:
-            stream.options = codec_options
+            stream.options = {**codec_options}
         if rotation:
             stream.set_display_rotation(-rotation)
         sound = container.add_stream("aac", rate=16000) if audio else None
@@ -148,13 +149,14 @@ def draw(shot: Shot, age: float, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _grain(shot: Shot, age: float, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """What an encoder of real footage has to do: edges, detail that moves, and noise that is new in every frame."""
+    """A frame as hard to encode as real footage: edges, moving detail, and new noise in every frame."""
     scenery, noise = _scenery(shot.seed, size)
     width = size[0]
     at = round(age * width / 20) % width
     shifts = np.random.default_rng((shot.seed, round(age * 1000))).integers(0, width, 2)
     picture = scenery[:, at : at + width] + np.roll(noise, tuple(shifts), (0, 1))[..., None]
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    grainy: NDArray[np.uint8] = np.clip(picture, 0, 255).astype(np.uint8)
+    return grainy
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
-"""Videos in which something is written, and readers that need no weights.
+"""Videos with text in their frames, and OCR readers that need no weights.
 
-A sign is black letters on a plate. SignReader knows the plates by their colours, so that it says exactly what is
-written, and where; a real reader has the letters.
+A sign is black text on a coloured plate. SignReader recognises plates by colour, so its text and boxes are exact; a
+real OCR model recognises the letters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import ModelError
 from vsearch.media import Box, Pixels
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import RecognisedText
 
 PLATES = {
     "platform nine": (255, 160, 255),
@@ -25,7 +25,7 @@ PLATES = {
     "no parking": (255, 255, 120),
     "emergency exit": (150, 255, 150),
 }
-"""What can be written, and the colour of its plate."""
+"""Text of a sign: RGB of its plate."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def put_up(signs: Sequence[Sign]) -> Callable[[NDArray[np.uint8], float], NDArra
 
 
 class SignReader:
-    """Reads plates by their colours."""
+    """Recognises plates by colour."""
 
     recipe = "signs 1"
 
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         height, width = picture.shape[:2]
         found = []
         for text, colour in PLATES.items():
@@ -73,14 +73,14 @@ class SignReader:
                     float((columns.max() + 1) / width),
                     float((rows.max() + 1) / height),
                 )
-                found.append(ShownText(text, 0.9, box))
+                found.append(RecognisedText(text, 0.9, box))
         return sorted(found, key=lambda line: line.box.top)
 
 
 class CrashingReader(SignReader):
-    """Brings its process down where it is forbidden to park."""
+    """Crashes its process at the sign "no parking"."""
 
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         found = super().read(picture)
         if any(line.text == "no parking" for line in found):
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -88,7 +88,7 @@ class CrashingReader(SignReader):
 
 
 class HangingReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         found = super().read(picture)
         if any(line.text == "no parking" for line in found):
             time.sleep(600)
@@ -96,12 +96,12 @@ class HangingReader(SignReader):
 
 
 class RaisingReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         raise ZeroDivisionError("letters\nof nothing")
 
 
 class DamagedReader(SignReader):
-    def read(self, picture: Pixels) -> list[ShownText]:
+    def read(self, picture: Pixels) -> list[RecognisedText]:
         raise ModelError("the weights are gone")
 
 

@@ -1,4 +1,4 @@
-"""Files with sound that is known to the sample, and a transcriber that needs no weights."""
+"""Generated sound files, and a transcriber that needs no weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from vsearch.media import Segment, Word
-from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart
 
 
 def beeps(
@@ -48,8 +48,8 @@ def write_sound(
             stream.disposition = disposition
         for number, (stream, samples) in enumerate(zip(streams, tracks, strict=True)):
             shift = round(offset * rate) if number else 0
-            planar = stream.codec_context.format.name
-            resampler = av.AudioResampler(planar, layout, rate)
+            assert isinstance(stream, av.AudioStream)
+            resampler = av.AudioResampler(stream.codec_context.format, layout, rate)
             for at in range(0, len(samples), 1024):
                 piece = samples[at : at + 1024]
                 given = "mono" if piece.ndim == 1 else layout
@@ -93,7 +93,7 @@ def with_subtitles(
             words.metadata["title"] = title
         if forced:
             words.disposition = Disposition.forced | Disposition.default
-        for demuxed, choose in ((first.demux(kept), copies.get), (second.demux(), lambda _: words)):
+        for demuxed, choose in ((first.demux(kept), copies.__getitem__), (second.demux(), lambda _: words)):
             for packet in demuxed:
                 if packet.size:
                     packet.stream = choose(packet.stream.index)
@@ -104,14 +104,14 @@ def with_subtitles(
 
 @dataclass
 class BeepReader:
-    """A transcriber to which every beep is a word; `heard` counts seconds of sound."""
+    """A transcriber that reports every beep as a word; `heard` counts the seconds of sound it received."""
 
     word: str = "beep"
     recipe: str = "beeps 1"
     heard: float = 0.0
     blocks: list[tuple[float, float]] = field(default_factory=list)
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for block in blocks:
             self.heard += block.end - block.start
             self.blocks.append((block.start, block.end))
@@ -125,4 +125,4 @@ class BeepReader:
                     start, end = block.start + begun / 10, block.start + at / 10
                     lines.append(Segment(start, end, self.word, words=(Word(start, end, self.word),)))
                     begun = None
-            yield Heard(tuple(lines), "en" if lines else None, block.end)
+            yield TranscribedPart(tuple(lines), "en" if lines else None, block.end)

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
 from tests.commands import Vsearch, environment, footage, indexed, one_line, vsearch
+from vsearch.cli import app
+from vsearch.cli.commands import COMMANDS
 
 __all__ = ["footage", "indexed", "vsearch"]  # the fixtures
 
@@ -147,7 +150,7 @@ def test_open_plays_the_first_hit(vsearch: Vsearch, indexed: Path, monkeypatch: 
     assert played == [(indexed / "flags.mp4", 0.0)]
 
 
-def test_help_is_light_and_a_query_imports_nothing_that_decodes_or_trains(indexed: Path, tmp_path: Path) -> None:
+def test_help_and_query_import_no_heavy_modules(indexed: Path, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom vsearch.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
     )
@@ -163,5 +166,14 @@ def test_help_is_light_and_a_query_imports_nothing_that_decodes_or_trains(indexe
         return {name.partition(".")[0] for name in ran.stderr.split()}
 
     decoders = {"torch", "decord", "av", "cv2", "scenedetect", "streamlit", "indexer"}
-    assert not modules("--help") & (decoders | {"numpy", "sqlalchemy", "faiss", "onnxruntime", "pydantic"})
+    heavy = decoders | {"numpy", "sqlalchemy", "faiss", "onnxruntime", "pydantic", "pydantic_core", "rich"}
+    assert not modules("--help") & heavy
+    assert not modules("query", "--help") & heavy
     assert not modules("query", "red") & decoders
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_summary_in_help_is_first_paragraph_of_command_help(name: str) -> None:
+    command = get_group(app).get_command(None, name)
+    _, summary = COMMANDS[name]
+    assert summary == command.help.partition("\n\n")[0]

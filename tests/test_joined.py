@@ -17,7 +17,7 @@ from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.events import Indexed
 from vsearch.indexer.probe import Probed, probe_video
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 FPS, RATE = 25, 48_000
 WRAP = 2**33 / 90_000

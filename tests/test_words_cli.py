@@ -67,7 +67,7 @@ def test_speech_may_be_left_out_and_added_later(
 ) -> None:
     film.with_suffix(".en.srt").unlink()
     assert "not listened" not in vsearch("index", film.parent, "--no-speech").out
-    monkeypatch.setattr("vsearch.models.speech.load_transcriber", lambda name, **options: BeepReader())
+    monkeypatch.setattr("vsearch.models.whisper_transcriber.load_transcriber", lambda name, **options: BeepReader())
     ran = vsearch("index", film.parent, "--only", "speech", "--json")
     assert (ran.json["indexed"], ran.json["transcribed"], ran.json["note"]) == (0, 1, None)
     assert set(vsearch("transcript", film).out.split()) == {"beep"}

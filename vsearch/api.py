@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vsearch.indexer.options import IndexOptions
     from vsearch.library import LibraryStatus, RemovalReport, SqliteStore, VerifyReport
     from vsearch.media import Hit, Transcript
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search.engine import SearchEngine
     from vsearch.search.example import Example
     from vsearch.search.query import Query
@@ -135,13 +135,13 @@ class Library:
     @property
     def models(self) -> list[Model]:
         """The models that answer queries. Raises UnknownModel, ModelDamaged, ModelError, InputError."""
-        from vsearch.models.registry import load_named
+        from vsearch.models.registry import load_model
 
         with self._guard:
             names = self.model_names
             for name in names:
                 if name not in self._models:
-                    self._models[name] = load_named(self.settings, name, self._threads)
+                    self._models[name] = load_model(name, self.settings, threads=self._threads)
             return [self._models[name] for name in names]
 
     @property
@@ -185,7 +185,7 @@ class Library:
         from vsearch.search.fuse import Fusion
 
         speech = self.settings.speech_weight if speech_weight is None else speech_weight
-        return SearchEngine(store, self.models, Fusion(speech=speech, ocr=self.settings.text_weight))
+        return SearchEngine(store, self.models, Fusion(speech=speech, ocr=self.settings.ocr_weight))
 
     def resolve(self, example: Example) -> Example:
         """An example that the engine can compare: a clip file is encoded, a time in a file becomes its scene.

@@ -84,28 +84,6 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
-    """Frames of one video in time order."""
-
-    pixels: Pixels
-    """[T, H, W, 3] RGB."""
-    times: Seconds
-    """[T] seconds."""
-
-    def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
-            raise ValueError(f"pixels must be uint8 [T, H, W, 3]: {self.pixels.shape = }, {self.pixels.dtype = }")
-        if self.times.shape != self.pixels.shape[:1]:
-            raise ValueError(f"one time a frame: {self.times.shape = }, {self.pixels.shape = }")
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def __repr__(self) -> str:
-        return f"Frames(pixels={self.pixels.shape}, times={self.times.shape})"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class EncodedScene:
     """A scene with its vectors in one space."""
 

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     """A Whisper model's name, or the folder that holds its weights."""
     speech_weight: float = Field(default=2.0, ge=0)
     """What spoken words weigh against pictures, which weigh 1."""
-    text_weight: float = Field(default=2.0, ge=0)
+    ocr_weight: float = Field(default=2.0, ge=0)
     """What words that are written in pictures weigh, likewise."""
     download: bool = False
     """Whether weights may be fetched from a hub. Nothing else ever uses the network."""

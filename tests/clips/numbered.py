@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.sounds import beeps
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from vsearch.containers import open_video
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 NEAR = 8
 """255ths: what decoding, encoding and scaling cost, twice."""

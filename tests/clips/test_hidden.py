@@ -22,7 +22,7 @@ from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, Rejected, probe_video
 from vsearch.indexer.stills import stills
 from vsearch.media import Scene
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 EDITS = {
     "beginning": [(2.6, 1.48)],

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from eval import clips
-from eval.captions import Caption, read_captions
-from eval.clips import find_table, rank_captions, rank_of_right
+from eval.captions import Caption, find_table, read_captions
+from eval.clips import rank_captions, rank_of_right
 from tests.eval.conftest import write_clip
 from vsearch.errors import InputError, PathError
 from vsearch.media import Hit

@@ -12,7 +12,7 @@ from eval.gallery import PictureFrames, VideoFolder, evenly
 from eval.pictures import Pictures, fit_picture
 from tests.eval.conftest import TarMaker, picture
 from vsearch.errors import MediaError, PathError
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 SIZE = FrameSize(8, 6)
 

@@ -14,8 +14,8 @@ from tests.sounds import beeps, write_sound
 from vsearch.errors import PathError
 from vsearch.library import SqliteStore
 from vsearch.media import Segment, Transcript, Word
-from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import AudioBlock, TranscribedPart
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ class Reciter:
     def __init__(self, texts: dict[int, str]) -> None:
         self._texts = texts
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         end = max(block.end for block in blocks)
         words = tuple(Word(i / 2, i / 2 + 0.4, w) for i, w in enumerate(self._texts[round(end)].split()))
-        yield Heard((Segment(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
+        yield TranscribedPart((Segment(0.0, end, " ".join(w.text for w in words), words=words),), "en", end)
 
 
 def test_a_run_over_sound(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_channels_are_measured_apart(tmp_path: Path) -> None:
         mixed = mixed_queries(library, [Asked("red", "a.mp4"), Asked("blue", "b.mp4")])
         assert [query.file for query in mixed] == ["b.mp4"]  # "country" is the one word of the other that says anything
         result = measure(library, model, {"spoken": [Asked("not what your country", "a.mp4")], "none": []})
-    assert list(result) == ["visual", "speech", "exact words", "text", "rrf", "calibrated"]
-    assert result["speech"]["spoken"] == {"queries": 1, "R@1": 1.0, "R@5": 1.0, "MRR": 1.0}
-    assert result["rrf"]["spoken"]["R@1"] == 1.0
+    assert list(result) == ["visual", "speech", "exact words", "text", "rrf"]
+    assert result["speech"]["spoken"] == {"queries": 1, "R@1": 100.0, "R@5": 100.0, "MRR": 1.0}
+    assert result["rrf"]["spoken"]["R@1"] == 100.0
     assert result["rrf"]["none"]["queries"] == 0

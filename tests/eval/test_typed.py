@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.captions import Caption, read_captions, read_table
-from eval.clips import find_table
-from eval.typed import PLAIN, TABLE, by_kind, read_typed, summary, table_lines
+from eval.captions import Caption, find_table, read_captions, read_table
+from eval.metrics import retrieval_figures
+from eval.typed import PLAIN, TABLE, by_kind, read_typed, table_lines
 from vsearch.errors import InputError
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "videos"
@@ -57,7 +57,7 @@ def test_a_caption_counts_once_among_the_plain_ones(tmp_path: Path) -> None:
 
 
 def test_the_loss_is_against_the_plain_captions() -> None:
-    found = {PLAIN: (2, summary(np.array([1, 1]))), "typo": (2, summary(np.array([1, 4])))}
+    found = {PLAIN: (2, retrieval_figures(np.array([1, 1]))), "typo": (2, retrieval_figures(np.array([1, 4])))}
     assert found["typo"][1] == {"R@1": 50.0, "R@5": 100.0, "MRR": 0.625}
     lines = table_lines(found)
     assert lines[1].split() == ["plain", "2", "100.0", "100.0", "1.000", "0.000"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from vsearch.library.rows import Failure, FileRow, RemovalReport, SceneRow, VideoRecord, VideoRow
 from vsearch.media import EncodedScene, FileStamp, Pixels, Space, Vectors
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 
 class MeanColour:

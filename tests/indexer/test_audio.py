@@ -14,7 +14,7 @@ from tests.sounds import beeps, with_subtitles, write_sound
 from vsearch.errors import MediaError
 from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
 from vsearch.languages import short_language
-from vsearch.models.base import SAMPLE_RATE
+from vsearch.models.protocols import SAMPLE_RATE
 
 CODECS = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "m4a": "aac", "ogg": "libopus", "mka": "libopus"}
 

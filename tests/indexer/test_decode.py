@@ -12,8 +12,8 @@ from tests.media import DECODERS, Shot, make_gif, make_video, needs_decord, trun
 from vsearch.errors import MediaError
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
-from vsearch.models.base import FrameSize
 from vsearch.models.fitting import fit_frame
+from vsearch.models.protocols import FrameSize
 
 SHOTS = [Shot("red", 0.6), Shot("texture", 0.6, 1)]
 

@@ -33,8 +33,8 @@ from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.indexer.stills import stills
 from vsearch.media import Scene
-from vsearch.models.base import FrameSize
 from vsearch.models.fitting import scale_picture
+from vsearch.models.protocols import FrameSize
 
 NEAR = 6
 """255ths: what encoding and scaling cost."""

@@ -14,16 +14,16 @@ from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg, key_mom
 from vsearch.indexer.shown import ShownLines
 from vsearch.indexer.spool import Spool
 from vsearch.media import Box
-from vsearch.models.base import ShownText
+from vsearch.models.protocols import RecognisedText
 
 HERE, THERE = Box(0.1, 0.1, 0.5, 0.2), Box(0.1, 0.7, 0.5, 0.8)
 
 
-def seen(text: str, box: Box = HERE, confidence: float = 0.9) -> ShownText:
-    return ShownText(text, confidence, box)
+def seen(text: str, box: Box = HERE, confidence: float = 0.9) -> RecognisedText:
+    return RecognisedText(text, confidence, box)
 
 
-def lines(*pictures: tuple[float, list[ShownText] | None]) -> list[tuple[float, float, str]]:
+def lines(*pictures: tuple[float, list[RecognisedText] | None]) -> list[tuple[float, float, str]]:
     """Two scenes, [0, 6) and [6, 12)."""
     merged = ShownLines([(0.0, 6.0), (6.0, 12.0)])
     for moment, texts in pictures:

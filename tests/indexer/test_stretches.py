@@ -12,7 +12,7 @@ from tests.media import Shot, make_video, truncate
 from vsearch.errors import MediaError
 from vsearch.indexer.options import IndexOptions
 from vsearch.indexer.stretches import ClipReader
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 SIZE = FrameSize(16, 12)
 END = float("inf")

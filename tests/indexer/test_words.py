@@ -34,8 +34,8 @@ from vsearch.indexer.events import (
 from vsearch.indexer.transcribe import WordOptions, index_words, sound_scenes
 from vsearch.library import SqliteStore
 from vsearch.media import Segment
-from vsearch.models.base import AudioBlock, Heard
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import AudioBlock, TranscribedPart
 from vsearch.search import Query, SearchEngine
 
 E = TypeVar("E")
@@ -451,7 +451,7 @@ def test_a_sound_file_that_is_none_is_skipped_and_remembered(index: Index, tmp_p
 class Failing(BeepReader):
     """A model that cannot be loaded."""
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         next(iter(blocks))
         raise ModelError("the weights are gone")
         yield
@@ -469,9 +469,9 @@ def test_a_model_that_fails_is_said_once_and_the_pictures_stay(index: Index, lib
 class Killer(BeepReader):
     """The decoding process dies, or is silent, after its first block."""
 
-    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[Heard]:
+    def transcribe(self, blocks: Iterable[AudioBlock]) -> Iterator[TranscribedPart]:
         for block in blocks:
-            yield Heard((Segment(block.start, block.end, "before"),), "en", block.end)
+            yield TranscribedPart((Segment(block.start, block.end, "before"),), "en", block.end)
 
 
 def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_listening(

@@ -29,12 +29,13 @@ from tests.models.tiny import temporal_graph  # noqa: E402
 from tests.models.tiny_clip import SIGMOID_PREPROCESSING, SIZE, config, sigmoid_config, write_folder  # noqa: E402
 from vsearch.cli import app  # noqa: E402
 from vsearch.errors import ModelDamaged, ModelError, PathError  # noqa: E402
-from vsearch.models import export as exporting  # noqa: E402
-from vsearch.models.export import export_model, read_pictures  # noqa: E402
-from vsearch.models.folder import FolderModel  # noqa: E402
-from vsearch.models.heads import find_head, read_head  # noqa: E402
+from vsearch.models import openclip_export as exporting  # noqa: E402
+from vsearch.models.head_folder import find_head, read_head  # noqa: E402
+from vsearch.models.model_folder import FolderModel  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
-from vsearch.models.registry import TorchOptions, list_models, load_model  # noqa: E402
+from vsearch.models.openclip_export import export_model, read_pictures  # noqa: E402
+from vsearch.models.registry import list_models, load_model  # noqa: E402
+from vsearch.settings import Settings  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -163,17 +164,17 @@ def write_head(folder: Path, backbone: str, dim: int, **changes: Any) -> Path:
 def test_a_head_is_found_by_the_fingerprint_of_its_backbone(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "three", config(embed_dim=3))  # as wide as the tiny graph
     models = tmp_path / "models"
-    options = TorchOptions(device="cpu", precision="fp32")
-    bare = load_model(str(source), models=models, options=options)
+    settings = Settings(models=models, device="cpu", precision="fp32")
+    bare = load_model(str(source), settings)
     assert isinstance(bare, OpenClipModel)
     write_head(models / "stranger", "another backbone", 3)
-    assert load_model(str(source), models=models, options=options).space == bare.space
+    assert load_model(str(source), settings).space == bare.space
     write_head(models / "head", bare.backbone, 3)
-    model = load_model(str(source), models=models, options=options)
+    model = load_model(str(source), settings)
     frames = np.eye(3, dtype=np.float32)[:2]
     np.testing.assert_allclose(model.aggregate([frames]), [[0.5**0.5, 0.5**0.5, 0]], atol=1e-6)
     assert model.space.fingerprint != bare.space.fingerprint
-    assert "head" in [row.name for row in list_models(models) if row.note.startswith("trained on top")]
+    assert "head" in [row.name for row in list_models(models) if row.note.startswith("a head")]
     export_model(model, tmp_path / "onnx")  # type: ignore[arg-type]
     folder = FolderModel(tmp_path / "onnx")
     assert folder.space == model.space

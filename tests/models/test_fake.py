@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vsearch.models.base import FrameSize, Model
 from vsearch.models.fake import COLOURS, FakeModel
+from vsearch.models.protocols import FrameSize, Model
 
 
 def plain(colour: str, size: int = 4) -> np.ndarray:

@@ -10,10 +10,10 @@ import pytest
 
 from tests.models.tiny import write_tiny
 from vsearch.errors import ModelDamaged
-from vsearch.models.base import HeadInfo, Model, Reranker
-from vsearch.models.folder import FolderModel, read_config
+from vsearch.models.model_folder import FolderModel, read_config
 from vsearch.models.padding import pad_clips, spread
 from vsearch.models.pooling import mean_pool
+from vsearch.models.protocols import HeadInfo, Model, Reranker
 
 RED, GREEN, BLUE = np.eye(3, dtype=np.float32)
 

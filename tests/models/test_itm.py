@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from vsearch.models.itm import ItmHead, ItmOptions, export_itm, time_waves  # noqa: E402
-from vsearch.models.temporal import pad_clips  # noqa: E402
+from vsearch.models.temporal_encoder import pad_clips  # noqa: E402
 
 WORD, FRAME = 12, 16
 lengths = st.integers(1, 7)

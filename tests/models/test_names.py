@@ -10,8 +10,8 @@ import pytest
 
 from vsearch.errors import InputError, UnknownModel
 from vsearch.models import openclip_names
-from vsearch.models.registry import TorchOptions, load_from, load_model
-from vsearch.settings import read_settings
+from vsearch.models.registry import load_model
+from vsearch.settings import Settings, read_settings
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_a_name_of_open_clip_says_which_extra_it_needs() -> None:
 
 
 def test_weights_are_for_architectures_of_open_clip_alone(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--weights goes with"):
-        load_model("mini", options=TorchOptions(weights=tmp_path / "x.safetensors"))
+    with pytest.raises(InputError, match="--weights needs"):
+        load_model("mini", Settings(weights=tmp_path / "x.safetensors"))
 
 
 def test_the_environment_sets_what_the_options_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -38,10 +38,10 @@ def test_the_environment_sets_what_the_options_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VSEARCH_DEVICE", "cpu")
     settings = read_settings()
     assert (settings.weights, settings.device) == (tmp_path / "w.pt", "cpu")
-    with pytest.raises(InputError, match="--weights goes with"):
-        load_from(settings)
+    with pytest.raises(InputError, match="--weights needs"):
+        load_model(settings.model, settings)
     # A model that is named on the command line does not get the weights of another.
-    assert load_from(read_settings(model="fake")).space.model == "fake"
+    assert load_model("fake").space.model == "fake"
     assert read_settings(device="cuda:1").device == "cuda:1"
     monkeypatch.setenv("VSEARCH_PRECISION", "int4")
     with pytest.raises(InputError, match="VSEARCH_PRECISION"):

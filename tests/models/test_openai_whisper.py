@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("whisper")
 
-from tests.models.test_speech import Loud, blocks, sound
+from tests.models.test_whisper_transcriber import Loud, blocks, sound
 from vsearch.errors import InputError, ModelDamaged, UnknownModel
-from vsearch.models.base import Transcriber
 from vsearch.models.openai_whisper import OpenAITranscriber
-from vsearch.models.speech import load_transcriber
-from vsearch.models.weights import Weights, find_openai
+from vsearch.models.protocols import Transcriber
+from vsearch.models.whisper_transcriber import load_transcriber
+from vsearch.models.whisper_weights import Weights, find_openai
 
 
 class Told:

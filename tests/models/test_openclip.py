@@ -28,12 +28,13 @@ from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel  #
 from vsearch.indexer.decode import DecodeRequest, find_decoder  # noqa: E402
 from vsearch.indexer.probe import Probed, probe_video  # noqa: E402
 from vsearch.models import openclip_names  # noqa: E402
-from vsearch.models.base import FrameSize, Model, Reranker  # noqa: E402
 from vsearch.models.devices import Compute  # noqa: E402
 from vsearch.models.openclip import OpenClipModel  # noqa: E402
 from vsearch.models.openclip_names import OpenClipName, in_folder, parse  # noqa: E402
 from vsearch.models.openclip_source import OpenClipParts, import_open_clip, load_parts  # noqa: E402
-from vsearch.models.registry import TorchOptions, load_model  # noqa: E402
+from vsearch.models.protocols import FrameSize, Model, Reranker  # noqa: E402
+from vsearch.models.registry import load_model  # noqa: E402
+from vsearch.settings import Settings  # noqa: E402
 
 EXACT = Compute(device="cpu", precision="fp32")
 TEXTS = ["a photo of a cat", "Don't stop: 12 dogs!", "", "word " * 40]
@@ -171,7 +172,6 @@ def test_it_is_a_model_with_the_words_of_a_query(folder: Path) -> None:
     np.testing.assert_allclose(vector, model.encode_texts(["a photo of a cat"])[0], atol=1e-6)
     begin_and_end = 2 if folder.name == "tiny" else 1
     assert words.shape == (5 + begin_and_end, 16)
-    assert model.encode_patches(pictures(2)).shape == (2, 16, 32)
     with pytest.raises(ValueError, match="no matching head"):
         model.match(words, [np.zeros((1, DIM), np.float32)])
     with pytest.raises(ValueError, match="pixels must be"):
@@ -194,8 +194,8 @@ def test_weights_come_from_a_file_and_the_same_weights_make_the_same_space(
     torch.save(state, tmp_path / "state.pt")
     state["visual.proj"] = state["visual.proj"] * 1.001
     torch.save({"state_dict": state}, tmp_path / "other.pt")
-    options = [TorchOptions(weights=file) for file in (source, tmp_path / "state.pt", tmp_path / "other.pt")]
-    first, same, other = (load_model(named, options=option) for option in options)
+    settings = [Settings(weights=file) for file in (source, tmp_path / "state.pt", tmp_path / "other.pt")]
+    first, same, other = (load_model(named, each) for each in settings)
     assert first.space == same.space
     assert first.space.model == named
     assert other.space.fingerprint != first.space.fingerprint
@@ -225,13 +225,13 @@ def test_a_file_that_is_no_weights_of_it_is_refused_in_one_line(
     torch.save({"state_dict": Hostile()}, files["code.pt"])
     for file in files.values():
         with pytest.raises(ModelDamaged) as caught:
-            load_model(named, options=TorchOptions(weights=file))
+            load_model(named, Settings(weights=file))
         assert file.name in str(caught.value) and "\n" not in str(caught.value)
     assert "was run" not in capsys.readouterr().out
     with pytest.raises(UnknownModel, match="no file of weights"):
-        load_model(named, options=TorchOptions(weights=tmp_path / "none.pt"))
-    with pytest.raises(InputError, match="goes with an architecture"):
-        load_model("mini", options=TorchOptions(weights=files["small.pt"]))
+        load_model(named, Settings(weights=tmp_path / "none.pt"))
+    with pytest.raises(InputError, match="needs an architecture"):
+        load_model("mini", Settings(weights=files["small.pt"]))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_names_as_people_write_them() -> None:
 
 
 def test_a_folder_of_open_clip_is_a_model_by_its_path(plain: Path) -> None:
-    model = load_model(str(plain), options=TorchOptions(device="cpu", precision="fp32"))
+    model = load_model(str(plain), Settings(device="cpu", precision="fp32"))
     assert isinstance(model, OpenClipModel)
     assert model.space.model == "tiny"
     broken = plain.parent / "broken"

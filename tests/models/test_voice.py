@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vsearch.models.base import SAMPLE_RATE, AudioBlock
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 from vsearch.models.voice import STEP, Samples, VoiceOptions, utterances
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, FileStamp, Scene, Vectors, VideoInfo
-from vsearch.models.base import HeadInfo
 from vsearch.models.fake import COLOURS, FakeModel
+from vsearch.models.protocols import HeadInfo
 
 NAMES = list(COLOURS)
 LETTERS = dict(zip("kwrgbycm", NAMES, strict=True))

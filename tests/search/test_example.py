@@ -13,8 +13,8 @@ from tests.search.made import HeadedModel, add, frames_of
 from vsearch.errors import QueryError
 from vsearch.library import SqliteStore
 from vsearch.media import Hit, Pixels, Segment, Transcript
-from vsearch.models.base import FrameSize
 from vsearch.models.fake import COLOURS, FakeModel
+from vsearch.models.protocols import FrameSize
 from vsearch.search import ClipExample, ImageExample, Query, SceneExample, SearchEngine, read_picture
 from vsearch.search.example import Example, fit_picture, mix_query
 

@@ -14,8 +14,8 @@ from tests.queries import make_query
 from vsearch.errors import QueryError
 from vsearch.library import PassageHit, SceneRow, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, Scene, Segment, Transcript, VideoInfo
-from vsearch.models.base import UsualScore
 from vsearch.models.fake import FakeModel
+from vsearch.models.protocols import UsualScore
 from vsearch.search import Query, SearchEngine
 from vsearch.search.candidates import Candidate, scene_candidate
 from vsearch.search.fuse import Fusion, fuse, passage_candidates

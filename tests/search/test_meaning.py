@@ -16,8 +16,9 @@ from tests.queries import make_query
 from vsearch.library import PassageHit, SqliteStore, VideoRecord
 from vsearch.media import Box, EncodedScene, Hit, PassageVectors, Scene, Segment, Transcript, VideoInfo
 from vsearch.models.fake import FakeModel
-from vsearch.models.folder import FolderModel
-from vsearch.models.sentences import encode_passages, load_sentences, sentences_of
+from vsearch.models.model_folder import FolderModel
+from vsearch.models.registry import EMBEDDED
+from vsearch.models.sentence_encoder import encode_passages, load_sentences, sentences_of
 from vsearch.passages import passages_of
 from vsearch.search import Query, SearchEngine
 from vsearch.search.passage_scores import join_passages, passage_score, semantic_confidence
@@ -155,8 +156,8 @@ def test_without_sentence_vectors_exact_words_are_found_all_the_same(
 ) -> None:
     write_tiny(tmp_path / "tiny")
     assert sentences_of(FolderModel(tmp_path / "tiny")) is None
-    monkeypatch.setattr("vsearch.models.sentences.EMBEDDED", tmp_path / "tiny")
-    monkeypatch.setattr("vsearch.models.sentences._shared", {})
+    monkeypatch.setattr("vsearch.models.sentence_encoder.EMBEDDED", tmp_path / "tiny")
+    monkeypatch.setattr("vsearch.models.sentence_encoder._shared", {})
     assert load_sentences() is None
     engine = SearchEngine(library, FakeModel())
     assert engine.search(Query("my automobile", channel="speech"))[0].video.name == "road.mp4"
@@ -214,8 +215,8 @@ def test_shapes_are_checked() -> None:
         PassageVectors(Thesaurus().space("speech"), ((0.0, 1.0),), np.zeros((2, 5), np.float32))
 
 
-def test_the_embedded_encoder_knows_meanings(embedded_sentences: Path) -> None:
-    sentences = sentences_of(FolderModel(embedded_sentences, threads=1))
+def test_the_embedded_encoder_knows_meanings() -> None:
+    sentences = sentences_of(FolderModel(EMBEDDED, threads=1))
     assert sentences is not None
     texts = ["the vehicle would not start", "my car broke down", "stir the soup until it boils"]
     same, other = sentences.encode_sentences(texts)[0] @ sentences.encode_sentences(texts)[1:].T

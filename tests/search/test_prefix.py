@@ -16,10 +16,10 @@ from tests.queries import make_query
 from tests.search.made import HeadedModel
 from vsearch.library import SqliteStore, VideoRecord
 from vsearch.media import EncodedScene, Scene, Segment, Transcript, Vectors, VideoInfo
-from vsearch.models.base import TextEncoder
 from vsearch.models.fake import COLOURS, FakeModel
 from vsearch.models.pooling import unit
-from vsearch.models.sentences import encode_passages
+from vsearch.models.protocols import TextEncoder
+from vsearch.models.sentence_encoder import encode_passages
 from vsearch.search import ImageExample, Query, SceneExample, SearchEngine
 
 VIDEOS, SCENES = 10, 15

@@ -67,7 +67,7 @@ def test_a_folder_with_a_head_re_ranks_unless_told_otherwise(ask: Ask, tmp_path:
 
     from vsearch.library import VideoRecord
     from vsearch.media import EncodedScene, FileStamp, Scene, VideoInfo
-    from vsearch.models.folder import FolderModel
+    from vsearch.models.model_folder import FolderModel
 
     folder = write_tiny(tmp_path / "tiny", itm=True)
     model = FolderModel(folder)

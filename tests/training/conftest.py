@@ -1,4 +1,4 @@
-"""Small made-up sets and towers: what training does must not depend on real data to be tested."""
+"""Small generated sets and towers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.training.made_data import write_data
 
 @pytest.fixture
 def made_up() -> Any:
-    """A function (name, items, labelled) -> SetData whose sentences and features share a hidden topic."""
+    """A function (name, items, labelled) -> SetData whose sentences and features depend on a common topic."""
     torch = pytest.importorskip("torch")
     from vsearch.training.batches import SetData
     from vsearch.training.data import Item, PictureSet
-    from vsearch.training.features import Cache
+    from vsearch.training.features import FeatureCache
 
     def make(name: str = "msrvtt", items: int = 24, labelled: bool = False) -> SetData:
         rng = np.random.default_rng(7)
@@ -30,7 +30,7 @@ def made_up() -> Any:
         )
         pictures = PictureSet(name, (Path("none"),), tuple(str(i) for i in range(2 * items)), listed)
         maps = tuple(np.zeros((2 * items, 208, 9, 9), np.float16) for _ in range(2))
-        cache = Cache(features.astype(np.float16), maps, np.ones(2 * items, np.bool_))
+        cache = FeatureCache(features.astype(np.float16), maps, np.ones(2 * items, np.bool_))
         sentences = torch.from_numpy(topics.repeat(2, 0)).half()
         ids = [[1, 2 + i % 40, 3] for i in range(2 * items)]
         return SetData(pictures, cache, sentences, np.arange(0, 2 * items + 1, 2), ids)
@@ -40,12 +40,11 @@ def made_up() -> Any:
 
 @pytest.fixture
 def fresh_towers() -> Any:
-    """A function () -> Towers, always with the same random start."""
+    """A function () -> Towers, always with the same random weights."""
     torch = pytest.importorskip("torch")
     from vsearch.training.backbone import Lite2
-    from vsearch.training.heads import PictureTower, TextTower
     from vsearch.training.minilm import MiniLM
-    from vsearch.training.train import Towers
+    from vsearch.training.towers import PictureTower, TextTower, Towers
 
     def make() -> Towers:
         torch.manual_seed(0)
@@ -57,5 +56,5 @@ def fresh_towers() -> Any:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder laid out as training wants it (made_data.py)."""
+    """A folder of sets in the layout that training reads (made_data.py)."""
     return write_data(tmp_path / "data")

@@ -1,4 +1,4 @@
-"""What training reads, laid out as it wants it, small enough for a test."""
+"""A small folder of sets in the layout that training reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 HELD = ("video2", "video3", "video5")
-"""The validation split of it."""
+"""Its validation split."""
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "white": (240, 240, 240)}
 
 
@@ -39,7 +39,7 @@ def rows(path: Path, *lines: str) -> None:
 
 
 def write_data(folder: Path) -> Path:
-    """Eight videos of two frames, and two pictures of each other set."""
+    """Write eight videos of two frames, and two pictures of each other set."""
     names = list(COLOURS)
     videos = {f"video{number}": names[number % 4] for number in range(8)}
     frames = {f"{video}/{at}.png": picture(colour, at) for video, colour in videos.items() for at in range(2)}
@@ -47,13 +47,13 @@ def write_data(folder: Path) -> Path:
     notes = folder / "msrvtt" / "annotations"
     rows(notes / "MSRVTT_train.9k.csv", "video_id", *videos)
     rows(notes / "MSRVTT_JSFUSION_test.csv", "key,vid_key,video_id,sentence", "r0,m0,video99,a thing")
-    said = [
+    sentences = [
         {"video_id": video, "sen_id": 2 * number + at, "caption": f"{phrase} {colour} surface"}
         for number, (video, colour) in enumerate(videos.items())
-        for at, phrase in enumerate(("a", "somebody films a"))
+        for at, phrase in enumerate(("a", "someone films a"))
     ]
     with zipfile.ZipFile(notes / "MSRVTT_data.json.zip", "w") as archive:
-        archive.writestr("MSRVTT_data.json", json.dumps({"sentences": said}))
+        archive.writestr("MSRVTT_data.json", json.dumps({"sentences": sentences}))
     for name, member in (("flickr8k", "images.tar"), ("coco", "images.tar"), ("youcook2", "frames.tar")):
         write_tar(folder / name / member, {"a.png": picture("red", 5), "b.png": picture("blue", 6)})
         rows(folder / name / "captions.tsv", "file\tcaption", "a.png\ta red thing", "b.png\ta blue thing")

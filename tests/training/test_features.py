@@ -1,4 +1,4 @@
-"""The cache goes on where it stopped, and says which pictures it could not read."""
+"""The feature cache is resumable, and reports pictures that cannot be read."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def pictures(tmp_path: Path) -> PictureSet:
     return PictureSet("set", (source,), tuple(sorted(list_pictures(source))), ())
 
 
-def test_an_interrupted_extraction_goes_on(
+def test_interrupted_extraction_is_resumed(
     tmp_path: Path,
     backbone: Path,
     pictures: PictureSet,
@@ -88,7 +88,7 @@ def test_an_interrupted_extraction_goes_on(
     assert "'4' cannot be read" in caplog.text
 
 
-def test_an_unfinished_view_is_not_used(tmp_path: Path, backbone: Path, pictures: PictureSet) -> None:
+def test_unfinished_view_is_not_used(tmp_path: Path, backbone: Path, pictures: PictureSet) -> None:
     cache = tmp_path / "cache"
     for view in (0, 1):
         features.extract(cache, pictures, backbone, view=view, threads=1, seed=1, progress=lambda done: None)
@@ -100,7 +100,7 @@ def test_an_unfinished_view_is_not_used(tmp_path: Path, backbone: Path, pictures
     assert features.open_cache(cache, pictures).features.shape == (COUNT, 1, 1280)
 
 
-def test_another_backbone_starts_a_fresh_cache(tmp_path: Path, backbone: Path, pictures: PictureSet) -> None:
+def test_another_backbone_starts_a_new_cache(tmp_path: Path, backbone: Path, pictures: PictureSet) -> None:
     cache = tmp_path / "cache"
     features.extract(cache, pictures, backbone, view=0, threads=1, seed=1, progress=lambda done: None)
     model = onnx.load(str(backbone))

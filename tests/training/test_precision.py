@@ -1,4 +1,4 @@
-"""A CPU computes in float32; a loss in float16 is scaled, and a step that overflows is left out."""
+"""Precision: float32 on a CPU, scaled losses in float16, overflowing steps skipped."""
 
 import platform
 import subprocess
@@ -13,14 +13,14 @@ from vsearch.errors import InputError  # noqa: E402
 from vsearch.training.precision import PLAIN, Precision, Stepper, choose_precision  # noqa: E402
 
 
-def test_a_cpu_is_plain() -> None:
+def test_cpu_uses_float32() -> None:
     assert choose_precision("cpu") == PLAIN and PLAIN.dtype is None
     with PLAIN.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(("has_bf16", "dtype", "scaled"), [(True, "bfloat16", False), (False, "float16", True)])
-def test_a_gpu_is_mixed(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, dtype: str, scaled: bool) -> None:
+def test_gpu_uses_mixed_precision(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, dtype: str, scaled: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
     for name in (None, "cuda", "cuda:1"):
@@ -28,9 +28,9 @@ def test_a_gpu_is_mixed(monkeypatch: pytest.MonkeyPatch, has_bf16: bool, dtype: 
         assert found == Precision(name or "cuda", getattr(torch, dtype)) and found.scaled == scaled
 
 
-def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="no device 'cuda' here: "):
+    with pytest.raises(InputError, match="Device 'cuda' is not available"):
         choose_precision("cuda")
 
 
@@ -39,23 +39,23 @@ def stepper(precision: Precision) -> tuple[Any, Stepper]:
     return weight, Stepper(torch.optim.SGD([weight], lr=1.0), [weight], precision)
 
 
-def test_gradients_are_cut_and_the_scale_does_not_show() -> None:
+def test_gradients_are_clipped_and_unscaled() -> None:
     for precision in (PLAIN, Precision("cpu", torch.float16)):
         weight, step = stepper(precision)
         step.step((weight * torch.tensor([3.0, 4.0, 0.0])).sum())
         assert torch.allclose(weight.detach(), torch.tensor([0.4, 0.2, 1.0]), atol=1e-5)
 
 
-def test_a_step_that_overflows_is_left_out() -> None:
+def test_overflowing_step_is_skipped() -> None:
     weight, step = stepper(Precision("cpu", torch.float16))
     before = step.state_dict()["scaler"]["scale"]
     step.step((weight * float("inf")).sum())
     assert torch.equal(weight.detach(), torch.ones(3)) and step.state_dict()["scaler"]["scale"] < before
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
-def test_memory_is_kept_between_steps() -> None:
-    """In a process of its own: the setting holds for the whole of one."""
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs mallopt of glibc")
+def test_freed_memory_is_kept() -> None:
+    """In child processes, because the setting holds for a whole process."""
     code = (
         "import sys, torch; from vsearch.training.precision import keep_memory\n"
         "if sys.argv[1] == 'kept': keep_memory()\n"

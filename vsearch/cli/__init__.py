@@ -1,7 +1,6 @@
-"""The commands: parse, call, print; nothing else. Only this package prints and exits.
+"""The command line: parses arguments, calls the library, prints. Only this package prints and exits.
 
-What is heavy to import is imported inside the command that needs it, so that `vsearch --help` is instant. A module a
-command or a family of commands; the order of the imports below is the order of the help.
+Heavy modules are imported inside the command that needs them.
 """
 
 from __future__ import annotations
@@ -10,37 +9,20 @@ import sys
 from typing import NoReturn
 
 from vsearch.cli.base import app
-
-from vsearch.cli import index, transcript, query, export, label, library, ui, serve, mcp, models, export_model, train  # isort: skip
 from vsearch.errors import VsearchError
 
-__all__ = [
-    "app",
-    "export",
-    "export_model",
-    "index",
-    "label",
-    "library",
-    "main",
-    "mcp",
-    "models",
-    "query",
-    "serve",
-    "train",
-    "transcript",
-    "ui",
-]
+__all__ = ["app", "main"]
 
 
 def main() -> NoReturn:
-    """The console script: errors of ours become one line and exit code 1."""
+    """The console script. An error of vsearch or of the system becomes one line and exit code 1."""
     try:
         app()
     except VsearchError as error:
         from vsearch.report import readable
 
         print(f"vsearch: {readable(str(error))}", file=sys.stderr)
-    except OSError as error:  # the system refuses something that no room foresaw: say what, not where in the code
+    except OSError as error:  # a system error that no other code handled
         from vsearch.report import readable
 
         where = f" ({readable(str(error.filename))})" if error.filename else ""

@@ -1,4 +1,4 @@
-"""What the commands share: the app, options that several have, and how they open, print and read dates."""
+"""Shared by the commands: the Typer app, common options, opening libraries and models, printing, dates."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vsearch import __version__
+from vsearch.cli.commands import LazyCommandGroup
 from vsearch.errors import LibraryMissing, PathError, QueryError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vsearch.api import Library
     from vsearch.library import SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    cls=LazyCommandGroup,
+    rich_markup_mode=None,  # importing rich takes longer than everything else that --help does
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -129,9 +131,9 @@ def named_models(settings: Settings, library: SqliteStore | None, given: Sequenc
 
 
 def load_named(settings: Settings, name: str) -> Model:
-    from vsearch.models.registry import load_named
+    from vsearch.models.registry import load_model
 
-    return load_named(settings, name)
+    return load_model(name, settings)
 
 
 def console_of(*, stderr: bool = False) -> Console:
@@ -139,7 +141,7 @@ def console_of(*, stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
-        # Nobody's window is too narrow here: keep a file's name on one line, so that it can be searched and cut.
+        # Output to a file or a pipe: keep each file name on one line, so that other programs can use it.
         console.width = max(console.width, 1000)
     return console
 

@@ -26,18 +26,18 @@ def export(
 ) -> None:
     """Write an open_clip model as a model folder, which needs no torch, and say how close it comes to the original."""
     from vsearch.errors import InputError
-    from vsearch.models.registry import TorchOptions, load_model
+    from vsearch.models.registry import load_model
 
     settings = settings_of(None, name, weights=weights)
     target, *shown = given_paths([folder] if pictures is None else [folder, pictures])
-    options = TorchOptions(settings.weights, "cpu", "fp32", download=settings.download)
-    model = load_model(name, models=settings.models, threads=settings.threads, options=options)
-    from vsearch.models.folder import FolderModel
+    exact = settings.model_copy(update={"device": "cpu", "precision": "fp32", "compile": False})
+    model = load_model(name, exact)
+    from vsearch.models.model_folder import FolderModel
 
     if isinstance(model, FolderModel) or name == "fake":
         raise InputError(f"{name!r} needs no export: only models of open_clip run on torch.")
-    from vsearch.models.export import describe, export_model, read_pictures
     from vsearch.models.openclip import OpenClipModel
+    from vsearch.models.openclip_export import describe, export_model, read_pictures
 
     assert isinstance(model, OpenClipModel), "what is no folder runs on torch"
     compared = read_pictures(shown[0], model) if shown else None

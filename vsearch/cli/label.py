@@ -27,7 +27,7 @@ from vsearch.errors import InputError, LibraryMissing, QueryError
 
 if TYPE_CHECKING:
     from vsearch.library import LabelRow, SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.search.describe import Shown
 
 

@@ -19,14 +19,15 @@ from vsearch.cli.base import (
     print_json,
     settings_of,
 )
+from vsearch.cli.commands import CommandGroup
 from vsearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from vsearch.library import SpaceRow, SqliteStore
-    from vsearch.models.base import Model
+    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
-models_app = typer.Typer(invoke_without_command=True)
+models_app = typer.Typer(cls=CommandGroup, invoke_without_command=True)
 app.add_typer(models_app, name="models")
 
 
@@ -72,7 +73,7 @@ def default(
 
     settings = settings_of(library, None)
     with open_library(settings) as opened:
-        chosen = lasting_name(name, models=settings.models) if name is not None else opened.default_model()
+        chosen = lasting_name(name, settings.models) if name is not None else opened.default_model()
         model = load_named(settings, chosen or settings.model)
         if name is not None and chosen is not None:
             opened.set_default_model(chosen)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize
 from vsearch.models.pooling import mean_pool, unit
+from vsearch.models.protocols import FrameSize
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vsearch.media import Pixels
-from vsearch.models.base import FrameSize
+from vsearch.models.protocols import FrameSize
 
 
 @dataclass(frozen=True, slots=True)

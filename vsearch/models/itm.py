@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vsearch.models.blocks import CrossLayer, Transformer, key_bias
+from vsearch.models.transformer import CrossLayer, Transformer, key_bias
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vsearch.errors import ModelDamaged, ModelError
-from vsearch.models.speech import Spoken, WhisperTranscriber
+from vsearch.models.whisper_transcriber import Spoken, WhisperTranscriber
 
 
 class OpenAITranscriber(WhisperTranscriber):

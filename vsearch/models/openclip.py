@@ -1,4 +1,4 @@
-"""Any model of open_clip behind the protocols of base.py, on a CPU or an accelerator.
+"""Any model of open_clip behind the protocols of protocols.py, on a CPU or an accelerator.
 
 A frame's vector is what open_clip's own encode_image gives for the same picture, a sentence's what encode_text gives:
 preprocessing, tokenizer and context length are the model's. A head that was trained on these vectors, if there is one,
@@ -19,13 +19,13 @@ from torch.nn import functional
 
 from vsearch.errors import ModelDamaged, ModelError
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models import heads
-from vsearch.models.base import Fit, FrameSize, HeadInfo
+from vsearch.models import head_folder
 from vsearch.models.devices import Batches, Compute, autocast, autocast_dtype, choose_device, quantise
 from vsearch.models.graphs import Graphs
-from vsearch.models.heads import FramesGraph, Head
+from vsearch.models.head_folder import FramesGraph, HeadFolder
 from vsearch.models.openclip_source import OpenClipParts, Preprocessing
 from vsearch.models.pooling import mean_pool
+from vsearch.models.protocols import Fit, FrameSize, HeadInfo
 
 _FITS: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
 
@@ -48,7 +48,7 @@ class OpenClipModel:
     another precision differ by rounding only and share the space; int8 rounds more and has a space of its own.
     """
 
-    def __init__(self, parts: OpenClipParts, *, compute: Compute | None = None, head: Head | None = None) -> None:
+    def __init__(self, parts: OpenClipParts, *, compute: Compute | None = None, head: HeadFolder | None = None) -> None:
         compute = compute or Compute()
         self.parts = parts
         self._frame_size = frame_size_of(parts.preprocessing)
@@ -74,13 +74,13 @@ class OpenClipModel:
         self._frames, self._texts = Batches(self.device), Batches(self.device)
         self._lock = threading.Lock()
 
-    def with_head(self, head: Head | None) -> OpenClipModel:
+    def with_head(self, head: HeadFolder | None) -> OpenClipModel:
         """The same towers under another head, or under none."""
         model = copy.copy(self)
         model._set_head(head)
         return model
 
-    def _set_head(self, head: Head | None) -> None:
+    def _set_head(self, head: HeadFolder | None) -> None:
         dim = self.parts.dim
         if head is not None and head.temporal is not None and head.dim != dim:
             raise ModelDamaged(f"The head {head.name} makes vectors of {head.dim} numbers, {self.parts.name} of {dim}.")
@@ -116,19 +116,10 @@ class OpenClipModel:
         self._check(pixels)
         return _numpy(self._run(self._frames, self._encode_images, pixels), self.parts.dim)
 
-    def encode_patches(self, pixels: Pixels) -> Vectors:
-        """uint8 RGB [N, H, W, 3] to the picture tower's last patch tokens, normed but not projected, [N, P, W].
-
-        Raises ModelError for a tower that keeps no patches.
-        """
-        self._check(pixels)
-        patches: Vectors = torch.cat(self._run(self._frames, self._encode_patches, pixels)).numpy()
-        return patches
-
     def aggregate(self, frame_vectors: Sequence[Vectors]) -> Vectors:
         if self.temporal is None:
             return mean_pool(frame_vectors, self.parts.dim)
-        return heads.aggregate(*self.temporal, frame_vectors, self.parts.dim)
+        return head_folder.aggregate(*self.temporal, frame_vectors, self.parts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         return _numpy(self._run(self._texts, self._encode_tokens, self.tokens(texts)), self.parts.dim)
@@ -162,7 +153,7 @@ class OpenClipModel:
     def match(self, words: Vectors, scenes: Sequence[Vectors]) -> Vectors:
         if self._head is None or self._head.itm is None:
             raise ValueError(f"model {self.parts.name} has no matching head")
-        return heads.match(self._head.graphs, self._head.itm, words, scenes)
+        return head_folder.match(self._head.graphs, self._head.itm, words, scenes)
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Q sentences to int64 [Q, context length], as the model's own tokenizer makes them."""
@@ -193,19 +184,6 @@ class OpenClipModel:
 
     def _encode_tokens(self, tokens: Tensor) -> Tensor:
         return functional.normalize(self._text(tokens.to(self.device), normalize=False).float(), dim=-1)
-
-    def _encode_patches(self, pixels: Pixels) -> Tensor:
-        visual = self._model.visual
-        if not hasattr(visual, "forward_intermediates"):
-            raise ModelError(f"The picture tower of {self.parts.name} keeps no patches.")
-        found = visual.forward_intermediates(
-            self._input(pixels),
-            indices=1,
-            normalize_intermediates=True,
-            intermediates_only=True,
-            output_fmt="NLC",
-        )
-        return found["image_intermediates"][-1]
 
     def _last_norm(self) -> Any:
         """The module whose output is the text tower's tokens [Q, L, W]."""

@@ -133,7 +133,7 @@ def import_open_clip(*, download: bool) -> Any:
             except RuntimeError as error:
                 if "torchvision::" not in str(error):
                     raise
-                library = torch.library.SqliteStore("torchvision", "FRAGMENT")
+                library = torch.library.Library("torchvision", "FRAGMENT")
                 for operator in ("nms", "qnms"):
                     library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
                 _TORCHVISION.append(library)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.models.base import SAMPLE_RATE, AudioBlock
+from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
 
 STEP = 512
 """Samples of one probability."""

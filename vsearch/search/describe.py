@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vsearch.media import Vectors
-from vsearch.models.base import TextEncoder
 from vsearch.models.pooling import unit
+from vsearch.models.protocols import TextEncoder
 from vsearch.search.labels import encode_texts
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from vsearch.errors import QueryError
 from vsearch.library.terms import is_exact
 from vsearch.media import TRANSCRIPT_CHANNELS, Hit, Space, Vectors
-from vsearch.models.base import Measured, SentenceEncoder, TextEncoder, UsualScore
+from vsearch.models.protocols import Calibrated, SentenceEncoder, TextEncoder, UsualScore
 from vsearch.models.registry import load_model
-from vsearch.models.sentences import load_sentences
+from vsearch.models.sentence_encoder import load_sentences
 from vsearch.search.candidates import hit_of
 from vsearch.search.example import example_vector, mix_query
 from vsearch.search.fuse import Fusion
@@ -118,7 +118,7 @@ class SearchEngine:
     def _usual_score(self, reranks: Sequence[Rerank]) -> UsualScore | None:
         """The usual score of a match, if a single model ranks by its inner product and knows it."""
         (model, *others), rerank = self._models, reranks[0]
-        return model.usual_score if not others and rerank == "none" and isinstance(model, Measured) else None
+        return model.usual_score if not others and rerank == "none" and isinstance(model, Calibrated) else None
 
     def _sentence_query(self, query: Query) -> tuple[list[Space], Vectors] | None:
         """The spaces of passages to search, and the sentence embedding [D] of the query."""

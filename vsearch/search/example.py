@@ -16,9 +16,9 @@ import numpy as np
 
 from vsearch.errors import PathError, QueryError
 from vsearch.media import Pixels, Space, Vectors
-from vsearch.models.base import FrameSize, TextEncoder, VideoEncoder
 from vsearch.models.fitting import scale_picture
 from vsearch.models.pooling import unit
+from vsearch.models.protocols import FrameSize, TextEncoder, VideoEncoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -19,7 +19,7 @@ from vsearch.search.passage_scores import SCORING, passage_score, semantic_confi
 
 if TYPE_CHECKING:
     from vsearch.library import PassageHit, SceneRow
-    from vsearch.models.base import UsualScore
+    from vsearch.models.protocols import UsualScore
 
 RANK = 60
 """The constant of reciprocal rank fusion."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from vsearch.library.rows import Tag
 from vsearch.media import Vectors
-from vsearch.models.base import TextEncoder
 from vsearch.models.pooling import unit
+from vsearch.models.protocols import TextEncoder
 from vsearch.search.background import BACKGROUND
 
 TEMPLATES = ("{}", "a video of {}", "a photo of {}", "this is {}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.media import Seconds, Space, Vectors
-from vsearch.models.base import TextEncoder
+from vsearch.models.protocols import TextEncoder
 from vsearch.search.candidates import Candidate
 
 if TYPE_CHECKING:

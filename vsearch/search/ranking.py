@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.media import Space, Vectors
-from vsearch.models.base import TextEncoder, UsualScore
+from vsearch.models.protocols import TextEncoder, UsualScore
 from vsearch.search.candidates import Candidate
 from vsearch.search.example import SceneExample, same_instant
 from vsearch.search.fuse import Evidence, Fusion, fuse, passage_candidates, weigh_evidence

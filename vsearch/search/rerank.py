@@ -1,7 +1,7 @@
 """Re-ranking: the best recalled scenes are scored again by their frames (BLIP: recall by ITC, re-ranking by ITM).
 
     itm     itc + weight * logit of the model's matching head, the sum of BLIP (Li et al. 2022)
-    late    the mean of itc and the score of the query against the frames that match it best (models/late.py)
+    late    the mean of itc and the score of the query against the frames that match it best (models/late_interaction.py)
 
 Frame embeddings come from the catalog: no video is decoded. Candidates that are not re-ranked follow in their order.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch.errors import QueryError
 from vsearch.media import Space, Vectors
-from vsearch.models.base import Reranker, TextEncoder
+from vsearch.models.protocols import Reranker, TextEncoder
 from vsearch.search.candidates import Candidate
 from vsearch.search.query import Rerank
 
@@ -60,11 +60,11 @@ def late_rerank(vector: Vectors, itc: Scores, scenes: Sequence[Vectors]) -> tupl
 
     Raises QueryError where texts cannot be compared with frames.
     """
-    from vsearch.models.late import late_scores, mix_scores
+    from vsearch.models.late_interaction import late_scores, mix_scores
 
     if scenes and scenes[0].shape[1] != len(vector):
         raise QueryError("This model keeps frames that texts cannot be compared with: use --rerank none.")
-    late = late_scores(vector, scenes, pool="attention", temperature=LATE_TEMPERATURE)
+    late = late_scores(vector, scenes, temperature=LATE_TEMPERATURE)
     return mix_scores(itc, late, LATE_WEIGHT), late
 
 

@@ -1,20 +1,16 @@
-"""`python -m vsearch.training --data DIR --out DIR`: from sets of pictures and sentences to a model folder."""
+"""`python -m vsearch.training --data DIR --out DIR`: builds the embedded model from sets of pictures and captions."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vsearch.errors import InputError, VsearchError
-
-ROOT = Path(__file__).parents[2]
-console = Console(stderr=True)
+from vsearch.errors import InputError
+from vsearch.training.command import VALIDATION, console, read_split, run_command
 
 
 def _bar() -> Progress:
@@ -22,7 +18,7 @@ def _bar() -> Progress:
     return Progress(*columns, console=console)
 
 
-def _added(given: str) -> tuple[str, Path, Path]:
+def _parse_set(given: str) -> tuple[str, Path, Path]:
     name, _, rest = given.partition("=")
     images, _, table = rest.partition(",")
     if not (name and images and table):
@@ -34,50 +30,48 @@ def run(
     data: Annotated[Path, typer.Option(help="Folder with msrvtt, flickr8k, coco, youcook2 and labels.")],
     out: Annotated[Path, typer.Option(help="Where the model folder is written.")],
     cache: Annotated[
-        Path | None, typer.Option(help="Where features and checkpoints are kept; OUT/cache if not given.")
+        Path | None, typer.Option(help="Where features and checkpoints are kept; default OUT/cache.")
     ] = None,
-    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one a line.")] = (
-        ROOT / "eval" / "splits" / "msrvtt_val.txt"
-    ),
-    added: Annotated[list[str] | None, typer.Option("--set", help="Another set: NAME=IMAGES,CAPTIONS.tsv.")] = None,
+    validation: Annotated[Path, typer.Option(help="Video ids of the validation split, one per line.")] = VALIDATION,
+    added: Annotated[list[str] | None, typer.Option("--set", help="One more set: NAME=IMAGES,CAPTIONS.tsv.")] = None,
     share: Annotated[float, typer.Option(help="Share of the batches that each added set gets.")] = 0.05,
     views: Annotated[
         int,
-        typer.Option(help="Views of labelled photographs (of frames at most 2): 1 whole, 2 mirrored, 3 and up crops."),
+        typer.Option(help="Views of labelled photographs (of frames at most 2): 1 plain, 2 mirrored, others crops."),
     ] = 3,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     version: Annotated[str, typer.Option(help="Written into config.json and the card.")] = "1",
-    locked: Annotated[bool, typer.Option("--lock-pictures", help="Locked-image tuning: later stages tune text.")] = (
-        False
-    ),
+    locked: Annotated[
+        bool, typer.Option("--lock-pictures", help="Locked-image tuning: later stages tune text only.")
+    ] = (False),
     tail_rate: Annotated[
         float,
-        typer.Option(help="Rate of the picture backbone's last blocks while the sentence encoder is tuned."),
+        typer.Option(help="Learning rate of Lite2's last blocks while the sentence encoder is tuned."),
     ] = 0.0,
     whole_rate: Annotated[
         float,
         typer.Option("--full-rate", help="Rate of both whole picture backbones while the sentence encoder is tuned."),
     ] = 0.0,
     pictures: Annotated[
-        bool, typer.Option("--tune-pictures", help="Tune the last blocks after the text, with new heads, instead.")
+        bool, typer.Option("--tune-pictures", help="Tune the last blocks after the text tower, with new heads.")
     ] = False,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Heads alone, on frozen networks: the baseline.")] = False,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Train heads alone, on frozen networks.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda (mixed precision) or mps.")] = "cpu",
 ) -> None:
-    """Extract features (cached), train, evaluate, export, check the export, write the card. Run again to go on."""
+    """Extract features, train, export and check a model folder. The same command resumes an interrupted run."""
     import torch
 
-    from vsearch.training import pipeline
+    from vsearch.training import stages
     from vsearch.training.precision import keep_memory
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    settings = pipeline.Settings(
+    options = stages.BuildOptions(
         data=data,
         out=out,
         cache=cache or out / "cache",
-        held=tuple(validation.read_text(encoding="utf-8").split()) if validation.is_file() else (),
-        added=tuple(_added(given) for given in added or ()),
+        held=read_split(validation),
+        added=tuple(_parse_set(given) for given in added or ()),
         share=share,
         views=views,
         seed=seed,
@@ -91,36 +85,28 @@ def run(
         frozen=frozen,
     )
     if frozen and (locked or pictures or tail_rate or whole_rate):
-        raise InputError("--frozen trains heads alone: give no option that tunes more.")
+        raise InputError("--frozen trains heads alone: leave out the options that tune more.")
     if locked and (pictures or tail_rate or whole_rate):
-        raise InputError("--lock-pictures leaves pictures as they are: give no option that tunes them.")
+        raise InputError("--lock-pictures freezes the picture tower: leave out the options that tune it.")
     if pictures and whole_rate:
-        raise InputError("--tune-pictures tunes last blocks on cached maps: those of --full-rate have moved. Give one.")
-    if not settings.held:
-        raise InputError(f"{validation} is missing or empty: give --validation a list of video ids")
+        raise InputError("--tune-pictures tunes on cached maps, which --full-rate makes invalid: use one of the two.")
     torch.set_num_threads(threads)
     keep_memory()
     with _bar() as progress:
 
-        def follow(stage: str, done: int, total: int, note: str = "") -> None:
+        def report(stage: str, done: int, total: int, note: str = "") -> None:
             tasks = {task.description.split(" · ")[0]: task.id for task in progress.tasks}
             task = tasks.get(stage) if stage in tasks else progress.add_task(stage, total=total)
             assert task is not None
             progress.update(task, completed=done, description=f"{stage} · {note}" if note else stage)
 
-        found = pipeline.build(replace(settings), follow)
-    for line in found:
+        lines = stages.build(options, report)
+    for line in lines:
         console.print(line, highlight=False)
 
 
 def main() -> None:
-    app = typer.Typer(add_completion=False)
-    app.command()(run)
-    try:
-        app(standalone_mode=True)
-    except VsearchError as error:
-        console.print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise SystemExit(1) from None
+    run_command(run)
 
 
 if __name__ == "__main__":

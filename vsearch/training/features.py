@@ -1,8 +1,8 @@
 """Backbone features of every picture, computed once and cached: training then takes minutes on two cores.
 
-ONNX Runtime runs the frozen backbone about twice as fast as torch on a CPU, so the cache is made with it. A picture has
-several views: 0 the whole picture squashed to the square (what the product sees), 1 its mirror image, 2 and up random
-crops of it. A cache is a folder of plain .npy files that grows chunk by chunk, so an interrupted run goes on.
+They are computed by ONNX Runtime, on a CPU about twice as fast as torch. A picture has several views: 0 the whole
+picture squashed to a square (as in the product), 1 its mirror image, 2 and above random crops. A cache is a folder of
+.npy files that are filled in chunks, so that an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,23 +30,23 @@ log = logging.getLogger(__name__)
 
 BATCH = 16
 SAVE_EVERY = 64
-"""Batches between two records of how far a cache has come."""
+"""Batches between two updates of the cache's state file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cache:
-    """N pictures, V views. Arrays are float16, mapped from disk."""
+class FeatureCache:
+    """Features of N pictures in V views, float16, mapped from disk."""
 
     features: NDArray[np.float16]
-    """[N, V, 2560] pooled: of Lite2, then of Lite0."""
+    """[N, V, 2560]: pooled features of Lite2, then of Lite0."""
     maps: tuple[NDArray[np.float16], ...]
-    """A view each: [N, 208, 9, 9], the map before the last blocks, for fine-tuning them."""
+    """For each view [N, 208, 9, 9]: the map before Lite2's last blocks, for tuning them."""
     readable: NDArray[np.bool_]
     """[N]: False where a picture could not be read."""
 
 
 def view_of(picture: Image.Image, view: int, size: int, seed: int) -> Pixels:
-    """One view of a picture as uint8 [size, size, 3]; `seed` fixes the random ones."""
+    """One view of a picture as uint8 [size, size, 3]; `seed` determines the random ones."""
     picture = picture.convert("RGB")
     if view == 1:
         picture = ImageOps.mirror(picture)
@@ -59,6 +60,14 @@ def view_of(picture: Image.Image, view: int, size: int, seed: int) -> Pixels:
             box = (picture.width - box[2], box[1], picture.width - box[0], box[3])
             picture = ImageOps.mirror(picture)
     return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, box=box), dtype=np.uint8)
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file atomically."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    partial.replace(path)
 
 
 def _fingerprint(pictures: PictureSet, backbone: Path) -> str:
@@ -78,28 +87,27 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def cache_name(pictures: PictureSet) -> str:
-    """Sets that share their pictures (the label groups) share one cache; other sets never do, whatever their names."""
+    """Folder of a set's cache. Only sets with the same pictures, such as the label groups, share one."""
     digest = hashlib.sha256("\0".join(pictures.pictures).encode()).hexdigest()
     return f"{pictures.sources[0].parent.name}-{digest[:8]}"
 
 
-def open_cache(folder: Path, pictures: PictureSet) -> Cache:
-    """What `extract` has written."""
-    place = folder / cache_name(pictures)
+def open_cache(folder: Path, pictures: PictureSet) -> FeatureCache:
+    """The finished views of the cache of a set."""
+    cache = folder / cache_name(pictures)
     count = len(pictures.pictures)
-    done = json.loads((place / "state.json").read_text())["done"]
+    done = json.loads((cache / "state.json").read_text())["done"]
     views = [view for view in range(len(done)) if done.get(str(view)) == count]
 
     def load(name: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        return array
+        return np.load(cache / f"{name}.npy", mmap_mode="r", allow_pickle=False)
 
     features = np.stack([load(f"features-{view}") for view in views], axis=1)
-    return Cache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
+    return FeatureCache(features, tuple(load(f"maps-{view}") for view in views), load("readable"))
 
 
 class PictureReader:
-    """The pictures of a set in any view, decoded when they are asked for. Their files are read once and kept."""
+    """Decodes pictures of a set in any view. Their files are read once and kept in memory."""
 
     def __init__(self, pictures: PictureSet, size: int, seed: int) -> None:
         self._pictures, self._size, self._seed = pictures, size, seed
@@ -107,7 +115,7 @@ class PictureReader:
         self._lock = threading.Lock()
 
     def read(self, place: int, view: int) -> Pixels | None:
-        """uint8 [S, S, 3], or None where the picture cannot be read (logged). Safe to call from several threads."""
+        """uint8 [S, S, 3], or None if the picture cannot be read (logged). Safe to call from several threads."""
         with self._lock:
             if self._content is None:
                 sources = self._pictures.sources
@@ -121,9 +129,9 @@ class PictureReader:
             return None
 
     def __call__(self, place: int, view: int) -> Pixels:
-        """The same, black where the picture cannot be read."""
-        shown = self.read(place, view)
-        return np.zeros((self._size, self._size, 3), np.uint8) if shown is None else shown
+        """uint8 [S, S, 3]; black if the picture cannot be read."""
+        pixels = self.read(place, view)
+        return np.zeros((self._size, self._size, 3), np.uint8) if pixels is None else pixels
 
 
 def extract(
@@ -138,14 +146,14 @@ def extract(
 ) -> None:
     """Compute one view of every picture of a set that the cache does not hold yet.
 
-    `backbone` is an ONNX file: pixels uint8 [N, S, S, 3] -> map, features (in this order). `progress` is told how many
-    are done.
+    backbone: an ONNX file, pixels uint8 [N, S, S, 3] -> map, features (in this order). progress: receives the number of
+    finished pictures.
     """
     import onnxruntime
 
-    place = folder / cache_name(pictures)
-    place.mkdir(parents=True, exist_ok=True)
-    state_file = place / "state.json"
+    cache = folder / cache_name(pictures)
+    cache.mkdir(parents=True, exist_ok=True)
+    state_file = cache / "state.json"
     fingerprint = _fingerprint(pictures, backbone)
     state = json.loads(state_file.read_text()) if state_file.exists() else {}
     if state.get("fingerprint") != fingerprint:
@@ -157,12 +165,14 @@ def extract(
         return
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # be kind to what else runs here
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # leave the CPU to other processes while idle
     session = onnxruntime.InferenceSession(str(backbone), options, providers=["CPUExecutionProvider"])
     size = session.get_inputs()[0].shape[1]
-    features = _open_array(place / f"features-{view}.npy", (count, session.get_outputs()[1].shape[1]), np.float16)
-    maps = _open_array(place / f"maps-{view}.npy", (count, *session.get_outputs()[0].shape[1:]), np.float16)
-    readable = _open_array(place / "readable.npy", (count,), np.bool_)
+    features = _open_array(cache / f"features-{view}.npy", (count, session.get_outputs()[1].shape[1]), np.float16)
+    maps = _open_array(cache / f"maps-{view}.npy", (count, *session.get_outputs()[0].shape[1:]), np.float16)
+    readable = _open_array(cache / "readable.npy", (count,), np.bool_)
     reader = PictureReader(pictures, size, seed)
 
     def chunks() -> Iterator[tuple[int, Pixels, NDArray[np.bool_]]]:
@@ -172,15 +182,15 @@ def extract(
                 batch = ahead or [pool.submit(reader.read, i, view) for i in range(start, min(start + BATCH, count))]
                 following = start + BATCH
                 ahead = [pool.submit(reader.read, i, view) for i in range(following, min(following + BATCH, count))]
-                shown = [job.result() for job in batch]
+                views = [job.result() for job in batch]
                 blank = np.zeros((size, size, 3), np.uint8)
-                ok = np.array([s is not None for s in shown])
-                yield start, np.stack([blank if s is None else s for s in shown]), ok
+                ok = np.array([one is not None for one in views])
+                yield start, np.stack([blank if one is None else one for one in views]), ok
 
     for number, (start, pixels, ok) in enumerate(chunks()):
-        found_maps, found = session.run(["map", "features"], {"pixels": pixels})
+        batch_maps, batch_features = session.run(["map", "features"], {"pixels": pixels})
         stop = start + len(pixels)
-        features[start:stop], maps[start:stop], readable[start:stop] = found, found_maps, ok
+        features[start:stop], maps[start:stop], readable[start:stop] = batch_features, batch_maps, ok
         progress(stop)
         if (number + 1) % SAVE_EVERY == 0 or stop == count:
             features.flush(), maps.flush(), readable.flush()

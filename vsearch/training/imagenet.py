@@ -1,4 +1,4 @@
-"""The names of ImageNet's 1000 classes, in the order of the backbone's logits: what ConSE turns into vectors."""
+"""The names of ImageNet's 1000 classes, in the order of the backbone's logits, for ConSE."""
 
 _NAMES = """
 tench; goldfish; great white shark; tiger shark; hammerhead; electric ray; stingray; cock; hen; ostrich; brambling;

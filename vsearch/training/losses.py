@@ -1,7 +1,7 @@
-"""What the towers are pulled towards: ITC with soft targets and with positives that share a phrase.
+"""ITC, the symmetric cross-entropy of CLIP (Radford et al., 2021), and its targets.
 
-ITC is the symmetric cross-entropy of CLIP (Radford et al., 2021). The soft part follows ALBEF's idea that a caption may
-also describe its neighbours, with the frozen sentence encoder as the judge of who is a neighbour.
+Targets may be soft, as in ALBEF: a caption may also describe other clips of the batch. How well is estimated by the
+similarity of their captions to it, by the frozen sentence encoder.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from torch.nn import functional as F
 
 
 def positive_targets(labels: Tensor) -> Tensor:
-    """labels int64 [B], -1 for none -> [B, B], rows summing to one: an item's positives are itself and its label's."""
+    """labels int64 [B], -1 for none -> [B, B], rows sum to one. Positives of an item: itself and those of its label."""
     same = (labels[:, None] == labels[None, :]) & (labels[:, None] >= 0)
     same = same | torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     return F.normalize(same.float(), p=1, dim=1)
 
 
-def soft_targets(hard: Tensor, judge: Tensor, share: float, temperature: float) -> Tensor:
+def soft_targets(hard: Tensor, sentences: Tensor, share: float, temperature: float) -> Tensor:
     """Mix `hard` [B, B] with a softmax over the similarities of the captions.
 
-    judge: unit sentence vectors [B, W]. share: how much of a row's mass is soft. Rows sum to one.
+    sentences: unit sentence embeddings [B, W]. share: the weight of the softmax. Rows sum to one.
     """
     if share == 0:
         return hard
-    return (1 - share) * hard + share * torch.softmax(judge @ judge.T / temperature, dim=1)
+    return (1 - share) * hard + share * torch.softmax(sentences @ sentences.T / temperature, dim=1)
 
 
 def itc(text: Tensor, video: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric cross-entropy of unit vectors [B, D] each way against targets [B, B] (text rows, video columns)."""
+    """Cross-entropy of unit vectors [B, D] with targets [B, B] (text rows, video columns), mean of both directions."""
     logits = scale * text @ video.T
     back = F.normalize(targets.T, p=1, dim=1)
     forth_loss = -(targets * F.log_softmax(logits, 1)).sum(1).mean()

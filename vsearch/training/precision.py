@@ -1,7 +1,7 @@
-"""Where a training step runs and in which numbers: plain float32 on a CPU, mixed precision on a GPU.
+"""Device and precision of training: float32 on a CPU, mixed precision on a GPU.
 
-Mixed precision (Micikevicius et al., 2018): weights stay float32, products run in bfloat16 where the hardware has it,
-else in float16. float16 has little range, so its loss is scaled up and steps that overflow are left out.
+Mixed precision (Micikevicius et al., 2018): weights stay float32, products run in bfloat16 if the hardware has it, else
+in float16. The small range of float16 requires a scaled loss, and steps that overflow are skipped.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from vsearch.errors import InputError
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
+"""Options of mallopt in glibc's malloc.h."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """The device of a run, and what its products are computed in."""
+    """The device of a run and the type of its products."""
 
     device: str = "cpu"
     dtype: Any = None
@@ -32,7 +32,7 @@ class Precision:
 
     @property
     def scaled(self) -> bool:
-        """Whether the loss has to be scaled."""
+        """Whether the loss must be scaled."""
         return self.dtype is torch.float16
 
     def autocast(self) -> Any:
@@ -44,22 +44,20 @@ PLAIN = Precision()
 
 
 def choose_precision(device: str | None = None) -> Precision:
-    """The named device, or the best that is there. Raises InputError where it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = device or next(kind for kind, found in there.items() if found)
+    """Precision of the named device, or of the best available one. Raises InputError if it is not available."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    name = device or next(kind for kind, usable in available.items() if usable)
     kind = name.partition(":")[0]
-    if not there.get(kind):
-        known = ", ".join(kind for kind, found in there.items() if found)
-        raise InputError(f"There is no device {name!r} here: {known}.")
+    if not available.get(kind):
+        known = ", ".join(kind for kind, usable in available.items() if usable)
+        raise InputError(f"Device {name!r} is not available. Available: {known}.")
     if kind != "cuda":
         return Precision(name)
     return Precision(name, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
 
 
 class Stepper:
-    """An optimiser's step from a loss: scaled where that is needed, gradients cut to length 1."""
-
-    LONGEST = 1.0
+    """Takes optimiser steps from losses: scaled if necessary, gradients clipped to norm 1."""
 
     def __init__(self, optimiser: Any, parameters: Sequence[Any], precision: Precision = PLAIN) -> None:
         self._optimiser, self._parameters = optimiser, parameters
@@ -69,7 +67,7 @@ class Stepper:
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
-        nn.utils.clip_grad_norm_(self._parameters, self.LONGEST)
+        nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._scaler.step(self._optimiser)
         self._scaler.update()
 
@@ -79,15 +77,15 @@ class Stepper:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._optimiser.load_state_dict(state["optimiser"])
-        if state["scaler"]:  # of a scaler that was off, there is none
+        if state["scaler"]:  # empty for a disabled scaler
             self._scaler.load_state_dict(state["scaler"])
 
 
 def keep_memory() -> None:
-    """Have the C library keep what was freed (glibc; elsewhere nothing happens).
+    """Make glibc keep freed memory; does nothing with other C libraries.
 
-    A step on a CPU asks for hundreds of megabytes and frees them again. By default each time they go back to the system
-    and come back zeroed page by page, which can take longer than what is computed in them.
+    A step on a CPU allocates and frees hundreds of megabytes. By default they are returned to the system each time, and
+    zeroing their pages again can take longer than the computation.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -96,6 +94,6 @@ def keep_memory() -> None:
 
 
 def has_fast_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
+    """Whether this CPU multiplies bfloat16 in hardware; on others it is slower than float32."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and "amx_bf16" in flags.read_text()
