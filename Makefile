@@ -54,10 +54,11 @@ endif
 	@printf '  $(BIN)/vsearch --help, README.md, docs/\n'
 
 test: $(VENV)/.installed-test ## install what tests need and run them
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each
-	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py tests/library/test_repair.py
+kills: $(VENV)/.installed-test ## kill whole runs, single writes and repairs 50 times each; break every page of a catalog
+	@VSEARCH_KILLS=50 $(BIN)/python -m pytest -s tests/test_kill_index.py tests/library/test_kill.py \
+	tests/library/test_repair.py tests/library/test_trouble.py tests/library/test_stateful.py
 
 test-ui: $(VENV)/.installed-ui ## test the page, in a browser if there is a Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check -q 'playwright>=1.49'

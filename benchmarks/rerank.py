@@ -122,7 +122,7 @@ def measure(
         words = model.read_query(text)[1] if how == "itm" and isinstance(model, Reranker) else None
         pool = recall(library, model.space, vectors[0], candidates, allowed=None).candidates
         assert len(pool) == candidates
-        reading, _ = timed(partial(library.frame_vectors, model.space, [one.row.id for one in pool]))
+        reading, _ = timed(partial(library.frame_vectors, model.space, [one.scene.id for one in pool]))
         query = (vectors[0], words)
         adding, order = timed(partial(rerank, library, model, model.space, how, query, pool, candidates))
         assert len(order) == candidates

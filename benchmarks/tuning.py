@@ -1,8 +1,8 @@
 """Time of one step of tuning Lite2: python -m benchmarks.tuning.
 
 Its last blocks, or all of it (--whole), forward and backward on random maps: as torch's convolutions, with the backward
-pass that training uses (vsearch/training/lite_blocks.py), and with that and depthwise kernels that stay as they are, as they
-do in training. In float32 and in bfloat16, taken in turn. Needs the extra `train`.
+pass that training uses (vsearch/training/lite_blocks.py), and with that and depthwise kernels
+that stay as they are, as they do in training. In float32 and in bfloat16, taken in turn. Needs the extra `train`.
 """
 
 from __future__ import annotations

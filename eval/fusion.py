@@ -32,7 +32,7 @@ from eval.report import print_json
 from eval.speech import read_transcripts, spoken, unique_phrases
 from vsearch.library.terms import STOP_WORDS, tokens
 from vsearch.media import Hit, Space, Vectors
-from vsearch.search.query import TEXT, Channel, Query
+from vsearch.search.query import Channel, Query
 
 if TYPE_CHECKING:
     from vsearch.library import SqliteStore
@@ -80,7 +80,7 @@ def written_queries(library: SqliteStore, size: int = 3) -> list[Asked]:
     """The first `size` words of each OCR segment that no other file contains."""
     lines: dict[str, list[list[str]]] = {}
     for row in library.files():
-        read = [tokens(line.text) for line in library.transcript(row.video_id) if line.channel == TEXT]
+        read = [tokens(line.text) for line in library.transcript(row.video_id) if line.channel == "ocr"]
         lines[row.path.name] = [words for words in read if len(words) >= size]
     holders: dict[str, set[str]] = {}
     for name, read in lines.items():
@@ -107,7 +107,7 @@ def measure(
     """way -> kind -> {"queries", "R@1", "R@5", "MRR"}, recalls in percent."""
     from vsearch.search.engine import SearchEngine
 
-    ways: dict[str, Channel] = {"visual": "visual", "speech": "speech", LETTERS: "speech", "text": "text", "rrf": "all"}
+    ways: dict[str, Channel] = {"visual": "visual", "speech": "speech", LETTERS: "speech", "ocr": "ocr", "rrf": "all"}
     result: dict[str, dict[str, dict[str, float]]] = {}
     for way, channel in ways.items():
         engine = SearchEngine(library, model, sentences=_NoSentences() if way == LETTERS else None)

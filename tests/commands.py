@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,10 +64,25 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+_LIBRARIES: dict[Path, Path] = {}
+"""Folders that were indexed, and a copy of the library that came of it."""
+
+
+def index_once(vsearch: Vsearch, folder: Path, tmp_path: Path, keep: pytest.TempPathFactory) -> Path:
+    """The folder, indexed into the test's library: by the command for the first test, from a copy for the others."""
+    library = tmp_path / "library"
+    if folder in _LIBRARIES:
+        shutil.copytree(_LIBRARIES[folder], library)
+        return folder
+    assert vsearch("index", folder, "--quiet").code == 0
+    _LIBRARIES[folder] = keep.mktemp("indexed") / "library"
+    shutil.copytree(library, _LIBRARIES[folder])
+    return folder
+
+
 @pytest.fixture
-def indexed(vsearch: Vsearch, footage: Path) -> Path:
-    assert vsearch("index", footage, "--quiet").code == 0
-    return footage
+def indexed(vsearch: Vsearch, footage: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return index_once(vsearch, footage, tmp_path, tmp_path_factory)
 
 
 def one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 """`vsearch index` is killed at any instant and run again: nothing is lost, nothing is there twice.
 
-VSEARCH_KILLS sets how often (5 by default).
+VSEARCH_KILLS sets how often (2 by default).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.media import Shot, make_video
 from vsearch.errors import LibraryMissing
 from vsearch.library import SqliteStore
 
-KILLS = int(os.environ.get("VSEARCH_KILLS", "5"))
-FILES = 300
+KILLS = int(os.environ.get("VSEARCH_KILLS", "2"))
+FILES = 100 if KILLS < 10 else 300
 COMMAND = (sys.executable, "-c", "from vsearch.cli import main; main()", "index", "--quiet", "--model", "fake")
 
 

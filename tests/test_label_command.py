@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Vsearch, one_line, vsearch
+from tests.commands import Vsearch, index_once, one_line, vsearch
 from tests.media import Shot, make_video
 from vsearch.cli.label import label
 from vsearch.search.labels import THRESHOLD, TOP
@@ -26,9 +26,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def indexed(vsearch: Vsearch, films: Path) -> Path:
-    assert vsearch("index", films, "--quiet").code == 0
-    return films
+def indexed(vsearch: Vsearch, films: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return index_once(vsearch, films, tmp_path, tmp_path_factory)
 
 
 def test_labels_are_given_listed_asked_for_and_taken_away(vsearch: Vsearch, indexed: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Vsearch, one_line, vsearch
+from tests.commands import Vsearch, index_once, one_line, vsearch
 from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
 from vsearch.library import SqliteStore
@@ -33,9 +33,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def indexed(vsearch: Vsearch, films: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def indexed(
+    vsearch: Vsearch,
+    films: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """With the fake model, which then is the library's own: no variable names one any more."""
-    assert vsearch("index", films, "--quiet").code == 0
+    index_once(vsearch, films, tmp_path, tmp_path_factory)
     monkeypatch.delenv("VSEARCH_MODEL")
     return films
 

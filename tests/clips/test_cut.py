@@ -199,6 +199,7 @@ def test_copying_keeps_the_turn(tmp_path: Path) -> None:
     assert isinstance(found, Probed) and found.info.rotation == 270
 
 
+@pytest.mark.fresh_processes
 def test_the_name_says_which_container(tmp_path: Path) -> None:
     made = make_numbered(tmp_path / "v.mp4", 2.0)
     assert cut(made.path, tmp_path / "dog 2021.10", 0, 1).path == tmp_path / "dog 2021.10.mp4"

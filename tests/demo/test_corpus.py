@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,16 @@ from vsearch.errors import PathError
 EVERY = (*CLIPS, RECITAL)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
+    """Pictures of the same shape with a sixth of the pixels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "WIDTH", 256)
+        patch.setattr(demo, "HEIGHT", 144)
+        yield
+
+
+@lru_cache(maxsize=16)
 def decode(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """([T] seconds, [T, h, w] small grey pictures)."""
     with av.open(str(path)) as container:

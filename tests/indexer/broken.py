@@ -43,6 +43,14 @@ def crawls(request: DecodeRequest) -> Iterator[DecodedFrame]:
         yield frame
 
 
+def plods(request: DecodeRequest) -> Iterator[DecodedFrame]:
+    """A second of video at once, then five frames a second."""
+    for number, frame in enumerate(find_decoder("pyav")(request)):
+        if number >= 25:
+            time.sleep(0.2)
+        yield frame
+
+
 def prints(request: DecodeRequest) -> Iterator[DecodedFrame]:
     """What native libraries do: write to descriptor 1, where messages go."""
     for frame in find_decoder("pyav")(request):

@@ -283,6 +283,7 @@ def test_a_lost_copy_is_forgotten_while_another_lives(
     assert list(library.stamps) == [tmp_path / "two/a.mp4"]  # the last one: only --prune forgets it
 
 
+@pytest.mark.fresh_processes
 def test_closing_the_events_ends_the_processes(library: DictLibrary, clip: Made, tmp_path: Path) -> None:
     shutil.copy(clip.path, tmp_path / "a.mp4")
     make_video(tmp_path / "b.mp4", [Shot("moving", 4.0, 5)])

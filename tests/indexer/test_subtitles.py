@@ -197,7 +197,7 @@ def test_more_cues_than_anybody_writes_are_refused(tmp_path: Path, monkeypatch: 
 PIECES = ["1\n", "00:00:01,0", " --> ", "{\\p1}", "[Events]\n", "Dialogue:", ",", "<", "\n\n", "9:"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
 def test_nothing_else_is_ever_raised(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     try:

@@ -1,6 +1,6 @@
 """A process that indexes is killed at any instant: nothing that was committed is lost, nothing is there by half.
 
-VSEARCH_KILLS sets how often (10 by default).
+VSEARCH_KILLS sets how often (4 by default).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from tests.library.made import SPACE, unit
 from vsearch.library import SqliteStore
 
-KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
+KILLS = int(os.environ.get("VSEARCH_KILLS", "4"))
 ROOT = Path(__file__).resolve().parents[2]
 
 # Adds videos, replaces and forgets some, takes snapshots, and says what is committed after it is.

@@ -1,6 +1,6 @@
 """A repair that is killed, or finds no room, leaves the library as it was: what could be saved can still be saved.
 
-VSEARCH_KILLS sets how often it is killed (10 by default).
+VSEARCH_KILLS sets how often it is killed (4 by default).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vsearch.errors import LibraryDamaged
 from vsearch.library import SqliteStore, repair_library, verify
 from vsearch.media import Segment
 
-KILLS = int(os.environ.get("VSEARCH_KILLS", "10"))
+KILLS = int(os.environ.get("VSEARCH_KILLS", "4"))
 ROOT = Path(__file__).resolve().parents[2]
 
 # Repairs a library and kills itself at its n-th operation on files; prints how many there were.

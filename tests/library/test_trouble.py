@@ -18,6 +18,8 @@ from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryRea
 from vsearch.library import Failure, SqliteStore, repair_library
 
 ROOT = Path(__file__).resolve().parents[2]
+STRIDE = 1 if "VSEARCH_KILLS" in os.environ else 3
+"""Of the pages of a catalog, every third is broken in turn: `make kills` breaks all."""
 
 
 def found(library: SqliteStore) -> int:
@@ -271,7 +273,7 @@ def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None
     database = made(folder)
     pages = database.stat().st_size // 8192
     harmed = 0
-    for page in range(2, pages):
+    for page in range(2, pages, STRIDE):
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(folder, tmp_path / "copy")
         harm(tmp_path / "copy" / "catalog.db", page * 8192, 8192)

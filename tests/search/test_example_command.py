@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands import Ran, Vsearch, one_line, vsearch
+from tests.commands import Ran, Vsearch, index_once, one_line, vsearch
 from tests.media import COLOURS, Shot, make_video
 
 __all__ = ["vsearch"]  # the fixture
@@ -27,9 +27,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def indexed(vsearch: Vsearch, films: Path) -> Path:
-    assert vsearch("index", films, "--quiet").code == 0
-    return films
+def indexed(vsearch: Vsearch, films: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return index_once(vsearch, films, tmp_path, tmp_path_factory)
 
 
 def found(ran: Ran) -> list[tuple[str, float]]:

@@ -49,7 +49,7 @@ def test_nothing_is_found(serve: Serve, footage: Path, method: str, path: str) -
         modes = [schemathesis.GenerationMode.POSITIVE]
 
     @settings(
-        max_examples=25,
+        max_examples=12,
         deadline=None,
         database=None,
         derandomize=True,

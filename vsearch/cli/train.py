@@ -135,12 +135,12 @@ def _run(settings: Settings, options: TrainOptions) -> FinetuneReport:
 
 def _base(settings: Settings, method: Method, device: str) -> StartingModel:
     from vsearch.models.openclip import OpenClipModel
-    from vsearch.models.registry import TorchOptions, load_model
+    from vsearch.models.registry import load_model
     from vsearch.training.finetune.openclip_start import start_from_openclip
     from vsearch.training.finetune.start import start_from_folder
 
-    torch_options = TorchOptions(settings.weights, device, "fp32", download=settings.download)
-    model = load_model(settings.model, models=settings.models, threads=settings.threads, options=torch_options)
+    exact = settings.model_copy(update={"device": device, "precision": "fp32", "compile": False})
+    model = load_model(settings.model, exact)
     return start_from_openclip(model, method) if isinstance(model, OpenClipModel) else start_from_folder(model, method)
 
 

@@ -1,7 +1,7 @@
 """Re-ranking: the best recalled scenes are scored again by their frames (BLIP: recall by ITC, re-ranking by ITM).
 
     itm     itc + weight * logit of the model's matching head, the sum of BLIP (Li et al. 2022)
-    late    the mean of itc and the score of the query against the frames that match it best (models/late_interaction.py)
+    late    the mean of itc and the score of the query against the frames that match it best (late_interaction.py)
 
 Frame embeddings come from the catalog: no video is decoded. Candidates that are not re-ranked follow in their order.
 """
