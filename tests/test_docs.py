@@ -23,7 +23,6 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
     if path.name not in ("cli.md", "CHANGELOG.md")  # the first is generated, the second is history
 )
-OCR_CHANNEL = "ocr_weight" in Settings.model_fields
 
 
 def code_blocks(page: str, *languages: str) -> list[str]:
@@ -48,6 +47,17 @@ def shown_commands(page: str, program: str) -> list[list[str]]:
     return commands
 
 
+def find_command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that these words call, and the words after its name. Commands are imported when they are called."""
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command, info_name="vsearch")
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.get_command(context, words[0])
+        context = command.context_class(command, info_name=words[0], parent=context)
+        words = words[1:]
+    return command, words
+
+
 def test_command_page_is_current() -> None:
     script = [sys.executable, str(ROOT / "docs" / "cli_reference.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
@@ -55,9 +65,10 @@ def test_command_page_is_current() -> None:
 
 
 def test_every_command_and_option_has_a_help_text() -> None:
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     assert root.help
-    for name, command in root.commands.items():
+    for name in root.commands:
+        command = find_command([name])[0]
         assert command.help, name
         silent = [p.name for p in command.params if p.param_type_name == "option" and not getattr(p, "help", None)]
         assert not silent, f"{name}: {silent}"
@@ -79,11 +90,8 @@ def test_readme_links_to_every_page() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_exist_with_their_options_and_values(page: str) -> None:
     for words in shown_commands(page, "vsearch"):
-        command: Any = typer.main.get_command(app)
-        while words and words[0] in getattr(command, "commands", {}):
-            command = command.commands[words[0]]
-            words = words[1:]
-        assert command is not typer.main.get_command(app), f"{page}: vsearch {words}"
+        command, words = find_command(words)
+        assert command.name, f"{page}: vsearch {words}"
         options = {
             name: parameter
             for parameter in command.params
@@ -95,7 +103,7 @@ def test_commands_exist_with_their_options_and_values(page: str) -> None:
                 name, _, joined = word.partition("=")
                 assert name in {*options, "--help"}, f"{page}: {command.name} {word}"
                 choices = (getattr(options.get(name), "metavar", None) or "").split("|")  # such as speech|ocr
-                allowed = len(choices) == 1 or not OCR_CHANNEL or (joined or value) in choices
+                allowed = len(choices) == 1 or (joined or value) in choices
                 assert allowed, f"{page}: {command.name} {word} {value}"
 
 
@@ -110,7 +118,13 @@ def test_make_targets_and_modules_exist(page: str) -> None:
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page}: {module}"
 
 
-@pytest.mark.skipif(not OCR_CHANNEL, reason="the channel ocr is not there yet")
+@pytest.mark.parametrize("page", PAGES)
+def test_source_files_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for file in re.findall(r"`((?:vsearch|indexer|ui|eval|benchmarks|tests)/[\w/.]+)`", text):
+        assert (ROOT / file).exists(), f"{page}: {file}"
+
+
 def test_configuration_page_lists_every_variable() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`(VSEARCH_\w+)`", text))
@@ -118,7 +132,6 @@ def test_configuration_page_lists_every_variable() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.skipif(not OCR_CHANNEL, reason="the channel ocr is not there yet")
 def test_variables_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert set(re.findall(r"\bVSEARCH_(\w+)", text)) <= {name.upper() for name in Settings.model_fields}
@@ -130,5 +143,6 @@ def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir(parents=True)
     make_video(folder / "colours.mp4", [Shot("red", 3.0), Shot("blue", 3.0)])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VSEARCH_MODEL", "fake")
     for number, block in enumerate(code_blocks(page, "python"), start=1):
         exec(compile(block, f"{page}, example {number}", "exec"), {"__name__": "example"})
