@@ -22,7 +22,7 @@ COMMANDS = {
         "Write hits as clips, as timelines for editing programs, or as tables. The options of `vsearch query` hold.",
     ),
     "label": ("label", "Label the scenes that show something of a list, for `vsearch query --label`."),
-    "describe": ("label", "Say which sentences of a list describe a video best."),
+    "describe": ("label", "List the sentences of a file that describe a video best."),
     "status": ("library", "Show what the library contains and which files could not be indexed."),
     "remove": ("library", "Remove videos from the library. The files themselves stay."),
     "verify": (
@@ -48,7 +48,7 @@ COMMANDS = {
     # export_model adds its command to those of the module models, which it imports
     "models": (
         "export_model",
-        "List the models that are there, and how to add others; choose or remove those of a library.",
+        "List the known models; choose or remove those of a library.",
     ),
 }
 """Name of a command, in the order of the help: its module in vsearch.cli, and the first line of its docstring."""
