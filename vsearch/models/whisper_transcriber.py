@@ -245,7 +245,7 @@ def doubts(
     if compression > guards.compression:
         return f"a compression ratio of {compression:.1f}"
     if is_loop(text, guards.loop):
-        return "a loop of the same words"
+        return "it repeats itself"
     if words and sum(words) / len(words) < guards.word:
         return f"a mean probability of its words of {sum(words) / len(words):.2f}"
     return None
