@@ -138,7 +138,7 @@ def remove(
         kept = opened.default_model() or settings.model
         if _is_space_of(row, kept, settings):
             raise InputError(
-                f"{name} is the default model of the library: choose another model first (`vsearch models default NAME`)."
+                f"{name} is the default of the library: choose another model first (`vsearch models default NAME`)."
             )
         removed = opened.remove_spaces([row.space])
     if as_json:
