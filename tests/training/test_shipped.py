@@ -1,4 +1,4 @@
-"""The folder that ships, as a user's machine sees it: ONNX Runtime only."""
+"""The model folder in the package, through ONNX Runtime alone."""
 
 import hashlib
 import json
@@ -45,21 +45,21 @@ def pixels() -> np.ndarray[Any, Any]:
     return np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_every_file_is_the_one_that_the_config_names() -> None:
+def test_checksums_of_config_match_files() -> None:
     for name, digest in json.loads(CONFIG.read_text(encoding="utf-8"))["sha256"].items():
         assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_it_is_small_enough_to_ship() -> None:
+def test_folder_is_at_most_60_megabytes() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 60e6
 
 
-def test_it_has_a_card() -> None:
+def test_folder_has_a_model_card() -> None:
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert "## Data and licence" in card and "## Limits" in card
 
 
-def test_frame_vectors_are_unit_and_the_same_in_any_batch(pixels: np.ndarray[Any, Any]) -> None:
+def test_frame_embeddings_are_unit_and_independent_of_the_batch(pixels: np.ndarray[Any, Any]) -> None:
     together = encode(pixels)
     alone = np.concatenate([encode(pixels[i : i + 1]) for i in range(len(pixels))])
     assert together.shape == (5, json.loads(CONFIG.read_text(encoding="utf-8"))["dim"])
@@ -67,18 +67,18 @@ def test_frame_vectors_are_unit_and_the_same_in_any_batch(pixels: np.ndarray[Any
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_sentence_vectors_are_unit_and_padding_changes_nothing() -> None:
+def test_text_embeddings_are_unit_and_independent_of_padding() -> None:
     together = read("a dog", "two men are playing basketball on a court in front of a large crowd")
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(together[:1], read("a dog"), atol=1e-4)
 
 
-def test_words_of_like_meaning_lie_closer() -> None:
+def test_sentences_of_similar_meaning_are_closer() -> None:
     dog, puppy, car = read("a dog is running", "a puppy runs", "someone is driving a car")
     assert dog @ puppy > dog @ car + 0.1
 
 
-def test_a_plain_red_picture_is_nearer_to_itself_mirrored_than_to_noise(pixels: np.ndarray[Any, Any]) -> None:
+def test_mirrored_picture_is_closer_than_noise(pixels: np.ndarray[Any, Any]) -> None:
     ramp = np.zeros_like(pixels[:1])
     ramp[..., 0] = np.linspace(0, 255, ramp.shape[2]).astype(np.uint8)[None, None, :]
     one, two, noise = encode(np.concatenate([ramp, ramp[:, :, ::-1], pixels[:1]]))

@@ -120,7 +120,7 @@ def train_extension(
     *,
     precision: Precision = PLAIN,
     checkpoint: Path | None = None,
-    progress: Callable[[int, float, ExtensionCheck | None], None] = lambda step, loss, found: None,
+    progress: Callable[[int, float, ExtensionCheck | None], None] = lambda step, loss, checked: None,
 ) -> ExtensionCheck:
     """Train in place and check the weights that the model ends with. It stays on the precision's device.
 

@@ -101,7 +101,7 @@ def run_loop(
     average: tuple[dict[str, Tensor], float] | None = None,
     checkpoint: Path | None = None,
     run_id: str = "",
-    progress: Callable[[int, float, V | None], None] = lambda step, loss, found: None,
+    progress: Callable[[int, float, V | None], None] = lambda step, loss, checked: None,
 ) -> LoopResult:
     """Train `model` in place. With `validate` it ends with the weights of the best check, which may be the first ones.
 
@@ -137,17 +137,17 @@ def run_loop(
             for name, mean in averages.items():
                 mean.lerp_(trained[name].detach(), 1 - min(decay, (step + 1) / (step + 10)))
             state["step"] = step + 1
-            found = None
+            checked = None
             if (step + 1) % plan.check_every == 0 or step + 1 == plan.steps:
                 if validate is not None:
-                    found = validate()
-                    gain = state["merit"] is None or found.merit > state["merit"]
+                    checked = validate()
+                    gain = state["merit"] is None or checked.merit > state["merit"]
                     state["stale"] = 0 if gain else state["stale"] + 1
                     if gain:
-                        state |= {"best_step": step + 1, "merit": found.merit, "best": copy_weights(trained)}
+                        state |= {"best_step": step + 1, "merit": checked.merit, "best": copy_weights(trained)}
                 if checkpoint is not None:
                     _save(checkpoint, run_id, state, trained, averages, stepper)
-            progress(step + 1, float(loss.detach()), found)
+            progress(step + 1, float(loss.detach()), checked)
     except KeyboardInterrupt:
         interrupted = True
     if validate is not None:

@@ -125,8 +125,8 @@ def _frames_of(
         digest = hashlib.blake2b(f"{video} {start!r} {end!r} {MAX_FRAMES}".encode(), digest_size=16)
         places[start, end] = store.folder / f"{digest.hexdigest()}.npy"
     missing = [span for span in spans if not places[span].is_file()]
-    found = source.frames(file, missing, store.size, MAX_FRAMES) if missing else []
-    for span, pixels in zip(missing, found, strict=True):
+    spans_pixels = source.frames(file, missing, store.size, MAX_FRAMES) if missing else []
+    for span, pixels in zip(missing, spans_pixels, strict=True):
         if len(pixels):
             save_array(places[span], store.encode(pixels))
         else:

@@ -53,8 +53,8 @@ def score(similarity: Vectors, right: NDArray[np.bool_]) -> RankSummary:
     best = np.where(right, similarity, -np.inf).argmax(1)
     others = right.copy()
     others[np.arange(len(best)), best] = False
-    found = ranks(np.where(others, -np.inf, similarity), best)  # a query's other matches do not compete
-    return RankSummary(len(found), similarity.shape[1], summarize(found), float((1 / found).mean()))
+    result = ranks(np.where(others, -np.inf, similarity), best)  # a query's other matches do not compete
+    return RankSummary(len(result), similarity.shape[1], summarize(result), float((1 / result).mean()))
 
 
 @dataclass(frozen=True, slots=True)

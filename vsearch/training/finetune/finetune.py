@@ -87,9 +87,9 @@ def finetune(options: TrainOptions, base: StartingModel, source: ClipSource, rep
     learner = base.learner(distinct_captions(gathered.clips)).to(options.precision.device)
     best = 0.0
 
-    def progress(step: int, loss: float, found: ClipCheck | None) -> None:
+    def progress(step: int, loss: float, checked: ClipCheck | None) -> None:
         nonlocal best
-        best = max(best, found.ranks.reciprocal) if found is not None else best
+        best = max(best, checked.ranks.reciprocal) if checked is not None else best
         report("training", step, options.plan.steps, f"loss {loss:.2f}, best {best:.2f}")
 
     fitted = fit(

@@ -78,7 +78,7 @@ def fit(
     checkpoint: Path | None = None,
     lineage: str = "",
     baseline: ClipRanks | None = None,
-    progress: Callable[[int, float, ClipCheck | None], None] = lambda step, loss, found: None,
+    progress: Callable[[int, float, ClipCheck | None], None] = lambda step, loss, checked: None,
 ) -> FitResult:
     """Train a learner (see `StartingModel.learner`) in place. Ctrl-C ends the run early, with the best weights so far.
 

@@ -1,4 +1,4 @@
-"""An open_clip model as a start: training changes its towers, and the result is exported to a model folder."""
+"""An open_clip model to start from: training changes its towers, and the result is exported to a model folder."""
 
 from __future__ import annotations
 

@@ -124,10 +124,10 @@ class _Embedding(nn.Module):
         self._at = at
 
     def forward(self, ids: Tensor) -> Tensor:
-        found = self.table(ids)
-        # len(found) would fix the batch size of the exported graph
-        own = self.vectors.to(found.dtype).expand(found.shape[0], -1, -1)
-        return torch.cat([found[:, : self._at], own, found[:, self._at + own.shape[1] :]], dim=1)
+        embedded = self.table(ids)
+        # len(embedded) would fix the batch size of the exported graph
+        own = self.vectors.to(embedded.dtype).expand(embedded.shape[0], -1, -1)
+        return torch.cat([embedded[:, : self._at], own, embedded[:, self._at + own.shape[1] :]], dim=1)
 
 
 def add_prompt(parts: OpenClipParts, count: int) -> Prompted:
@@ -193,8 +193,8 @@ class TowerLearner(nn.Module):
         else:
             pixels = torch.from_numpy(np.concatenate(list(frames)))
             parts = (pixels,) if torch.is_grad_enabled() else pixels.split(PICTURES)
-            found = torch.cat([self._encode(part.to(device)) for part in parts])
-            vectors = list(found.split([len(clip) for clip in frames]))
+            encoded = torch.cat([self._encode(part.to(device)) for part in parts])
+            vectors = list(encoded.split([len(clip) for clip in frames]))
         padded, mask = pad_clips(vectors, MAX_FRAMES)
         return unit(masked_mean(padded, mask.to(device)))
 
