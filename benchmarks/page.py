@@ -3,7 +3,7 @@
 python -m benchmarks.page --library demo/library --queries 40
 
 A browser (Chromium, by Playwright) types into the page of a real `vsearch ui`. Measured in the browser, from the Enter
-key: until the cards of the answer stand in the page, and until their pictures are there. The engine's time is what the
+key: until the page shows the cards of the answer, and until it shows their thumbnails. The engine's time is what the
 page itself says of it. The same queries go to the engine in a program of its own as well, which says what the machine
 can do without a page.
 """
@@ -105,7 +105,7 @@ def measure_page(address: str, queries: Sequence[str]) -> list[Timed]:
             page.wait_for_function("window.seen.pictures > 0")
             seen: dict[str, Any] = page.evaluate("window.seen")
             said = re.search(r"([\d.]+) ms", page.locator(".summary").inner_text())
-            assert said is not None, "the page tells the engine's time"
+            assert said is not None, "the page shows the engine's time"
             timed.append(Timed(float(said[1]), seen["cards"] - seen["enter"], seen["pictures"] - seen["enter"]))
         browser.close()
     return timed[1:]

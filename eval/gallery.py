@@ -123,7 +123,7 @@ class Encoded:
 
 
 def encode_videos(model: VideoEncoder, source: FrameSource, videos: Iterable[str]) -> Encoded:
-    """Frame vectors of each video; one that cannot be read is a failure and the rest goes on."""
+    """Frame vectors of each video; one that cannot be read is a failure, and the others continue."""
     frames: dict[str, Vectors] = {}
     failures: dict[str, str] = {}
     for video in videos:

@@ -1,4 +1,4 @@
-"""The model of a benchmark: by name or folder, with the person's own settings."""
+"""The model of a benchmark: by name or folder, with the user's settings."""
 
 from __future__ import annotations
 

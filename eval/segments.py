@@ -1,7 +1,7 @@
 """What Whisper makes of sound before the guards, and what they say of it: python -m eval.segments FILE...
 
 Of each segment: where it is, its words with the probability of each, the window's no-speech probability, mean log
-probability and compression ratio, and beside them what the sound itself tells: the mean of Silero's probabilities and
+probability and compression ratio, and from the sound itself the mean of Silero's probabilities and
 the level between the first word and the last. To choose the values of vsearch.models.whisper_transcriber.Guards by.
 """
 

@@ -1,9 +1,9 @@
-"""What is heard of real speech, and whether phrases are found where they are spoken: python -m eval.speech DIR.
+"""Word error rate on real speech, and whether phrases are found where they are spoken: python -m eval.speech DIR.
 
 DIR holds sound and videos, and transcripts.tsv (file, text). Each file is indexed into a library that lasts as long as
-the run; every four-word phrase that only one transcript holds is queried, in quotes and without. A hit's start is held
-against when the phrase's first word was heard: its error says how far a hit lands from the words, not how good
-Whisper's own times are, for which there is no truth here.
+the run; every four-word phrase that only one transcript holds is queried, in quotes and without. A hit's start is
+compared with the transcribed time of the phrase's first word. This measures the distance of hits from words, not the
+accuracy of Whisper's times, for which there is no truth here.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _retrieval(library: SqliteStore, truth: dict[str, list[str]], times: dict[st
 
 
 def _begin(heard: Sequence[Word], truth: Sequence[str], at: int) -> float | None:
-    """When the word at a position of the truth was heard: the word that is the same, nearest to the same place."""
+    """Start of the word at a position of the truth: of equal transcribed words, the one nearest to that position."""
     places = [i for i, word in enumerate(heard) if word.text == truth[at]]
     if not places or not truth:
         return None

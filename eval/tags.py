@@ -35,7 +35,7 @@ from vsearch.search.labels import THRESHOLD, TOP, Labeller, encode_phrases
 Matrix = NDArray[np.float32]
 WAYS = ("cosine", "background", "library", "both")
 RECALLS = (0.2, 0.3, 0.4)
-"""Of which the precision is told, each way at its own threshold."""
+"""Recalls at which precision is reported, each way at its own threshold."""
 HALF_AT = 0.3
 """Of these, the one whose thresholds are used where half of the library shows a label."""
 HALF = 60

@@ -174,6 +174,6 @@ def test_help_and_query_import_no_heavy_modules(indexed: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_summary_in_help_is_first_paragraph_of_command_help(name: str) -> None:
-    command = get_group(app).get_command(None, name)
-    _, summary = COMMANDS[name]
-    assert summary == command.help.partition("\n\n")[0]
+    group = get_group(app)
+    command = group.get_command(None, name)
+    assert group.summaries()[name] == command.help.partition("\n\n")[0] != ""

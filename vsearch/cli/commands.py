@@ -1,57 +1,35 @@
-"""The commands of `vsearch`: which module holds each, and its line in `vsearch --help`.
+"""The commands of `vsearch` and the modules that define them.
 
-Only the module of the command that is called is imported, so that help and short commands start quickly.
+Only the module of the command that is called is imported, so that help and short commands start quickly. The help of
+`vsearch` reads the docstrings of the commands from the source files.
 """
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
-    "index": ("index", "Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."),
-    "transcript": (
-        "transcript",
-        "Print the transcript of a file. Redirect it to make a subtitle file: --format srt > name.srt",
-    ),
-    "query": ("query", "Find the scenes that a sentence, a picture or a clip describes, best first."),
-    "export": (
-        "export",
-        "Write hits as clips, as timelines for editing programs, or as tables. The options of `vsearch query` hold.",
-    ),
-    "label": ("label", "Label the scenes that show something of a list, for `vsearch query --label`."),
-    "describe": ("label", "List the sentences of a file that describe a video best."),
-    "status": ("library", "Show what the library contains and which files could not be indexed."),
-    "remove": ("library", "Remove videos from the library. The files themselves stay."),
-    "verify": (
-        "library",
-        "Check catalog, embeddings and snapshots. The exit status is 1 if anything is, or remains, damaged.",
-    ),
-    "ui": (
-        "ui",
-        "Search, watch and index on a page in the browser. It is served to this computer alone; Ctrl-C ends it.",
-    ),
-    "serve": (
-        "serve",
-        "Serve the library over HTTP: search, thumbnails, clips, indexing. Stop with Ctrl-C.",
-    ),
-    "mcp": (
-        "mcp",
-        "Let a language model search the library: a read-only server of the Model Context Protocol.",
-    ),
-    "train": (
-        "train",
-        "Fine-tune a model on your own clips and captions. The same command resumes an interrupted run.",
-    ),
-    # export_model adds its command to those of the module models, which it imports
-    "models": (
-        "export_model",
-        "List the known models; choose or remove those of a library.",
-    ),
+    "index": "index",
+    "transcript": "transcript",
+    "query": "query",
+    "export": "export",
+    "label": "label",
+    "describe": "label",
+    "status": "library",
+    "remove": "library",
+    "verify": "library",
+    "ui": "ui",
+    "serve": "serve",
+    "mcp": "mcp",
+    "train": "train",
+    "models": "models",
 }
-"""Name of a command, in the order of the help: its module in vsearch.cli, and the first line of its docstring."""
+"""Name of a command, in the order of the help: its module in vsearch.cli."""
 
 
 class CommandGroup(TyperGroup):
@@ -83,11 +61,24 @@ class LazyCommandGroup(CommandGroup):
             return None
         from typer.main import get_group
 
-        module, _ = COMMANDS[cmd_name]
-        import_module(f"vsearch.cli.{module}")
+        import_module(f"vsearch.cli.{COMMANDS[cmd_name]}")
+        if cmd_name == "models":
+            import_module("vsearch.cli.export_model")  # adds `vsearch models export`
         from vsearch.cli.base import app
 
         return get_group(app).commands[cmd_name]
 
     def summaries(self) -> dict[str, str]:
-        return {name: summary for name, (_, summary) in COMMANDS.items()}
+        trees = {
+            module: ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+            for module in set(COMMANDS.values())
+        }
+        return {name: _summary(trees[module], name) for name, module in COMMANDS.items()}
+
+
+def _summary(tree: ast.Module, function: str) -> str:
+    """The first paragraph of a function's docstring."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return (ast.get_docstring(node) or "").partition("\n\n")[0]
+    raise AssertionError(f"no function {function}")
