@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from benchmarks.synthetic import (
     speak,
 )
 from vsearch.library import SqliteStore
+from vsearch.library.filters import Filters
 from vsearch.media import Vectors
 from vsearch.models.registry import load_model
 from vsearch.models.sentence_encoder import load_sentences
@@ -148,9 +150,10 @@ class Steps:
         if "since_share" in given:
             skipped = int(given.pop("since_share") * videos)
             given["since"] = datetime.fromtimestamp(RECORDED_FROM + RECORDED_STEP * skipped, UTC)
-        if "labels" in given:
-            given["labels"] = tuple(given["labels"])
-        return Query(text, **given)
+        if "label" in given:
+            given["label"] = tuple(given["label"])
+        filters = {field.name: given.pop(field.name) for field in fields(Filters) if field.name in given}
+        return Query(text, filters=Filters(**filters), **given)
 
     def recall(self, run: int, depth: int, one_in: int = 1) -> Told:
         """Queries to the index alone, and the share of the truly nearest that it finds, of one scene in `one_in`."""
