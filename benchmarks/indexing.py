@@ -21,7 +21,7 @@ import numpy as np
 
 from tests.media import Shot, loop_video, make_video
 from vsearch.errors import MediaError
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.events import Finished
 from vsearch.indexer.options import available_cores
@@ -127,7 +127,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
     with SqliteStore.open(folder / "library", create=True) as library:
         wall, cpu = time.perf_counter(), _cpu()
-        *_, last = Indexer(library, model, options).index([path])
+        *_, last = run_index(library, IndexPlan(model, options), [path])
         wall, cpu = time.perf_counter() - wall, _cpu() - cpu
     assert isinstance(last, Finished)
     footage = last.summary.footage

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from benchmarks.memory import resident
 from tests.sounds import write_sound
-from vsearch.indexer import Indexer
+from vsearch.indexer import IndexPlan, run_index
 from vsearch.indexer.audio import inspect, read_blocks
-from vsearch.indexer.transcribe import WordOptions
+from vsearch.indexer.options import SpeechOptions
 from vsearch.library import SqliteStore
 from vsearch.models.base import SAMPLE_RATE, AudioBlock, Heard, Transcriber
 from vsearch.models.fake import FakeModel
@@ -94,7 +94,7 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
     watcher.start()
     begun = time.perf_counter()
     with SqliteStore.open(library, create=True) as opened:
-        for _ in Indexer(opened, FakeModel(), words=WordOptions(Listener())).index([path]):
+        for _ in run_index(opened, IndexPlan(FakeModel(), speech=SpeechOptions(Listener())), [path]):
             pass
     taken = time.perf_counter() - begun
     done.set()

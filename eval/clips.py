@@ -54,11 +54,11 @@ def evaluate_clips(
     folder: Path, captions: Sequence[Caption], library: SqliteStore, model: Model, rerank: Rerank | None = None
 ) -> Outcome:
     """Index the folder, then ask every caption. Other videos of the library are distractors."""
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.indexer.events import Skipped
     from vsearch.search.engine import SearchEngine
 
-    events = Indexer(library, model).index([folder])
+    events = run_index(library, IndexPlan(model), [folder])
     failed = tuple(f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped))
     key_of = {row.path.resolve(): row.key for row in library.files()}
     if not any(path.is_relative_to(folder.resolve()) for path in key_of):

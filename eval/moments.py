@@ -156,7 +156,7 @@ def measure(
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """The command."""
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.indexer.events import Skipped
     from vsearch.library import SqliteStore
     from vsearch.search.engine import SearchEngine
@@ -183,7 +183,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             raise InputError(f"no clip of {folder} can be decoded" + (f": {failed[0]}" if failed else ""))
         library = stack.enter_context(SqliteStore.open(work / "library", create=True))
         note(f"indexing {len(lists)} files")
-        events = Indexer(library, model).index([work / "videos"])
+        events = run_index(library, IndexPlan(model), [work / "videos"])
         failed += [f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped)]
         scenes = library.status().scenes
         query = Query("?", k=1, rerank=arguments.rerank)

@@ -98,7 +98,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise PathError(f"{folder} is not a folder of videos")
     captions = read_captions(find_table(folder), folder).captions
     rows, skipped = read_typed(arguments.queries, captions)
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.library import SqliteStore
     from vsearch.search.engine import SearchEngine
 
@@ -107,7 +107,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         model = open_model(arguments.model)
         library = stack.enter_context(SqliteStore.open(place, create=True))
         note(f"indexing {folder}")
-        for _ in Indexer(library, model).index([folder]):
+        for _ in run_index(library, IndexPlan(model), [folder]):
             pass
         key_of = {row.path.resolve(): row.key for row in library.files()}
         search = SearchEngine(library, model).search

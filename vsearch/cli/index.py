@@ -28,8 +28,8 @@ from vsearch.errors import InputError, LibraryMissing
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
+    from vsearch.indexer.options import Only
     from vsearch.indexer.report import IndexReporter
-    from vsearch.indexer.run import Only
     from vsearch.settings import Settings
 
 
@@ -40,44 +40,53 @@ def index(
     model: ModelOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay on many cores.")] = 1,
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Forget files below PATHS that are gone; not those of a folder that is empty now."
+            "--prune", help="Remove files below PATHS that are gone; not those of a folder that is empty now."
         ),
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done; write nothing.")] = False,
     speech: Annotated[
-        bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
+        bool, typer.Option("--speech/--no-speech", help="Transcribe speech, where a speech model is installed.")
     ] = True,
     ocr: Annotated[
         bool,
-        typer.Option("--ocr/--no-ocr", help="Read what is written in the pictures; costs about five times as much."),
+        typer.Option("--ocr/--no-ocr", help="Recognise text in frames; takes about five times as long."),
     ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="speech|text", help="Add or renew that alone, of videos that are indexed.")
+        str | None,
+        typer.Option(
+            metavar="speech|ocr", help="Add or renew the transcripts of this channel alone, of indexed videos."
+        ),
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="What is spoken, such as en; chooses among tracks and subtitles, too."),
+        typer.Option(
+            metavar="CODE",
+            help="The language of the speech, such as en; also chooses among sound tracks and subtitles.",
+        ),
     ] = None,
-    translate: Annotated[bool, typer.Option("--translate", help="Write down in English what is said.")] = False,
+    translate: Annotated[
+        bool, typer.Option("--translate", help="Transcribe speech of any language in English.")
+    ] = False,
     audio_track: Annotated[
-        int | None, typer.Option("--audio-track", min=1, help="Which sound track to listen to.", show_default=False)
+        int | None,
+        typer.Option("--audio-track", min=1, help="The sound track to transcribe, from 1.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
+    """Make videos searchable. Run it again to continue, or to add what is new, changed or moved."""
     from vsearch.indexer import IndexOptions
     from vsearch.indexer.report import IndexReporter, closing
     from vsearch.indexer.run import prepare_run
 
     given = given_paths(paths)
-    if only not in (None, "speech", "text"):
-        raise InputError(f"--only takes speech or text, not {only!r}.")
+    if only not in (None, "speech", "ocr"):
+        raise InputError(f"--only takes speech or ocr, not {only!r}.")
     if only and (dry_run or prune or not speech or (ocr and only == "speech")):
         raise InputError(f"--only {only} goes without --dry-run, --prune, --no-speech and --ocr.")
     settings = settings_of(library, model, weights=weights, device=device)
@@ -110,17 +119,17 @@ def index(
 
 
 def show_events(events: Iterable[Event], reporter: IndexReporter) -> None:
-    """Draw a run of the indexer; a person may stop it."""
+    """Run to the end, or until Ctrl-C."""
     try:
         for event in events:
             reporter.show(event)
     except KeyboardInterrupt:
-        typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+        typer.echo("vsearch: stopped. What was indexed is kept; the same command continues.", err=True)
         raise typer.Exit(130) from None
 
 
 def _model_to_index_with(settings: Settings) -> str:
-    """Known before a library is made: a name that nobody knows leaves nothing behind."""
+    """Checked before a library is made: an unknown name leaves nothing behind."""
     try:
         with open_library(settings) as opened:
             names = named_models(settings, opened)

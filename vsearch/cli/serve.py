@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +24,7 @@ from vsearch.errors import InputError, PathError
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
     from vsearch.library import SqliteStore
-    from vsearch.server.jobs import Runner, Step
+    from vsearch.server.jobs import Runner
     from vsearch.settings import Settings
 
 CLIPS_BYTES = 2 * 2**30
@@ -83,37 +81,12 @@ def serve(
 
 
 def _runner(settings: Settings, library: SqliteStore, model: Sequence[str] | None) -> Runner:
-    """Index runs as `vsearch index` does them, with the first of the models that are asked."""
+    """Index runs as of `vsearch index`, with the first of the models that answer."""
 
-    def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
+    def run(paths: Sequence[Path]) -> Generator[Event, None, None]:
         from vsearch.indexer.run import prepare_run
 
-        # Its own model: encoding many frames at once wants more threads than answering does.
-        prepared = prepare_run(settings, named_models(settings, library, model)[0])
-        with closing(prepared.events(library, paths)) as events:
-            yield from _steps(events)
+        # Its own model: encoding many frames at once pays with more threads than answering does.
+        return prepare_run(settings, named_models(settings, library, model)[0]).events(library, paths)
 
     return run
-
-
-def _steps(events: Iterable[Event]) -> Generator[Step, None, None]:
-    """What a client is told of a run."""
-    from vsearch.indexer.events import Finished, Indexed, Listening, Progress, Skipped, Started
-    from vsearch.server.jobs import Step
-
-    step = Step()
-    for event in events:
-        match event:
-            case Started() | Listening():
-                step = replace(step, file=event.path)
-            case Progress():
-                step = replace(step, done_seconds=event.run_done, total_seconds=max(event.run_total, event.run_done))
-            case Indexed():
-                step = replace(step, indexed=step.indexed + 1)
-            case Skipped():
-                step = replace(step, skipped=step.skipped + 1)
-            case Finished():
-                step = replace(step, file=None, summary=event.summary.as_json())
-            case _:
-                pass
-        yield step
