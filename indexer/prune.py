@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vsearch.indexer.decisions import Store, is_gone, stamp_now
 from vsearch.indexer.events import Pruned, Skipped
-from vsearch.indexer.plan import Store, is_gone, stamp_now
 from vsearch.library.rows import FileRow
 from vsearch.media import FileStamp
 

@@ -173,7 +173,7 @@ class Service:
         with self._guard:
             if self._job is not None and not self._job.state.over:
                 raise InputError("A folder is being indexed already: wait for it, or stop it first.")
-            self._job = IndexJob((path,), lambda: self._index(path, speech))
+            self._job = IndexJob(lambda: self._index(path, speech))
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
