@@ -208,7 +208,7 @@ def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> N
     ],
 )
 def test_what_is_derived_from_lines_is_checked_and_made_anew(talks: SqliteStore, change: str, problem: str) -> None:
-    hits, spoken_in = talks.search_text("chocolate", 5), talks.select_scenes(has_speech=True)
+    hits, spoken_in = talks.search_text("chocolate", 5), talks.select_scenes(Filters(has_speech=True))
     assert hits and spoken_in is not None
     assert talks.verify().clean
     with sqlite3.connect(talks.path / "catalog.db") as connection:
@@ -216,7 +216,7 @@ def test_what_is_derived_from_lines_is_checked_and_made_anew(talks: SqliteStore,
     connection.close()
     assert talks.verify().problems == (problem,)
     assert talks.verify(repair=True).clean
-    again = talks.select_scenes(has_speech=True)
+    again = talks.select_scenes(Filters(has_speech=True))
     assert talks.search_text("chocolate", 5) == hits
     assert again is not None and np.array_equal(again, spoken_in)
 

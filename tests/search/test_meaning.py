@@ -135,7 +135,7 @@ def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: Sql
         ("sign.mp4", "ocr"),
         ("road.mp4", "speech"),
     }
-    assert {line.channel for hit in both for line in hit.words} == {"text", "speech"}
+    assert {line.channel for hit in both for line in hit.words} == {"ocr", "speech"}
 
 
 def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: SqliteStore) -> None:
