@@ -70,7 +70,7 @@ class Service:
     # -- what is there
 
     def load(self) -> None:
-        """Load the models, unless the library cannot be read: then the page reports that. Raises ModelError, InputError."""
+        """Load the models, unless the library cannot be read; the page reports that. Raises ModelError, InputError."""
         with suppress(LibraryError):
             _ = self.library.models
 

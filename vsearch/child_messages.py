@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, BinaryIO, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, ClassVar, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 _LENGTHS = struct.Struct("<II")
 _LARGEST = 256 * 1024 * 1024
@@ -115,7 +115,7 @@ def parse_message(frame: Frame, kinds: Iterable[type[Message]]) -> Message:
     if kind is None:
         raise ValueError("a message of this type is not expected here")
     values = {name: value for name, value in frame.fields.items() if name != "message"}
-    if "payload" in _hints(kind):
+    if "payload" in _hints(cast(Hashable, kind)):
         values["payload"] = frame.payload
     message: Message = _object(kind, values)
     return message
