@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -82,7 +83,7 @@ class Frame:
 
 def write_message(stream: BinaryIO, message: Message) -> None:
     """Write one message and flush. Names of files keep bytes that are not UTF-8: JSON escapes their surrogates."""
-    values = {field.name: getattr(message, field.name) for field in fields(message)}  # type: ignore[arg-type]
+    values = {name: getattr(message, name) for name in _hints(type(message))}  # type: ignore[arg-type]
     payload = values.pop("payload", b"")
     head = json.dumps({"message": type(message).__name__, **values}, default=_plain).encode("ascii")
     stream.write(_LENGTHS.pack(len(head), len(payload)))
@@ -124,6 +125,8 @@ def parse_message(frame: Frame, kinds: Iterable[type[Message]]) -> Message:
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Fraction):
+        return [value.numerator, value.denominator]
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     raise TypeError(f"a message cannot hold {value!r}")
@@ -175,6 +178,8 @@ def _value(kind: Any, value: Any) -> Any:
         return value
     if kind is float and type(value) is int:
         return float(value)
+    if kind is Fraction and isinstance(value, list) and len(value) == 2:
+        return Fraction(_value(int, value[0]), _value(int, value[1]) or 1)
     if kind is Path and type(value) is str:
         return Path(value)
     if isinstance(kind, type) and type(value) is kind:

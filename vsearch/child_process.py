@@ -222,7 +222,7 @@ class Child:
     def _wait(self, seconds: float) -> Failed | None:
         """Count the time without a message."""
         self._silent += seconds
-        if self._silent <= self._patience:
+        if self._silent < self._patience:
             return None
         return self._lost(f"the {self._name} hung (no sign of life for {self._patience:.0f} s)", "hung")
 
@@ -238,8 +238,9 @@ def receive(inbox: Inbox, children: Sequence[Child], *, wait: bool = True) -> It
     """
     begun = time.monotonic()
     sender, frame = None, None
+    timeout = min([TICK, *(max(0.0, child._patience - child._silent) for child in children if child.request)])
     with contextlib.suppress(queue.Empty):
-        sender, frame = inbox.get(timeout=TICK) if wait else inbox.get_nowait()
+        sender, frame = inbox.get(timeout=timeout) if wait else inbox.get_nowait()
     # A computer that slept, or a caller that took its time, is not a process that hangs.
     waited = min(time.monotonic() - begun, 2 * TICK)
     for child in children:
