@@ -220,7 +220,7 @@ class SpeechStage(TranscriptStage):
             return
         tracks = made.tracks
         assert tracks is not None
-        duration = max([tracks.duration, *(segment.end for segment in made.transcript.lines), 0.1])
+        duration = max([tracks.duration, *(segment.end for segment in made.transcript.segments), 0.1])
         info = VideoInfo(
             duration=duration,
             width=0,

@@ -131,13 +131,13 @@ class TranscriptStage(ABC):
             yield Skipped(path, "it changed while it was read; the next run tries it again")
             return
         transcript, sentences = made.transcript, self._plan.sentences
-        passages = None if sentences is None else encode_passages(sentences, self.channel, transcript.lines)
+        passages = None if sentences is None else encode_passages(sentences, self.channel, transcript.segments)
         yield from self._write(target, made, passages)
         seconds = time.perf_counter() - begun
         yield Transcribed(
             path,
             self.channel,
-            len(transcript.lines),
+            len(transcript.segments),
             transcript.source,
             transcript.language,
             seconds,

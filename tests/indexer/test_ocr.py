@@ -108,7 +108,7 @@ def test_what_is_written_is_found_with_its_time_and_place(
     assert (hit.channel, hit.start) == ("ocr", pytest.approx(4.0, abs=0.11))
     assert library.search_text("bread", 1, channel="speech") == []
     state = library.status()
-    assert (state.read, state.text_lines, state.transcribed, state.lines) == (1, 2, 0, 0)
+    assert (state.ocr_videos, state.ocr_segments, state.transcribed, state.speech_segments) == (1, 2, 0, 0)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

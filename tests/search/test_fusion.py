@@ -56,8 +56,8 @@ def test_who_asks_for_what_is_said_gets_it_first(library: SqliteStore) -> None:
     hit = ask(library, "country can do for you")[0]
     assert (hit.video.name, hit.start, hit.end) == ("blue.mp4", 12.0, 14.0)
     assert hit.best_time == 12.0 and hit.channels["speech"] == pytest.approx(1.0)
-    assert [line.text for line in hit.words] == ["ask not what your country can do for you"]
-    assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["country"]
+    assert [line.text for line in hit.segments] == ["ask not what your country can do for you"]
+    assert [hit.segments[0].text[a:b] for a, b in hit.matched[0]] == ["country"]
 
 
 def test_who_asks_for_what_is_seen_gets_that_first(library: SqliteStore) -> None:
@@ -84,8 +84,8 @@ def test_both_channels_together_come_before_either_alone(library: SqliteStore) -
 def test_channels_apart(library: SqliteStore) -> None:
     heard = ask(library, "red", channel="speech")
     assert {(hit.video.name, hit.start) for hit in heard} == {("green.mp4", 3.0)}
-    assert len(heard[0].words) == 2
-    assert all(hit.words == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
+    assert len(heard[0].segments) == 2
+    assert all(hit.segments == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
     assert ask(library, "zebra", channel="speech") == []
     with pytest.raises(QueryError, match="all, visual, speech, ocr"):
         Query("red", channel="smell")  # type: ignore[arg-type]
@@ -128,10 +128,10 @@ def test_who_asks_for_what_is_written_gets_it_first(library: SqliteStore) -> Non
         hit = ask(library, "platform nine", **options)[0]
         assert (hit.video.name, hit.start, hit.best_time) == ("yellow.mp4", 13.0, 13.0)
         assert hit.channels["ocr"] == pytest.approx(1.0) and "speech" not in hit.channels
-        assert [(line.text, line.channel) for line in hit.words] == [("PLATFORM NINE", "ocr")]
-        assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
-        assert hit.words[0].box == Box(0.1, 0.2, 0.5, 0.3)
-        assert hit.as_json()["words"][0]["channel"] == "ocr"
+        assert [(line.text, line.channel) for line in hit.segments] == [("PLATFORM NINE", "ocr")]
+        assert [hit.segments[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
+        assert hit.segments[0].box == Box(0.1, 0.2, 0.5, 0.3)
+        assert hit.as_json()["segments"][0]["channel"] == "ocr"
     assert [hit.video.name for hit in ask(library, '"platform nine"')] == ["yellow.mp4"]
     assert ask(library, "platform nine", channel="speech") == []
     assert all(set(hit.channels) == {"visual"} for hit in ask(library, "platform nine", channel="visual"))
@@ -149,7 +149,7 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: SqliteSto
     write(library, "blue.mp4", (12.5, "ask not what your country"))
     first, second = ask(library, "ask not what your country")[:2]
     assert (first.video.name, first.start) == ("blue.mp4", 12.0) and first.score > second.score
-    assert {"speech", "ocr"} <= set(first.channels) and len(first.words) == len(first.matched) == 2
+    assert {"speech", "ocr"} <= set(first.channels) and len(first.segments) == len(first.matched) == 2
 
 
 def test_text_has_a_weight_of_its_own() -> None:

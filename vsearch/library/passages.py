@@ -79,11 +79,11 @@ def _lines(connection: sqlite3.Connection, channel: str, passages: Sequence[int]
     found: dict[int, list[Segment]] = {}
     for passage, *row in connection.execute(
         # CROSS JOIN keeps the order: a look-up of its own for each passage.
-        "SELECT passages.id, lines.start_seconds, lines.end_seconds, text, channel, words, box, confidence "
+        "SELECT passages.id, segments.start_seconds, segments.end_seconds, text, channel, words, box, confidence "
         "FROM json_each(?) CROSS JOIN passages ON passages.id = json_each.value "
-        "CROSS JOIN lines ON lines.video_id = passages.video_id AND channel = ? "
-        "AND lines.start_seconds BETWEEN passages.start_seconds AND passages.end_seconds "
-        "AND lines.end_seconds <= passages.end_seconds ORDER BY lines.start_seconds, lines.id",
+        "CROSS JOIN segments ON segments.video_id = passages.video_id AND channel = ? "
+        "AND segments.start_seconds BETWEEN passages.start_seconds AND passages.end_seconds "
+        "AND segments.end_seconds <= passages.end_seconds ORDER BY segments.start_seconds, segments.id",
         (json.dumps(passages), channel),
     ):
         found.setdefault(passage, []).append(codec.transcript_line(row))
@@ -106,7 +106,7 @@ def _hit(
         end=end,
         score=0.0,
         channel=channel,
-        lines=tuple(kept),
+        segments=tuple(kept),
         places=(),
         similarity=similarity,
     )

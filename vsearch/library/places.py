@@ -125,7 +125,7 @@ class Places:
                 self._rowids = change, {}
             known = self._rowids[1]
             if match not in known:
-                (found,), _ = columns(connection, ("rowid",), (), "FROM line_words WHERE line_words MATCH ?", (match,))
+                (found,), _ = columns(connection, ("rowid",), (), "FROM segment_words WHERE segment_words MATCH ?", (match,))
                 known[match] = np.sort(found)
             return known[match]
 
@@ -178,7 +178,7 @@ def _lines(connection: sqlite3.Connection, where: str, values: tuple[object, ...
         connection,
         ("id", "video_id", "channel = 'ocr'", "LENGTH(text)"),
         ("start_seconds", "end_seconds"),
-        f"FROM lines {where}",
+        f"FROM segments {where}",
         values,
     )
     return Lines(ids, videos, read > 0, starts, ends, lengths)[np.argsort(ids)]

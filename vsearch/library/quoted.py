@@ -195,8 +195,8 @@ def _chains(search: WordSearch, phrase: int) -> list[_Place]:
 def _beginning(search: WordSearch, words: Sequence[str]) -> tuple[Ids, Ids]:
     """Lines that begin with these words, by their stems, and the line before each."""
     rows = search.connection.execute(
-        f"SELECT lines.id, {_PREVIOUS} FROM line_words JOIN lines ON lines.id = line_words.rowid "
-        "WHERE line_words MATCH ? AND lines.channel = COALESCE(?, lines.channel)",
+        f"SELECT segments.id, {_PREVIOUS} FROM segment_words JOIN segments ON segments.id = segment_words.rowid "
+        "WHERE segment_words MATCH ? AND segments.channel = COALESCE(?, segments.channel)",
         (f"^ {match_units(words)}", search.channel),
     ).fetchall()
     known = [row for row in rows if row[1] is not None]
@@ -204,8 +204,8 @@ def _beginning(search: WordSearch, words: Sequence[str]) -> tuple[Ids, Ids]:
 
 
 _PREVIOUS = (
-    "(SELECT p.id FROM lines p WHERE p.video_id = lines.video_id AND p.channel = lines.channel "
-    "AND (p.start_seconds, p.id) < (lines.start_seconds, lines.id) ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
+    "(SELECT p.id FROM segments p WHERE p.video_id = segments.video_id AND p.channel = segments.channel "
+    "AND (p.start_seconds, p.id) < (segments.start_seconds, segments.id) ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
 )
 
 
@@ -216,7 +216,7 @@ def _back(search: WordSearch, last: int, words: Sequence[str], at: int) -> list[
     if not lines or list(lines[0].words[: len(words) - at]) != list(words[at:]):
         return []
     while need:
-        row = search.connection.execute(f"SELECT {_PREVIOUS} FROM lines WHERE id = ?", (lines[0].id,)).fetchone()
+        row = search.connection.execute(f"SELECT {_PREVIOUS} FROM segments WHERE id = ?", (lines[0].id,)).fetchone()
         if row[0] is None:
             return []
         (line,) = read_lines(search.connection, [row[0]])

@@ -22,7 +22,7 @@ class VideoRecord:
     space: Space
     scenes: tuple[EncodedScene, ...]
     """In time order, at least one."""
-    lines: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -98,7 +98,7 @@ class PassageHit:
     """[0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted; 0 is none of its words,
     as of a passage that was found by its meaning."""
     channel: str
-    lines: tuple[Segment, ...]
+    segments: tuple[Segment, ...]
     """Those that matched, or are meant, in time order, at least one."""
     places: tuple[tuple[int, int, int], ...]
     """The words that matched: the number of the line, and the first and last unit of it (see folding.py)."""
@@ -114,7 +114,7 @@ class PassageHit:
         hits that are ranked are shown."""
         from vsearch.library.word_hits import spans
 
-        return spans(self.lines, self.places)
+        return spans(self.segments, self.places)
 
 
 def label_key(label: str) -> str:
@@ -208,11 +208,11 @@ class LibraryStatus:
     """Of the videos: those without pictures, which no visual space ever holds."""
     transcribed: int = 0
     """Of the videos: those that were listened to, or whose subtitles were read."""
-    lines: int = 0
+    speech_segments: int = 0
     """Of what was said there."""
-    read: int = 0
+    ocr_videos: int = 0
     """Of the videos: those whose pictures were searched for text."""
-    text_lines: int = 0
+    ocr_segments: int = 0
     """Found there."""
     default_model: str | None = None
     """See `SqliteStore.default_model`."""
@@ -225,9 +225,9 @@ class LibraryStatus:
             "videos": self.videos,
             "sounds": self.sounds,
             "transcribed": self.transcribed,
-            "lines": self.lines,
-            "read": self.read,
-            "text_lines": self.text_lines,
+            "speech_segments": self.speech_segments,
+            "ocr_videos": self.ocr_videos,
+            "ocr_segments": self.ocr_segments,
             "files": self.files,
             "scenes": self.scenes,
             "seconds": round(self.seconds, 3),

@@ -154,11 +154,11 @@ def search_text(
     if not asked.terms or (allowed is not None and len(allowed) == 0):
         return []
     with reader.transaction() as connection:
-        if connection.execute("SELECT 1 FROM lines LIMIT 1").fetchone() is None:
+        if connection.execute("SELECT 1 FROM segments LIMIT 1").fetchone() is None:
             return []
         change = reader.state().change
         rows = {term: places.rowids(connection, change, match_word(term)) for term in asked.terms}
-        (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
+        (total,) = connection.execute("SELECT COUNT(*) FROM segment_words_docsize").fetchone()
         admitted = None if allowed is None else ascending(allowed)
         search = WordSearch(connection, asked, rows, total, admitted, channel, places, change)
         return list(islice(quoted_hits(search) if asked.exact else _passage_hits(search), k))
@@ -320,7 +320,7 @@ def _bm25(search: WordSearch, ids: Ids, firsts: Ids, ends: Ids) -> NDArray[np.fl
     members = ids[np.arange(int(sizes.sum())) + np.repeat(firsts - begins, sizes)]
     rows = search.connection.execute(
         # + keeps SQLite from a look-up for each line: every one counts how common the words are again.
-        "SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? "
+        "SELECT rowid, bm25(segment_words) FROM segment_words WHERE segment_words MATCH ? "
         "AND +rowid IN (SELECT value FROM json_each(?))",
         (
             " OR ".join(match_word(term) for term in search.rows),
@@ -402,7 +402,7 @@ def word_hit(
         end=max(line.line.end for line in lines),
         score=score,
         channel=lines[0].line.channel,
-        lines=tuple(line.line for line in lines),
+        segments=tuple(line.line for line in lines),
         places=tuple(places),
         chance=by_chance,
     )

@@ -13,7 +13,7 @@ from vsearch.library.terms import places_of, tokens
 from vsearch.media import Segment
 
 TOKENIZER = "porter ascii"
-"""Of `line_words`: see migrations.py."""
+"""Of `segment_words`: see migrations.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[Store
     """Lines in the order of their ids as given; those that are gone are absent."""
     wanted = [int(line_id) for line_id in ids]
     rows = connection.execute(
-        "SELECT id, video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+        "SELECT id, video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM segments "
         "WHERE id IN (SELECT value FROM json_each(?))",
         (codec.ids_to_json(wanted),),
     )
@@ -44,7 +44,7 @@ def read_lines(connection: sqlite3.Connection, ids: Iterable[int]) -> list[Store
 def line_words(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[str]]:
     """The units of many lines, by id."""
     rows = connection.execute(
-        "SELECT id, folded FROM lines WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
+        "SELECT id, folded FROM segments WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
     )
     return {line_id: unfolded(folded) for line_id, folded in rows}
 
