@@ -203,7 +203,10 @@ def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> N
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("UPDATE segments SET folded = 'zebra' WHERE text LIKE '%chocolate%'", "1 lines differ from their folded words"),
+        (
+            "UPDATE segments SET folded = 'zebra' WHERE text LIKE '%chocolate%'",
+            "1 lines differ from their folded words",
+        ),
         ("UPDATE scenes SET spoken = 1 - spoken WHERE id = 1", "1 scenes are wrong about whether they have speech"),
     ],
 )

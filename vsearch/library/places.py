@@ -125,7 +125,9 @@ class Places:
                 self._rowids = change, {}
             known = self._rowids[1]
             if match not in known:
-                (found,), _ = columns(connection, ("rowid",), (), "FROM segment_words WHERE segment_words MATCH ?", (match,))
+                (found,), _ = columns(
+                    connection, ("rowid",), (), "FROM segment_words WHERE segment_words MATCH ?", (match,)
+                )
                 known[match] = np.sort(found)
             return known[match]
 

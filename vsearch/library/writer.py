@@ -38,7 +38,7 @@ from vsearch.library.write_videos import (
     set_thumbnails,
     set_video,
 )
-from vsearch.library.write_words import add_segments, add_passages, remove_passages, set_transcript
+from vsearch.library.write_words import add_passages, add_segments, remove_passages, set_transcript
 from vsearch.media import (
     TRANSCRIPT_CHANNELS,
     EncodedScene,
