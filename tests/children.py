@@ -36,10 +36,7 @@ _MOST = 1 << 17
 _IMPORTED = [
     *("av", "decord", "numpy", "PIL.JpegImagePlugin"),
     *("vsearch.clips.child", "vsearch.clips.write"),
-    *(
-        f"vsearch.indexer.{name}"
-        for name in ("worker", "decode_decord", "decode_pyav", "subtitles", "audio")
-    ),
+    *(f"vsearch.indexer.{name}" for name in ("worker", "decode_decord", "decode_pyav", "subtitles", "audio")),
 ]
 
 _Popen = subprocess.Popen

@@ -205,7 +205,8 @@ def _beginning(search: WordSearch, words: Sequence[str]) -> tuple[Ids, Ids]:
 
 _PREVIOUS = (
     "(SELECT p.id FROM segments p WHERE p.video_id = segments.video_id AND p.channel = segments.channel "
-    "AND (p.start_seconds, p.id) < (segments.start_seconds, segments.id) ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
+    "AND (p.start_seconds, p.id) < (segments.start_seconds, segments.id) "
+    "ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
 )
 
 
