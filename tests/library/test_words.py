@@ -17,7 +17,7 @@ from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import PassageHit, SqliteStore, TranscriptRow
 from vsearch.library.filters import Filters
 from vsearch.library.migrations import _STEPS, VERSION
-from vsearch.library.terms import longest_run, parse
+from vsearch.library.query_terms import longest_common_run, parse_query
 from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
 
 SPEECH = [
@@ -315,13 +315,13 @@ def test_lines_of_passages_are_read_together(library: SqliteStore) -> None:
 
 
 def test_what_a_query_is_made_of() -> None:
-    query = parse('The man who says "Ask not" to basket*')
+    query = parse_query('The man who says "Ask not" to basket*')
     assert query.tokens == ("the", "man", "who", "says", "ask", "not", "to", "basket")
     assert query.terms == ("man", "ask", "basket*")
     assert query.phrases == (("ask", "not"),)
-    assert parse("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
+    assert parse_query("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
 
 
 def test_longest_run() -> None:
-    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
-    assert longest_run([], ["a"]) == []
+    assert longest_common_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
+    assert longest_common_run([], ["a"]) == []

@@ -215,7 +215,7 @@ class Line(Base):
 
 class Transcript(Base):
     """A channel of a video that has been listened to or read, whatever came of it. Its lines are in `lines`, and
-    `line_words` indexes them (texts.py)."""
+    `line_words` indexes them (fulltext.py)."""
 
     __tablename__ = "transcripts"
 

@@ -112,9 +112,9 @@ class PassageHit:
     def spans(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """A line: [from, to) of the characters of its text that matched. Worked out when it is asked for: few of the
         hits that are ranked are shown."""
-        from vsearch.library.word_hits import spans
+        from vsearch.library.matches import highlights
 
-        return spans(self.lines, self.places)
+        return highlights(self.lines, self.places)
 
 
 def label_key(label: str) -> str:

@@ -1,8 +1,8 @@
 """How much a passage says for its scene: from full-text search, how unlikely the match is a coincidence; from semantic
 search, how similar the passage is to the query.
 
-Both are recalled separately (library/texts.py, library/passages.py) and joined here: a passage that both found is one
-candidate. Its score is a noisy-or of the two.
+Each is recalled separately (library/fulltext.py, library/semantic_search.py). A passage that both found becomes one
+candidate here. Its score is a noisy-or of the two.
 """
 
 from __future__ import annotations
