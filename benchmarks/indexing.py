@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.common import new_parser, probed_video, wall_and_cpu
 from tests.media import Shot, loop_video, make_video
 from vsearch.errors import MediaError
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.decode import DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.events import Event, Finished
 from vsearch.indexer.options import available_cores
@@ -111,7 +111,7 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     options = IndexOptions(workers=given.workers, decoders=(given.decoder,))
     with SqliteStore.open(folder / "library", create=True) as library:
         events: list[Event] = []
-        wall, cpu = wall_and_cpu(lambda: events.extend(Indexer(library, model, options).index([path])))
+        wall, cpu = wall_and_cpu(lambda: events.extend(run_index(library, IndexPlan(model, options), [path])))
     last = events[-1]
     assert isinstance(last, Finished)
     footage = last.summary.footage

@@ -44,13 +44,13 @@ class Projection:
 
 
 def index(video: Path, library: Path, model: str | None) -> None:
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.library import SqliteStore
     from vsearch.models.registry import load_model
 
     encoder: VideoEncoder = load_model(model) if model else Projection()
     with SqliteStore.open(library, create=True) as opened:
-        for _ in Indexer(opened, encoder).index([video]):
+        for _ in run_index(opened, IndexPlan(encoder), [video]):
             pass
 
 

@@ -19,10 +19,9 @@ from typing import Any
 from benchmarks.common import new_parser, wall_and_cpu
 from tests.media import Shot, make_video
 from tests.signs import PLATES, Sign, put_up
-from vsearch.indexer import Indexer, IndexOptions
-from vsearch.indexer.events import Event, Finished, Summary, TextRead
-from vsearch.indexer.ocr import TextOptions, index_text
-from vsearch.indexer.options import available_cores
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
+from vsearch.indexer.events import Event, Finished, Summary, Transcribed
+from vsearch.indexer.options import OcrOptions, available_cores
 from vsearch.library import SqliteStore
 from vsearch.models.registry import load_model
 
@@ -48,30 +47,30 @@ def drain(events: Iterator[Event]) -> Ran:
     told: list[Event] = []
     _, cpu = wall_and_cpu(lambda: told.extend(events))
     assert isinstance(told[-1], Finished)
-    return Ran(told[-1].summary, sum(event.pictures for event in told if isinstance(event, TextRead)), cpu)
+    return Ran(told[-1].summary, sum(event.frames for event in told if isinstance(event, Transcribed)), cpu)
 
 
 def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     paths = [given.videos or film(folder / "film.mp4")]
     threads = max(1, available_cores() // 2)  # as `vsearch index` does
     model = load_model(given.model, threads=threads)
-    text = TextOptions(threads=threads)
+    ocr = OcrOptions()
     with SqliteStore.open(folder / "plain", create=True) as library:
-        plain = drain(Indexer(library, model, IndexOptions()).index(paths))
-        added = drain(index_text(library, text, paths))
+        plain = drain(run_index(library, IndexPlan(model, IndexOptions()), paths))
+        added = drain(run_index(library, IndexPlan(ocr=ocr, only="ocr"), paths))
     with SqliteStore.open(folder / "read", create=True) as library:
-        both = drain(Indexer(library, model, IndexOptions(), text=text).index(paths))
+        both = drain(run_index(library, IndexPlan(model, IndexOptions(), ocr=ocr), paths))
     scenes = max(1, both.summary.scenes)
     return {
         "files": both.summary.indexed,
         "footage_seconds": round(both.summary.footage, 1),
         "scenes": both.summary.scenes,
         "pictures_read": both.pictures,
-        "lines": both.summary.text_lines,
-        "unread": [(unread.path.name, unread.cause) for unread in both.summary.unread],
+        "lines": both.summary.ocr_segments,
+        "unread": [(failed.path.name, failed.cause) for failed in both.summary.ocr_failed],
         "index_seconds": round(plain.summary.wall, 1),
         "index_with_text_seconds": round(both.summary.wall, 1),
-        "of_them_reading": round(both.summary.stages.text, 1),
+        "of_them_reading": round(both.summary.stages.ocr, 1),
         "text_alone_seconds": round(added.summary.wall, 1),
         "times_as_long": round(both.summary.wall / plain.summary.wall, 1),
         "cpu_seconds": {
@@ -81,8 +80,8 @@ def measure(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         },
         "times_the_cpu": round(both.cpu / plain.cpu, 1),
         "cpu_seconds_a_scene": round((both.cpu - plain.cpu) / scenes, 2),
-        "reading_seconds_a_scene": round(both.summary.stages.text / scenes, 2),
-        "reading_seconds_a_picture": round(both.summary.stages.text / max(1, both.pictures), 2),
+        "reading_seconds_a_scene": round(both.summary.stages.ocr / scenes, 2),
+        "reading_seconds_a_picture": round(both.summary.stages.ocr / max(1, both.pictures), 2),
         "pictures_a_scene": round(both.pictures / scenes, 2),
         "cores": available_cores(),
     }

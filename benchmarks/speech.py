@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from benchmarks.common import new_parser, resident
 from tests.sounds import write_sound
-from vsearch.indexer import Indexer
+from vsearch.indexer import IndexPlan, run_index
 from vsearch.indexer.audio import inspect, read_blocks
-from vsearch.indexer.transcribe import WordOptions
+from vsearch.indexer.options import SpeechOptions
 from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.models.protocols import SAMPLE_RATE, AudioBlock, TranscribedPart, Transcriber
@@ -93,7 +93,7 @@ def memory(path: Path, library: Path) -> tuple[float, float]:
     watcher.start()
     begun = time.perf_counter()
     with SqliteStore.open(library, create=True) as opened:
-        for _ in Indexer(opened, FakeModel(), words=WordOptions(VoiceOnly())).index([path]):
+        for _ in run_index(opened, IndexPlan(FakeModel(), speech=SpeechOptions(VoiceOnly())), [path]):
             pass
     taken = time.perf_counter() - begun
     done.set()

@@ -32,7 +32,7 @@ def indexed(
 
     Yields the library and one line for each file that could not be indexed.
     """
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.indexer.events import Skipped
     from vsearch.library import SqliteStore
 
@@ -40,5 +40,5 @@ def indexed(
         place = place or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vsearch-eval-")))
         library = stack.enter_context(SqliteStore.open(place, create=True))
         note(f"indexing {', '.join(map(str, paths))}")
-        events = Indexer(library, model).index(paths)
+        events = run_index(library, IndexPlan(model), paths)
         yield library, tuple(f"{event.path}: {event.cause}" for event in events if isinstance(event, Skipped))

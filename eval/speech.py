@@ -21,7 +21,7 @@ from eval.models import open_transcriber
 from eval.options import add_json, add_speech_model, command, new_parser
 from eval.report import print_json, printable
 from vsearch.errors import PathError
-from vsearch.indexer.transcribe import WordOptions
+from vsearch.indexer.options import SpeechOptions
 from vsearch.library import SqliteStore
 from vsearch.library.folding import tokens
 from vsearch.media import Word
@@ -99,7 +99,7 @@ def read_transcripts(folder: Path) -> dict[str, str]:
 
 def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> dict[str, Any]:
     """The numbers of `main`, over a library that is made in `scratch`."""
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.indexer.discover import absolute
 
     folder = absolute(folder)  # without "..", as the library stores it
@@ -110,7 +110,7 @@ def evaluate_speech(folder: Path, transcriber: Transcriber, scratch: Path) -> di
     with SqliteStore.open(scratch / "library", create=True) as library:
         # Words alone count here: pictures go through the model that costs nothing.
         paths = [folder / name for name in truth]
-        for _ in Indexer(library, FakeModel(), words=WordOptions(transcriber)).index(paths):
+        for _ in run_index(library, IndexPlan(FakeModel(), speech=SpeechOptions(transcriber)), paths):
             pass
         taken = time.perf_counter() - begun
         files, times = list[dict[str, Any]](), dict[str, list[Word]]()

@@ -1,24 +1,24 @@
-"""Video files to rows of the library: `Indexer(library, encoder).index(paths)` yields what happens."""
+"""Video files to rows of the library: `run_index(library, IndexPlan(encoder), paths)` yields events."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vsearch.indexer.options import IndexOptions
-    from vsearch.indexer.pipeline import Indexer
+    from vsearch.indexer.options import IndexOptions, IndexPlan
+    from vsearch.indexer.run import run_index
 
-__all__ = ["IndexOptions", "Indexer"]
+__all__ = ["IndexOptions", "IndexPlan", "run_index"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: the decoding processes need none of the library."""
-    if name == "Indexer":
-        from vsearch.indexer.pipeline import Indexer
+    """Imported when they are used: the child processes need none of the library."""
+    if name == "run_index":
+        from vsearch.indexer.run import run_index
 
-        return Indexer
-    if name == "IndexOptions":
-        from vsearch.indexer.options import IndexOptions
+        return run_index
+    if name in ("IndexOptions", "IndexPlan"):
+        from vsearch.indexer import options
 
-        return IndexOptions
+        return getattr(options, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

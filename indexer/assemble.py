@@ -1,4 +1,4 @@
-"""From samples as they arrive to encoded scenes: batches for the encoder, vectors to the scene that they lie in."""
+"""Encoded scenes of the samples that a decoder sends: batches for the encoder, then embeddings grouped by scene."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import cast
 
 import numpy as np
 
+from vsearch.child_messages import Alive, Message
+from vsearch.indexer.messages import FrameSampled, SceneFound
 from vsearch.indexer.scenes import LONGEST_SCENE
 from vsearch.media import EncodedScene, Pixels, Scene, Vectors
 from vsearch.models.protocols import VideoEncoder
@@ -17,10 +19,10 @@ from vsearch.models.protocols import VideoEncoder
 def regroup(
     encoder: VideoEncoder, scenes: Sequence[EncodedScene], spans: Sequence[tuple[float, float]]
 ) -> tuple[EncodedScene, ...] | None:
-    """The frames of a video under other cuts: [start, end) in seconds, in time order.
+    """Group the encoded frames of a video by other cuts. spans: [start, end) in seconds, in time order.
 
-    A span without a frame takes the nearest one. None where that is farther away than any scene is long: then there is
-    more of the video than was decoded.
+    A span without a frame gets the nearest one. None where that is farther away than any scene is long: then the video
+    is longer than what was decoded.
     """
     times = np.concatenate([scene.frame_times for scene in scenes])  # [T]
     frames = np.concatenate([scene.frame_vectors for scene in scenes])  # [T, F]
@@ -41,7 +43,8 @@ def regroup(
 
 
 class SceneAssembler:
-    """One video's. Pixels live until their batch is full, vectors until their scene is complete."""
+    """Assembles the scenes of one video. Frames are kept until their batch is full, embeddings until their scene is
+    complete."""
 
     def __init__(self, encoder: VideoEncoder, batch: int) -> None:
         self._encoder, self._batch = encoder, batch
@@ -50,25 +53,29 @@ class SceneAssembler:
         self._spans: deque[tuple[Scene, bytes]] = deque()
         self._last: Vectors | None = None
         self.scenes: list[EncodedScene] = []
-        """Complete ones, in time order."""
+        """Complete scenes, in time order."""
         self.seconds = 0.0
         """Time spent in the encoder."""
+        self.reached = 0.0
+        """Seconds of the video up to the last sample."""
 
     @property
     def full(self) -> bool:
-        """A batch is there to be encoded."""
+        """A batch waits to be encoded."""
         return len(self._pending) >= self._batch
 
-    def add_sample(self, moment: float, pixels: Pixels | None) -> None:
-        """`pixels` [H, W, 3]; None: the picture of the sample before."""
-        self._pending.append((moment, pixels))
-
-    def add_scene(self, scene: Scene, thumbnail: bytes = b"") -> None:
-        """All samples that lie in it have been added. thumbnail: JPEG."""
-        self._spans.append((scene, thumbnail))
+    def add(self, message: Message) -> None:
+        """A message of a decoder. A scene comes after all samples that lie in it."""
+        if isinstance(message, FrameSampled):
+            self._pending.append((message.time, message.pixels(self._encoder.frame_size)))
+            self.reached = max(self.reached, message.time)
+        elif isinstance(message, SceneFound):
+            self._spans.append((Scene(message.start, message.end), message.payload))
+        elif isinstance(message, Alive):
+            self.reached = max(self.reached, message.time)
 
     def encode(self) -> None:
-        """Encode what is pending, and complete every scene that this makes complete."""
+        """Encode the pending samples, and complete every scene whose samples are all encoded."""
         begun = time.perf_counter()
         pictures = [pixels for _, pixels in self._pending if pixels is not None]
         fresh = iter(self._encoder.encode_frames(np.stack(pictures)) if pictures else ())
@@ -93,6 +100,6 @@ class SceneAssembler:
         if groups:
             whole = self._encoder.aggregate([vectors for _, _, vectors, _ in groups])
             for (scene, thumbnail, vectors, moments), vector in zip(groups, whole, strict=True):
-                # Half precision, as the library stores them: these are all that grows with the length of a video.
+                # Half precision, as the library stores them: only these grow with the length of a video.
                 kept = cast(Vectors, vectors.astype(np.float16))
                 self.scenes.append(EncodedScene(scene, np.array(vector), kept, np.array(moments), thumbnail))

@@ -33,7 +33,7 @@ AUDIO_ENDINGS = frozenset({".m4a", ".m4b", ".m4p", ".mka", ".oga", ".opus", ".sp
 
 _SOUND = ".aac .ac3 .aif .aiff .amr .au .caf .flac .mp2 .mp3 .ogg .wav .wv"
 SOUND_ENDINGS = AUDIO_ENDINGS | frozenset(_SOUND.split())
-"""Files that are listened to, unless their first bytes say that they are videos."""
+"""Files of sound, unless their first bytes say that they are videos."""
 
 SNIFFED = 4096
 """Bytes that are looked at."""
@@ -68,7 +68,7 @@ class Unreadable:
 
 
 def absolute(path: Path) -> Path:
-    """Absolute and without "..", but with symbolic links as they are: the name that a person knows."""
+    """Absolute and without "..", but with symbolic links as they are: the name that the user knows."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the links
 
 

@@ -1,4 +1,4 @@
-"""What a run of the indexer tells as it goes: one frozen object at a time, paths absolute, times in seconds."""
+"""Events of an index run: one frozen object at a time, paths absolute, times in seconds."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ class Discovered:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Decoding begins."""
+    """Decoding of a video begins."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So much of a video is encoded."""
+    """Progress of encoding one video."""
 
     path: Path
     done: float
-    """Seconds of this video."""
+    """Seconds of this video that are encoded."""
     total: float
+    """Seconds of this video."""
     run_done: float
-    """Seconds of all videos of this run."""
+    """Seconds of all videos of this run that are encoded."""
     run_total: float
-    """Seconds of all that was discovered so far."""
+    """Seconds of all videos that were discovered so far."""
     all_discovered: bool
-    """Whether run_total will not grow any more."""
+    """run_total is final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class Indexed:
     seconds: float
     """Footage that was decoded."""
     replaced: bool = False
-    """The path held something else before."""
+    """The path held another video before."""
     warning: str | None = None
     """One line, where only a part of the video could be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The library knows this file as it is."""
+    """A file that the library holds and that has not changed."""
 
     path: Path
 
@@ -66,7 +67,7 @@ class Moved:
 
     path: Path
     previous: Path | None
-    """Where it was, if it is not there any more. None: it is a copy, or only its date changed."""
+    """Its path before, if it is gone from there. None: it is a copy, or only its date changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,13 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """A file that is gone, and so is forgotten."""
+    """A file that is gone and was removed from the library."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Illustrated:
+class ThumbnailsMade:
     """A video that was indexed without thumbnails has them now."""
 
     path: Path
@@ -97,93 +98,69 @@ class Illustrated:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """So much of a file has been listened to."""
+class Transcribing:
+    """Progress of transcribing the speech of a file, or of recognising text in its frames."""
 
     path: Path
+    channel: str
+    """"speech" or "ocr"."""
     done: float
-    """Seconds of its sound."""
+    """Seconds of the file that are done."""
     total: float
-    """Seconds; 0.0: unknown."""
+    """Seconds of the file; 0.0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparing:
-    """Vectors are made of words that have none yet."""
+class EncodingPassages:
+    """Progress of encoding the passages of transcripts that were written without embeddings."""
 
     done: int
-    """Videos."""
+    """Videos that are done."""
     total: int
+    """Videos that lack embeddings of passages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The words of a video or of a sound file are in the library."""
+    """A transcript is in the library."""
 
     path: Path
-    lines: int
+    channel: str
+    """"speech" or "ocr"."""
+    segments: int
     source: str
-    """"whisper", "sidecar", "embedded", or "none": it has neither sound nor subtitles."""
+    """"whisper", "sidecar", "embedded" or "ocr"; "none": the file has neither sound nor subtitles."""
     language: str | None
     seconds: float
-    """That it took."""
+    """Time that the transcript took."""
     warning: str | None = None
     """One line, where only a part could be used."""
+    frames: int = 0
+    """Frames in which text was recognised; those that look like the one before are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Untranscribed:
-    """Words that could not be had; the pictures of the same video are not touched by that."""
+    """A transcript could not be made; other channels of the same video are not affected."""
 
     path: Path
     """The video, or the subtitle file."""
-    cause: str
-    """One line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The pictures of a video have been read up to there."""
-
-    path: Path
-    done: float
-    """Seconds."""
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class TextRead:
-    """The text in the pictures of a video is in the library."""
-
-    path: Path
-    lines: int
-    pictures: int
-    """That were read: those that look like the one before are not."""
-    seconds: float
-    """That it took."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Text that could not be had; nothing else of the video is touched by that."""
-
-    path: Path
+    channel: str
+    """"speech" or "ocr"."""
     cause: str
     """One line."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Time spent inside each stage. Stages overlap: the sum may exceed the wall time."""
+    """Time spent in each stage. Stages overlap: the sum may exceed the wall time."""
 
     decode: float = 0.0
     scenes: float = 0.0
     encode: float = 0.0
     write: float = 0.0
-    words: float = 0.0
-    """Subtitles and speech."""
-    text: float = 0.0
-    """Reading what is written in pictures."""
+    speech: float = 0.0
+    ocr: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +169,7 @@ class Summary:
 
     indexed: int
     replaced: int
-    """Of those indexed: files that held something else before."""
+    """Indexed files that held another video before."""
     unchanged: int
     moved: int
     pruned: int
@@ -205,17 +182,19 @@ class Summary:
     stages: StageSeconds = field(default_factory=StageSeconds)
     dry_run: bool = False
     transcribed: int = 0
-    """Files whose words are new in the library, or new to it."""
-    lines: int = 0
-    """Of them."""
+    """Files with a new speech transcript."""
+    segments: int = 0
+    """Segments of these transcripts."""
     untranscribed: tuple[Untranscribed, ...] = ()
+    """Files without a speech transcript, because of an error."""
+    ocr_videos: int = 0
+    """Videos in whose frames text was recognised."""
+    ocr_segments: int = 0
+    """Segments of that text."""
+    ocr_failed: tuple[Untranscribed, ...] = ()
+    """Videos in whose frames text could not be recognised."""
     note: str | None = None
-    """One line, where files were not listened to, or not read, for want of a model."""
-    read: int = 0
-    """Videos whose pictures were searched for text."""
-    text_lines: int = 0
-    """Found there."""
-    unread: tuple[Unread, ...] = ()
+    """One line, where a stage passed over files for want of a model."""
 
     @property
     def speed(self) -> float:
@@ -224,8 +203,8 @@ class Summary:
 
     @property
     def useful(self) -> bool:
-        """False where nothing that was named could be used: a command should exit non-zero then."""
-        done = self.indexed or self.unchanged or self.moved or self.pruned or self.transcribed or self.read
+        """False where no given file could be used: a command should exit non-zero then."""
+        done = self.indexed or self.unchanged or self.moved or self.pruned or self.transcribed or self.ocr_videos
         return bool(done) or not self.skipped
 
     def as_json(self) -> dict[str, Any]:
@@ -242,20 +221,16 @@ class Summary:
             "wall_seconds": round(self.wall, 3),
             "speed": round(self.speed, 2),
             "stage_seconds": {
-                "decode": round(self.stages.decode, 3),
-                "scenes": round(self.stages.scenes, 3),
-                "encode": round(self.stages.encode, 3),
-                "write": round(self.stages.write, 3),
-                "words": round(self.stages.words, 3),
-                "text": round(self.stages.text, 3),
+                name: round(getattr(self.stages, name), 3)
+                for name in ("decode", "scenes", "encode", "write", "speech", "ocr")
             },
             "dry_run": self.dry_run,
             "transcribed": self.transcribed,
-            "lines": self.lines,
+            "segments": self.segments,
             "untranscribed": [{"path": str(u.path), "cause": u.cause} for u in self.untranscribed],
-            "read": self.read,
-            "text_lines": self.text_lines,
-            "unread": [{"path": str(u.path), "cause": u.cause} for u in self.unread],
+            "ocr_videos": self.ocr_videos,
+            "ocr_segments": self.ocr_segments,
+            "ocr_failed": [{"path": str(u.path), "cause": u.cause} for u in self.ocr_failed],
             "note": self.note,
         }
 
@@ -276,13 +251,10 @@ Event = (
     | Moved
     | Skipped
     | Pruned
-    | Illustrated
-    | Listening
-    | Comparing
+    | ThumbnailsMade
+    | Transcribing
+    | EncodingPassages
     | Transcribed
     | Untranscribed
-    | Reading
-    | TextRead
-    | Unread
     | Finished
 )

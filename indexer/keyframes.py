@@ -38,9 +38,9 @@ def key_moments(start: float, end: float) -> list[float]:
     return [start + FIRST_KEY + KEY_SECONDS * i for i in range(count)] or [(start + end) / 2]
 
 
-def frames_at(frames: Iterable[DecodedFrame], moments: Sequence[float]) -> Iterator[tuple[float, DecodedFrame]]:
-    """Each moment (seconds, ascending) with the frame that is on screen then; those before the first frame and after
-    the last have none. No frame is asked for behind the last moment."""
+def frames_at(frames: Iterable[DecodedFrame], moments: Sequence[float]) -> Iterator[tuple[float, DecodedFrame | None]]:
+    """Each moment (seconds, ascending) with the frame that is on screen then; between them each frame's time with None,
+    as a sign of life. Moments before the first frame and after the last are left out; decoding ends with the last."""
     shown: DecodedFrame | None = None
     at = 0
     for frame in frames:
@@ -51,6 +51,7 @@ def frames_at(frames: Iterable[DecodedFrame], moments: Sequence[float]) -> Itera
         if at == len(moments):
             return
         shown = frame
+        yield frame.time, None
     if shown is not None:
         yield from ((moment, shown) for moment in moments[at:] if moment < max(shown.end, shown.time + 1e-3))
 

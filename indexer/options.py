@@ -1,25 +1,32 @@
-"""How a run of the indexer goes about it."""
+"""What an index run does, and how."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from vsearch.indexer.decode import DEFAULT_DECODERS
 from vsearch.indexer.scenes import LONGEST_SCENE
+from vsearch.models.protocols import SentenceEncoder, Transcriber, VideoEncoder
+
+DEFAULT_READER = "vsearch.models.rapid_ocr:load_reader"
+"""A text reader, named as "module:function"; the function takes no arguments."""
+
+Only = Literal["speech", "ocr"]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """All have defaults that suit a laptop."""
+    """How files are decoded and encoded. The defaults suit a laptop."""
 
     workers: int = 1
     """Videos decoded at once, each in a process of its own. More than one pays where one decoder cannot keep up with
     the encoder: many cores, or an accelerator."""
     prune: bool = False
-    """Forget files that are gone from the folders given."""
+    """Forget files that are gone from the given folders."""
     dry_run: bool = False
-    """Say what would be done; write nothing."""
+    """Report what would be done; write nothing."""
     retry_failed: bool = False
     """Try files again that failed before and have not changed since."""
     frame_interval: float = 1.0
@@ -27,11 +34,11 @@ class IndexOptions:
     batch_size: int = 16
     """Frames that go through the encoder at once."""
     threads: int | None = None
-    """Decoding threads of each worker; None: the cores shared out among the workers, at most 4 each."""
+    """Decoding threads of each worker; None: the cores divided by the workers, at most 4 each."""
     hang_seconds: float = 30.0
-    """A decoder that gives no sign of life for so long is killed."""
+    """Seconds without a message after which a child process is killed."""
     decoders: tuple[str, ...] = DEFAULT_DECODERS
-    """Backends, asked in this order: the next one where the one before fails, hangs or crashes."""
+    """Decoders in the order in which they are tried: the next one where the one before fails, hangs or crashes."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.batch_size < 1 or (self.threads is not None and self.threads < 1):
@@ -47,6 +54,53 @@ class IndexOptions:
     @property
     def decoding_threads(self) -> int:
         return self.threads or max(1, min(4, available_cores() // self.workers))
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechOptions:
+    """Where the speech transcripts of a run come from: subtitles, and a transcriber."""
+
+    transcriber: Transcriber | None = None
+    """None: subtitles only."""
+    unavailable: str | None = None
+    """Why there is no transcriber although the run wants one: one line."""
+    language: str | None = None
+    """Preferred language of subtitles and sound tracks, where there are several."""
+    audio_track: int | None = None
+    """The sound track to transcribe, from 1. None: by language, else the container's default, else the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OcrOptions:
+    """How text in frames is recognised."""
+
+    reader: str = DEFAULT_READER
+    """The text reader, named as "module:function"."""
+    unavailable: str | None = None
+    """Why the reader cannot be loaded: one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """The stages of an index run, and what each needs."""
+
+    encoder: VideoEncoder | None = None
+    """Encodes frames. None: only with `only`."""
+    options: IndexOptions = field(default_factory=IndexOptions)
+    speech: SpeechOptions | None = None
+    """None: no speech stage."""
+    ocr: OcrOptions | None = None
+    """None: no OCR stage."""
+    sentences: SentenceEncoder | None = None
+    """Encodes passages of transcripts for semantic search. None: full-text search only."""
+    only: Only | None = None
+    """Run this stage alone, for videos that are in the library; None: index videos first."""
+
+    def __post_init__(self) -> None:
+        if self.only is None and self.encoder is None:
+            raise ValueError("an encoder is needed to index videos")
+        if self.only is not None and getattr(self, self.only) is None:
+            raise ValueError(f"the options of the stage are needed: {self.only = }")
 
 
 def available_cores() -> int:

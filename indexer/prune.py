@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vsearch.indexer.decisions import Store, is_gone, stamp_now
 from vsearch.indexer.events import Pruned, Skipped
-from vsearch.indexer.plan import Store, is_gone, stamp_now
 from vsearch.library.rows import FileRow
 from vsearch.media import FileStamp
 
@@ -27,7 +27,7 @@ def forget_gone(store: Store, roots: Sequence[Path], *, prune: bool, act: bool =
 
     With `prune` all of them, failures too, but for those in doubt; without, those whose content lies elsewhere.
     """
-    told: set[Path] = set()
+    reported: set[Path] = set()
     for root in roots:
         doubts: dict[Path, str | None] = {}  # of the folders that were looked at
         forgotten: list[Path] = []
@@ -47,12 +47,12 @@ def forget_gone(store: Store, roots: Sequence[Path], *, prune: bool, act: bool =
                     kept[folder] = kept.get(folder, 0) + 1
         failed = [failure.stamp.path for failure in store.failures(under=root)] if prune else []
         lost = [path for path in failed if is_gone(path) and _doubt(_deepest(path, root)) is None]
-        for folder in sorted(kept.keys() - told):
+        for folder in sorted(kept.keys() - reported):
             yield Skipped(
                 folder,
                 f"{doubts[folder]}: its {kept[folder]} known files are kept; use `vsearch remove` to forget them",
             )
-        told.update(kept)
+        reported.update(kept)
         if act and (forgotten or lost):
             store.forget_files(forgotten + lost)
         for path in forgotten:

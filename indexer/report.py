@@ -1,4 +1,4 @@
-"""How a run of the indexer looks in a terminal: a bar with speed and time left, a line for each trouble, a summary."""
+"""An index run in a terminal: a bar with speed and time left, a line for each problem, a summary."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from vsearch.indexer.events import (
-    Comparing,
     Discovered,
     Event,
-    Finished,
-    Illustrated,
     Indexed,
-    Listening,
     Moved,
     Pruned,
-    Reading,
     Skipped,
-    Started,
     Summary,
     Transcribed,
-    Unread,
     Untranscribed,
 )
-from vsearch.indexer.events import Progress as Encoded
+from vsearch.indexer.state import RunState
 from vsearch.report import footage, readable, short_path, trouble_table
 
 if TYPE_CHECKING:
@@ -43,17 +36,15 @@ class _SpeedColumn(ProgressColumn):
 
 
 class IndexReporter:
-    """Shows events as they come. Everything goes to the given console (standard error), so results can be piped.
+    """Shows events on the given console (standard error), so results can be piped.
 
-    quiet: no bar, and lines only for files that were skipped or could be used in part only. Where nobody watches (a
-    pipe, a log) there is no bar either.
+    quiet: no bar, and lines only for files that were skipped or could be used in part only. Where the console is no
+    terminal (a pipe, a log) there is no bar either.
     """
 
     def __init__(self, console: Console, base: Path, *, quiet: bool = False, dry_run: bool = False) -> None:
-        self._console = console
-        self._base = base
-        self._quiet = quiet
-        self._dry_run = dry_run
+        self._console, self._base, self._quiet = console, base, quiet
+        self._state = RunState(dry_run)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -64,8 +55,7 @@ class IndexReporter:
             transient=True,
             disable=quiet or not console.is_terminal,
         )
-        self._task = self._bar.add_task("looking for videos", total=None)
-        self.summary: Summary | None = None
+        self._task = self._bar.add_task(self._state.activity, total=None)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -76,41 +66,34 @@ class IndexReporter:
     ) -> None:
         self._bar.stop()
 
+    @property
+    def summary(self) -> Summary | None:
+        """None: the run has not finished."""
+        return self._state.summary
+
     def show(self, event: Event) -> None:
+        state = self._state
+        state.add(event)
+        file = "" if state.path is None else short_path(state.path, self._base)
+        self._bar.update(
+            self._task,
+            description=f"{state.activity} {file}".strip(),
+            completed=state.done,
+            total=state.total or None,
+        )
         match event:
-            case Started(path=path):
-                self._bar.update(self._task, description=short_path(path, self._base))
-            case Encoded():
-                # Speed and time left are over the whole run; until every folder is read, the total still grows.
-                self._bar.update(self._task, completed=event.run_done, total=max(event.run_total, event.run_done))
-            case Illustrated(path=path):
-                self._bar.update(self._task, description=f"thumbnails of {short_path(path, self._base)}")
-            case Listening(path=path, done=done, total=total):
-                said = f"listening to {short_path(path, self._base)}"
-                self._bar.update(self._task, description=said, completed=done, total=max(total, done) or None)
-            case Comparing(done=done, total=total):
-                self._bar.update(self._task, description="reading words", completed=done, total=total)
-            case Transcribed(path=path, warning=str(warning)):
-                self._line("warning:", path, warning, even_if_quiet=True)
-            case Reading(path=path, done=done, total=total):
-                said = f"reading {short_path(path, self._base)}"
-                self._bar.update(self._task, description=said, completed=done, total=total)
-            case Unread(path=path, cause=cause):
-                self._line("no text of", path, cause, even_if_quiet=True)
-            case Untranscribed(path=path, cause=cause):
-                self._line("no words of", path, cause, even_if_quiet=True)
-            case Discovered(path=path) if self._dry_run:
+            case Untranscribed(path=path, channel=channel, cause=cause):
+                self._line(f"no {channel} transcript of", path, cause, even_if_quiet=True)
+            case Discovered(path=path) if state.dry_run:
                 self._line("would index", path)
-            case Indexed(path=path, warning=str(warning)):
+            case Indexed(path=path, warning=str(warning)) | Transcribed(path=path, warning=str(warning)):
                 self._line("warning:", path, warning, even_if_quiet=True)
             case Moved(path=path, previous=Path() as previous):
                 self._line("moved:", path, f"was {short_path(previous, self._base)}")
             case Skipped(path=path, cause=cause) if self._quiet:  # else the summary lists them
                 self._line("skipped:", path, cause, even_if_quiet=True)
             case Pruned(path=path):
-                self._line("forgotten:", path)
-            case Finished(summary=summary):
-                self.summary = summary
+                self._line("removed:", path)
 
     def _line(self, verb: str, path: Path, more: str = "", *, even_if_quiet: bool = False) -> None:
         if self._quiet and not even_if_quiet:
@@ -120,20 +103,20 @@ class IndexReporter:
 
 
 def closing(summary: Summary, base: Path) -> RenderableType:
-    """What a person reads at the end of a run."""
+    """The text at the end of a run."""
     verb = "Would index" if summary.dry_run else "Indexed"
     parts = [f"{verb} {_count(summary.indexed, 'video')}"]
     if not summary.dry_run:
         parts[0] += f" ({_count(summary.scenes, 'scene')}, {footage(summary.footage)})"
-    for count, said in (
+    for count, what in (
         (summary.replaced, "of them changed"),
         (summary.unchanged, "unchanged"),
         (summary.moved, "moved or copied"),
-        (summary.pruned, "forgotten"),
+        (summary.pruned, "removed"),
         (len(summary.skipped), "skipped"),
     ):
         if count:
-            parts.append(f"{count} {said}")
+            parts.append(f"{count} {what}")
     lines: list[RenderableType] = [Text(", ".join(parts) + ".")]
     if summary.indexed and not summary.dry_run:
         stages = summary.stages
@@ -145,19 +128,11 @@ def closing(summary: Summary, base: Path) -> RenderableType:
             )
         )
     if summary.transcribed:
-        lines.append(
-            Text(
-                f"Words of {_count(summary.transcribed, 'file')} ({_count(summary.lines, 'line')}) "
-                f"in {footage(summary.stages.words)}."
-            )
-        )
-    if summary.read:
-        lines.append(
-            Text(
-                f"Read the pictures of {_count(summary.read, 'video')} ({_count(summary.text_lines, 'line')} of text) "
-                f"in {footage(summary.stages.text)}."
-            )
-        )
+        files, segments = _count(summary.transcribed, "file"), _count(summary.segments, "segment")
+        lines.append(Text(f"Speech of {files} transcribed ({segments}) in {footage(summary.stages.speech)}."))
+    if summary.ocr_videos:
+        videos, segments = _count(summary.ocr_videos, "video"), _count(summary.ocr_segments, "segment")
+        lines.append(Text(f"Text in frames of {videos} recognised ({segments}) in {footage(summary.stages.ocr)}."))
     if summary.note:
         lines.append(Text(readable(summary.note)))
     if summary.skipped:

@@ -1,41 +1,39 @@
-"""Frames of stretches of videos, without a library: what training on a person's own clips looks at.
+"""Frames of spans of videos, without a library: for training on the user's own clips.
 
-Decoding runs in a process that may crash or hang, as in the pipeline; frames come as the index samples them, one a
-second and the middle of shots that are shorter.
+Decoding runs in a child process. Frames are sampled as for the index: one a second, and the middle of shorter shots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from vsearch.child_process import Child, ChildFailed
 from vsearch.errors import MediaError
 from vsearch.indexer.content_key import content_key
-from vsearch.indexer.conversation import NONSENSE, FileUnreadable, decoded, new_inbox, probe_file
 from vsearch.indexer.discover import absolute
-from vsearch.indexer.lanes import Lane, decode_request
+from vsearch.indexer.messages import Decode, FrameSampled
 from vsearch.indexer.options import IndexOptions
-from vsearch.indexer.plan import Job
+from vsearch.indexer.probe_file import probe_file
 from vsearch.media import Pixels
 from vsearch.models.padding import spread
 from vsearch.models.protocols import FrameSize
 
 NOT_WORTH = 30.0
-"""Seconds of video after the last stretch that are decoded rather than starting a new process."""
+"""Seconds of video after the last span that are decoded rather than starting a new process."""
 SHORTEST_STEP = 0.04
-"""Seconds between frames, at least, where a stretch is shorter than the usual step."""
+"""Seconds between frames, at least, where a span is shorter than the usual step."""
 
 Span = tuple[float, float]
 """[start, end) in seconds; the end may be infinite."""
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """What is kept of one span: at most twice `most` frames, evenly, however long it is."""
+class _SpanFrames:
+    """The frames of one span: at most twice `most`, evenly, however long the span is."""
 
     span: Span
     most: int
@@ -45,9 +43,9 @@ class _Stretch:
     _seen: int = 0
     _stride: int = 1
 
-    def see(self, when: float, pixels: Pixels) -> None:
+    def add(self, time: float, pixels: Pixels) -> None:
         start, end = self.span
-        if start <= when < end:
+        if start <= time < end:
             if self._seen % self._stride == 0:
                 self.frames.append(pixels)
                 if len(self.frames) > 2 * self.most:
@@ -55,9 +53,9 @@ class _Stretch:
                     self._stride *= 2
             self._seen += 1
         elif not self.frames and end != float("inf"):
-            away = abs(when - (start + end) / 2)
-            if away <= end - start and (self.nearest is None or away < self.nearest[0]):
-                self.nearest = (away, pixels)
+            distance = abs(time - (start + end) / 2)
+            if distance <= end - start and (self.nearest is None or distance < self.nearest[0]):
+                self.nearest = (distance, pixels)
 
     def chosen(self, size: FrameSize) -> Pixels:
         """[T, H, W, 3], at most `most`; none where the span lies outside of the video."""
@@ -68,69 +66,59 @@ class _Stretch:
 
 
 class ClipReader:
-    """One file at a time. A context manager: leaving it ends the process."""
+    """Reads one file at a time. A context manager: leaving it ends the child process."""
 
     def __init__(self, options: IndexOptions | None = None) -> None:
         self._options = options or IndexOptions()
-        self._lane = _ClipLane(new_inbox(), self._options)
+        self._child = Child("vsearch.indexer.worker", self._options.hang_seconds)
 
     def __enter__(self) -> ClipReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lane.kill()
+    def __exit__(self, *error: object) -> None:
+        self._child.kill()
 
     def key(self, file: Path) -> str:
-        """The same for copies of one video. Raises MediaError."""
+        """The content key. Raises MediaError."""
         try:
             return content_key(file, file.stat().st_size)
         except OSError as error:
-            raise FileUnreadable(error.strerror or str(error)) from error
+            raise ChildFailed(error.strerror or str(error), "system") from error
 
     def frames(self, file: Path, spans: Sequence[Span], size: FrameSize, most: int) -> list[Pixels]:
         """For each span, at most `most` frames [T, H, W, 3] in time order, evenly; T is 0 where the video is shorter.
 
         Raises MediaError with the first decoder's cause where no decoder can read the file.
         """
-        job = probe_file(self._lane, absolute(file))
+        path = absolute(file)
+        probed = probe_file(self._child, path)
         shortest = min(end - start for start, end in spans)
         step = min(self._options.frame_interval, max(shortest / 2, SHORTEST_STEP))
-        first: MediaError | None = None
+        first_error: MediaError | None = None
         for decoder in self._options.decoders:
+            request = Decode(path, probed, decoder, size, step, self._options.decoding_threads)
             try:
-                return self._decode(job, decoder, [_Stretch(span, most) for span in spans], size, step)
-            except MediaError as error:
-                first = first or error
-            except (KeyError, TypeError, ValueError):
-                self._lane.kill()
-                first = first or MediaError(NONSENSE)
-        assert first is not None
-        raise first
+                return self._decode(request, [_SpanFrames(span, most) for span in spans])
+            except ChildFailed as error:
+                first_error = first_error or error
+        assert first_error is not None
+        raise first_error
 
-    def _decode(self, job: Job, decoder: str, stretches: list[_Stretch], size: FrameSize, step: float) -> list[Pixels]:
-        """Raises DecoderFailed; KeyError, TypeError or ValueError on a message that no sound worker sends."""
-        assert job.probed is not None
-        self._lane.decode(job, decoder, size, step)
-        last = max(stretch.span[1] for stretch in stretches)
+    def _decode(self, request: Decode, spans: Sequence[_SpanFrames]) -> list[Pixels]:
+        """Raises ChildFailed."""
+        size, duration = request.frame_size, request.probed.info.duration
+        last = max(span.span[1] for span in spans)
         pixels: Pixels | None = None
-        for message in decoded(self._lane):
-            if message.fields["is"] != "sample":
+        replies = self._child.replies(request)
+        for reply in replies:
+            if not isinstance(reply, FrameSampled):
                 continue
-            if message.payload:
-                pixels = np.frombuffer(message.payload, np.uint8).reshape(size.height, size.width, 3)
-            when = float(message.fields["time"])
+            fresh = reply.pixels(size)
+            pixels = pixels if fresh is None else fresh
             if pixels is not None:
-                for stretch in stretches:
-                    stretch.see(when, pixels)
-            if when > last and job.probed.info.duration - when > NOT_WORTH:
-                self._lane.kill()
+                for span in spans:
+                    span.add(reply.time, pixels)
+            if reply.time > last and duration - reply.time > NOT_WORTH:
                 break
-        return [stretch.chosen(size) for stretch in stretches]
-
-
-class _ClipLane(Lane):
-    def decode(self, job: Job, decoder: str, size: FrameSize, step: float) -> None:
-        """Begin a probed file, with a sample every `step` seconds."""
-        self._ask(job, decode_request(job, decoder, size, replace(self._options, frame_interval=step)))
+        replies.close()
+        return [span.chosen(size) for span in spans]

@@ -1,216 +1,202 @@
-"""The program of a decoding process: requests on standard input, frames and scenes on standard output.
+"""The program of the indexer's child processes: a handler for each request of messages.py.
 
-It is started by process.py and may be killed at any moment: it holds nothing that is not sent.
-
-Requests   {"do": "warm"} (import all; no answer), {"do": "probe", "path"} and
-           {"do": "decode", "path", "probed", "decoder", "width", "height", "fit", "filter", "interval",
-           "threads", "large"}
-           {"do": "inspect", "path"}  {"do": "subtitles", "path", "track"}  {"do": "listen", "path", "track"}
-           {"do": "thumbnails", "path", "spans": [[start, end], ...]}
-           {"do": "look", "path", "probed", "decoder", "threads", "moments"}  {"do": "read", "reader"} + JPEG
-Answers    {"is": "started"}: all is imported, now the file is opened
-           {"is": "probed", ...}  {"is": "rejected", "cause", "is_video"}  {"is": "unreadable", "cause"}
-           {"is": "sample", "time"} + RGB bytes (none: the same picture as before)
-           {"is": "scene", "start", "end"} + JPEG of its thumbnail
-           {"is": "key", "time"} + JPEG (none: it looks like the one before)
-           {"is": "shown", "lines": [[text, confidence, left, top, right, bottom], ...]}
-           {"is": "inspected", ...}  {"is": "lines", "lines": [[start, end, text], ...]}
-           {"is": "sound", "start"} + float32 samples  {"is": "thumbnail", "scene"} + JPEG
-           {"is": "alive", "time"}  {"is": "failed", "cause"}
-           {"is": "done", "end", "moved", "decode_seconds", "scene_seconds"}
+A child process may be killed at any moment: it holds nothing that it has not sent.
 """
 
 from __future__ import annotations
 
-import faulthandler
-import os
-import signal
-import sys
 import time
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
-from vsearch.indexer.wire import Message, receive, send
+from vsearch.child_messages import Alive, Done, Message, Started
+from vsearch.child_program import serve
+from vsearch.indexer.messages import (
+    Decode,
+    Decoded,
+    DecodeSound,
+    FindKeyFrames,
+    FindTracks,
+    FrameSampled,
+    KeyFrameFound,
+    MakeThumbnails,
+    Probe,
+    ReadSubtitles,
+    RecogniseText,
+    SceneFound,
+    SoundDecoded,
+    SubtitlesRead,
+    TextRecognised,
+    ThumbnailMade,
+    TracksFound,
+    VideoProbed,
+    VideoRejected,
+    Warm,
+)
 
-HEARTBEAT = 0.5
-"""Seconds between signs of life."""
+if TYPE_CHECKING:
+    from vsearch.models.protocols import TextRecogniser
 
 LOOKAHEAD = 8
 """Full-size frames that wait for the cut detector: a few megabytes each at most."""
 
-LAST_RESORT = 3600
-"""Seconds without a step after which the process ends itself, should nobody be left to kill it. A thread in C counts
-them: it works while a decoder holds the interpreter."""
-
-REARM = 60.0
-"""Seconds between two settings of that clock."""
-
 
 def main() -> None:
     """Serve requests until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
-    # Native libraries print to descriptor 1 and read from 0 as they please: give them nothing that matters.
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    try:
-        while (request := receive(requests)) is not None:
-            _serve(request, answers)
-    except BrokenPipeError:
-        pass
-    # Decoders keep threads and locks of their own: leave without their exit handlers.
-    os._exit(0)
+    serve(
+        {
+            Warm: warm,
+            Probe: probe,
+            Decode: decode,
+            FindKeyFrames: find_key_frames,
+            RecogniseText: recognise_text,
+            MakeThumbnails: make_thumbnails,
+            FindTracks: find_tracks,
+            ReadSubtitles: read_subtitles,
+            DecodeSound: decode_sound,
+        }
+    )
 
 
-def _serve(request: Message, answers: BinaryIO) -> None:
-    from vsearch.errors import MediaError
-
-    fields = request.fields
-    with open(os.devnull, "w") as silence:  # noqa: PTH123
-        faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
-        try:
-            if fields["do"] == "warm":
-                _warm()
-            elif fields["do"] == "probe":
-                _probe(fields, answers)
-            elif fields["do"] == "decode":
-                _decode(fields, answers, silence)
-            elif fields["do"] == "thumbnails":
-                _thumbnails(fields, answers)
-            elif fields["do"] in ("look", "read"):
-                from vsearch.indexer import reading
-
-                reading.serve(request, answers)
-            else:
-                _hear(fields, answers)
-        except BrokenPipeError:
-            raise
-        except MediaError as error:
-            send(answers, {"is": "failed", "cause": str(error)})
-        except ImportError as error:  # the installation's fault: nothing to remember of this file
-            kind = "unreadable" if fields["do"] == "probe" else "failed"
-            send(answers, {"is": kind, "cause": f"the decoder cannot be loaded: {error}"})
-        except OSError as error:
-            send(answers, {"is": "unreadable", "cause": error.strerror or str(error)})
-        except Exception as error:  # whatever a backend throws at a broken file costs this file only
-            send(answers, {"is": "failed", "cause": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"})
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+@cache
+def find_reader(reference: str) -> TextRecogniser:
+    """The text reader named "module:function", made now and kept; the function takes no arguments. Raises ValueError,
+    ImportError or what the function raises."""
+    module, colon, function = reference.partition(":")
+    if not colon:
+        raise ValueError(f'a text reader is named as "module:function", not {reference!r}')
+    return cast("TextRecogniser", getattr(import_module(module), function)())
 
 
-def _warm() -> None:
-    from vsearch.indexer.decode import DEFAULT_DECODERS, find_decoder
-    from vsearch.indexer.scenes import CutDetector
+def warm(request: Warm) -> Iterator[Message]:
+    from contextlib import suppress
 
-    CutDetector()
-    find_decoder(DEFAULT_DECODERS[0])
-    import av  # noqa: F401
-    import PIL.JpegImagePlugin  # noqa: F401
+    with suppress(ImportError):  # the request that needs it will report it
+        import av  # noqa: F401
+        import PIL.JpegImagePlugin  # noqa: F401
+
+        from vsearch.indexer.decode import DEFAULT_DECODERS, find_decoder
+        from vsearch.indexer.scenes import CutDetector
+
+        CutDetector()
+        find_decoder(DEFAULT_DECODERS[0])
+    return iter(())
 
 
-def _probe(fields: dict[str, Any], answers: BinaryIO) -> None:
-    import av  # noqa: F401 - imported before it says that it has started
+def probe(request: Probe) -> Iterator[Message]:
+    import av  # noqa: F401 - imported before Started is sent
 
     from vsearch.indexer.probe import Rejected, probe_video
 
-    send(answers, {"is": "started"})
-    found = probe_video(Path(fields["path"]))
-    if isinstance(found, Rejected):
-        send(answers, {"is": "rejected", "cause": found.cause, "is_video": found.is_video, "sound": found.sound})
+    yield Started()
+    result = probe_video(request.path)
+    if isinstance(result, Rejected):
+        yield VideoRejected(result.cause, result.is_video, result.sound)
     else:
-        send(answers, {"is": "probed", "probed": found.as_json()})
+        yield VideoProbed(result)
 
 
-def _decode(fields: dict[str, Any], answers: BinaryIO, silence: Any) -> None:
+def decode(request: Decode) -> Iterator[Message]:
     from vsearch.indexer.ahead import ahead
     from vsearch.indexer.decode import DecodeRequest, find_decoder
     from vsearch.indexer.keyframes import KEY_SECONDS, KeyPictures
-    from vsearch.indexer.probe import Probed
     from vsearch.indexer.sample import Sample, Sampler
     from vsearch.indexer.scenes import CutDetector
     from vsearch.indexer.thumbnails import Thumbnails
-    from vsearch.models.protocols import FrameSize
+    from vsearch.media import Scene
 
-    decode = find_decoder(fields["decoder"])
-    size = FrameSize(fields["width"], fields["height"], fields["fit"], fields["filter"])
-    large = bool(fields.get("large"))
-    request = DecodeRequest(Path(fields["path"]), Probed.from_json(fields["probed"]), size, fields["threads"], large)
-    detector = CutDetector()
-    thumbnails = Thumbnails()
-    every = max(1, round(KEY_SECONDS / fields["interval"])) if large else None
-    sampler = Sampler(fields["interval"], detector.latency, thumbnails=thumbnails, large_every=every)
-    keys = KeyPictures()
-    send(answers, {"is": "started"})
-    decoding = detecting = 0.0
-    end, moved = 0.0, False
+    decoder = find_decoder(request.decoder)
+    detector, thumbnails, key_frames = CutDetector(), Thumbnails(), KeyPictures()
+    large_every = max(1, round(KEY_SECONDS / request.interval)) if request.key_frames else None
+    sampler = Sampler(request.interval, detector.latency, thumbnails=thumbnails, large_every=large_every)
+    wanted = DecodeRequest(request.path, request.probed, request.frame_size, request.threads, request.key_frames)
+    yield Started()
 
-    def tell(items: Any) -> int:
-        sent = 0
+    def messages(items: Iterator[Sample | Scene]) -> Iterator[Message]:
         for item in items:
-            sent += 1
-            if isinstance(item, Sample):
-                payload = b"" if item.pixels is None else item.pixels.tobytes()
-                send(answers, {"is": "sample", "time": item.time}, payload)
-                if item.large is not None:
-                    send(answers, {"is": "key", "time": item.time}, keys.push(item.large))
-            else:
-                send(answers, {"is": "scene", "start": item.start, "end": item.end}, thumbnails.take(item))
-        return sent
+            if isinstance(item, Scene):
+                yield SceneFound(item.start, item.end, thumbnails.take(item))
+                continue
+            yield FrameSampled(item.time, b"" if item.pixels is None else item.pixels.tobytes())
+            if item.large is not None:
+                yield KeyFrameFound(item.time, key_frames.push(item.large))
 
-    # Decoding goes on in FFmpeg's threads while this one scales frames and looks for cuts.
-    frames = ahead(decode(request), LOOKAHEAD)
-    begun = spoke = armed = time.perf_counter()
-    for frame in frames:
+    decode_seconds = scene_seconds = 0.0
+    end, jumped = 0.0, False
+    begun = time.perf_counter()
+    # FFmpeg's threads decode while this one scales frames and finds cuts.
+    for frame in ahead(decoder(wanted), LOOKAHEAD):
         picture = frame.small()
         decoded = time.perf_counter()
         cut = detector.push(picture)
         detected = time.perf_counter()
-        decoding += decoded - begun
-        detecting += detected - decoded
-        end, moved = frame.end, frame.moved
-        if tell(sampler.push(frame, cut)):
-            spoke = time.perf_counter()
+        decode_seconds += decoded - begun
+        scene_seconds += detected - decoded
+        end, jumped = frame.end, frame.moved
+        yield from messages(sampler.push(frame, cut))
+        yield Alive(frame.time)
         begun = time.perf_counter()
-        if begun - spoke > HEARTBEAT:
-            send(answers, {"is": "alive", "time": frame.time})
-            spoke = begun
-        if begun - armed > REARM:
-            faulthandler.dump_traceback_later(LAST_RESORT, exit=True, file=silence)
-            armed = begun
-    tell(sampler.finish())
-    seconds = {"decode_seconds": decoding, "scene_seconds": detecting}
-    send(answers, {"is": "done", "end": end, "moved": moved, **seconds})
+    yield from messages(sampler.finish())
+    yield Decoded(end, jumped, decode_seconds, scene_seconds)
 
 
-def _hear(fields: dict[str, Any], answers: BinaryIO) -> None:
-    from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
+def find_key_frames(request: FindKeyFrames) -> Iterator[Message]:
+    from vsearch.indexer.decode import DecodeRequest, find_decoder
+    from vsearch.indexer.keyframes import KeyPictures, frames_at
+    from vsearch.models.protocols import FrameSize
 
-    path = Path(fields["path"])
-    if fields["do"] == "inspect":
-        send(answers, {"is": "inspected", "inspected": inspect(path).as_json()})
-    elif fields["do"] == "subtitles":
-        lines = [[line.start, line.end, line.text] for line in read_subtitle_track(path, fields["track"])]
-        send(answers, {"is": "lines", "lines": lines})
-    else:
-        for block in read_blocks(path, fields["track"]):
-            send(answers, {"is": "sound", "start": block.start}, block.samples.tobytes())
-        send(answers, {"is": "done"})
+    decoder = find_decoder(request.decoder)
+    yield Started()
+    smallest = FrameSize(1, 1)  # no model encodes these frames
+    key_frames = KeyPictures()
+    frames = decoder(DecodeRequest(request.path, request.probed, smallest, request.threads, large=True))
+    for moment, frame in frames_at(frames, request.moments):
+        yield Alive(moment) if frame is None else KeyFrameFound(moment, key_frames.push(frame.large()))
+    yield Done()
 
 
-def _thumbnails(fields: dict[str, Any], answers: BinaryIO) -> None:
+def recognise_text(request: RecogniseText) -> Iterator[Message]:
+    import PIL.Image  # noqa: F401 - imported before Started is sent
+
+    from vsearch.indexer.keyframes import from_jpeg
+
+    reader = find_reader(request.reader)
+    yield Started()
+    yield TextRecognised(tuple(reader.read(from_jpeg(request.payload))))
+
+
+def make_thumbnails(request: MakeThumbnails) -> Iterator[Message]:
     from vsearch.indexer.stills import stills
     from vsearch.media import Scene
 
-    for found in stills(Path(fields["path"]), [Scene(start, end) for start, end in fields["spans"]]):
-        if isinstance(found, float):
-            send(answers, {"is": "alive", "time": found})
-        else:
-            send(answers, {"is": "thumbnail", "scene": found[0]}, found[1])
-    send(answers, {"is": "done"})
+    yield Started()
+    for made in stills(request.path, [Scene(start, end) for start, end in request.spans]):
+        yield Alive(made) if isinstance(made, float) else ThumbnailMade(*made)
+    yield Done()
 
 
-if __name__ == "__main__":
-    main()
-    sys.exit(0)
+def find_tracks(request: FindTracks) -> Iterator[Message]:
+    import av  # noqa: F401 - imported before Started is sent
+
+    from vsearch.indexer.audio import inspect
+
+    yield Started()
+    yield TracksFound(inspect(request.path))
+
+
+def read_subtitles(request: ReadSubtitles) -> Iterator[Message]:
+    from vsearch.indexer.audio import read_subtitle_track
+
+    yield Started()
+    yield SubtitlesRead(tuple(read_subtitle_track(request.path, request.track)))
+
+
+def decode_sound(request: DecodeSound) -> Iterator[Message]:
+    from vsearch.indexer.audio import read_blocks
+
+    yield Started()
+    for block in read_blocks(request.path, request.track):
+        yield SoundDecoded(block.start, block.samples.tobytes())
+    yield Done()

@@ -34,12 +34,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MOST = 1 << 17
 
 _IMPORTED = [
-    *("av", "cv2", "decord", "numpy", "PIL.JpegImagePlugin", "scenedetect.detectors"),
+    *("av", "decord", "numpy", "PIL.JpegImagePlugin"),
     *("vsearch.clips.child", "vsearch.clips.write"),
-    *(
-        f"vsearch.indexer.{name}"
-        for name in ("worker", "decode_decord", "decode_pyav", "reading", "subtitles", "audio")
-    ),
+    *(f"vsearch.indexer.{name}" for name in ("worker", "decode_decord", "decode_pyav", "subtitles", "audio")),
 ]
 
 _Popen = subprocess.Popen

@@ -55,7 +55,7 @@ def test_a_query_finds_the_scene_and_its_time(vsearch: Vsearch, indexed: Path) -
         "end": pytest.approx(2.0, abs=0.05),
         "channels": {"visual": pytest.approx(1.0, abs=1e-3)},
         "best_time": pytest.approx(1.0, abs=1.0),
-        "words": [],
+        "segments": [],
     }
     assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
 

@@ -48,7 +48,7 @@ def indexed(
 
 def spaces(tmp_path: Path) -> list[tuple[str, int]]:
     with SqliteStore.open(tmp_path / "library") as library:
-        assert library.verify().clean and library.status().lines == 1
+        assert library.verify().clean and library.status().speech_segments == 1
         with library._reader.transaction() as connection:
             assert connection.execute("SELECT COUNT(*) FROM thumbnails").fetchone() == (3,)
         return [(row.space.model, row.videos) for row in library.spaces() if row.space.channel == "visual"]
@@ -65,7 +65,7 @@ def test_a_library_goes_on_with_the_model_that_it_began_with(
     assert vsearch("models", "default", "--json").json["model"] == "fake"
     assert vsearch("status", "--json").json["default_model"] == "fake"
     assert "fake answers" in vsearch("status").out
-    assert vsearch("query", '"lighthouse"', "--json").json[0]["words"]
+    assert vsearch("query", '"lighthouse"', "--json").json[0]["segments"]
 
 
 @pytest.mark.parametrize("asked", [["-m", "fake+{tiny}"], ["-m", "fake", "-m", "{tiny}"]])

@@ -35,5 +35,5 @@ def test_no_player_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_has_gone_is_said_to_be_gone(tmp_path: Path) -> None:
-    with pytest.raises(PathError, match="no longer there"):
+    with pytest.raises(PathError, match="no longer exists"):
         play(tmp_path / "gone.mp4", 0)

@@ -30,8 +30,8 @@ def film(tmp_path: Path) -> Path:
 
 def test_subtitles_need_no_speech_model(vsearch: Vsearch, film: Path) -> None:
     ran = vsearch("index", film.parent)
-    assert ran.code == 0 and "Words of 1 file (2 lines)" in ran.out
-    assert "not listened to" not in ran.out
+    assert ran.code == 0 and "Speech of 1 file transcribed (2 segments)" in ran.out
+    assert "no speech transcript" not in ran.out
     assert vsearch("transcript", film).out == "Ask not what\nyour country can do\n"
     srt = vsearch("transcript", film, "--format", "srt").out
     assert srt == SRT.replace("<b>can</b>", "can") + "\n"
@@ -56,7 +56,7 @@ def test_what_nobody_listened_to_is_said_in_one_line(vsearch: Vsearch, film: Pat
     assert ran.code == 0 and "Indexed 1 video" in ran.out
     # Which of the two is missing depends on what is installed beside the tests: the library, or the weights.
     assert re.search(
-        r"1 file was not listened to: (there is no folder \./nowhere|speech needs faster-whisper)", ran.out
+        r"no speech transcript of 1 file: (there is no folder \./nowhere|speech needs faster-whisper)", ran.out
     )
     assert "--only speech" in one_line(vsearch("transcript", film).err)
     assert "not in the library" in one_line(vsearch("transcript", film.with_name("b.mkv")).err)
@@ -66,7 +66,7 @@ def test_speech_may_be_left_out_and_added_later(
     vsearch: Vsearch, film: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     film.with_suffix(".en.srt").unlink()
-    assert "not listened" not in vsearch("index", film.parent, "--no-speech").out
+    assert "no speech transcript" not in vsearch("index", film.parent, "--no-speech").out
     monkeypatch.setattr("vsearch.models.whisper_transcriber.load_transcriber", lambda name, **options: BeepReader())
     ran = vsearch("index", film.parent, "--only", "speech", "--json")
     assert (ran.json["indexed"], ran.json["transcribed"], ran.json["note"]) == (0, 1, None)
@@ -82,7 +82,7 @@ def test_speech_may_be_left_out_and_added_later(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("index", ".", "--only", "ocr"), "--only takes speech or text"),
+        (("index", ".", "--only", "text"), "--only takes speech or ocr"),
         (("index", ".", "--only", "speech", "--dry-run"), "--only speech goes without"),
         (("index", ".", "--only", "speech", "--library", "nowhere"), "no library"),
     ],

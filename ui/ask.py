@@ -67,7 +67,7 @@ class Ask:
         if self.label:
             found["label"] = f"labelled {', '.join(self.label)}"
         if self.channel != "all":
-            found["channel"] = f"only what is {CHANNELS[self.channel].lower()}"
+            found["channel"] = f"channel {CHANNELS[self.channel]}"
         if self.weight is not None:
             found["weight"] = f"words weigh {self.weight:g}"
         if self.moments:

@@ -143,25 +143,27 @@ def job_panel(service: Service) -> None:
 @st.fragment(run_every=1.0)
 def _running(job: IndexJob) -> None:
     state = job.state
-    found = state.indexed + state.heard
-    if state.over or found != st.session_state.get("found", 0):
-        st.session_state.found = found
+    run = state.run
+    searchable = run.indexed + run.transcribed + run.ocr_videos
+    if state.over or searchable != st.session_state.get("searchable", 0):
+        st.session_state.searchable = searchable
         st.rerun()  # the whole page: there is more to search now
     line, stop = st.columns([5, 1], vertical_alignment="center")
-    line.progress(state.share if state.whole else min(state.share, 0.99), text=progress_text(state))
+    line.progress(state.share if run.total_final else min(state.share, 0.99), text=progress_text(state))
     stop.button("Stop", key="stop", on_click=job.stop, width="stretch")
-    for path, cause in state.troubles[-3:]:
+    for path, cause in state.problems[-3:]:
         st.caption(f"Not used: {literal(path.name)}: {literal(cause)}")
 
 
 def progress_text(state: JobState) -> str:
     """One line of Markdown."""
+    run = state.run
     parts = [f"**Indexing** {literal(state.doing)}"]
-    if state.total > 0:
-        parts.append(f"{footage(state.done)} of {footage(state.total)}")
-    if state.indexed:
-        parts.append(f"{state.indexed} done")
-    if state.elapsed > 3 and state.done > 0:
+    if run.total > 0:
+        parts.append(f"{footage(run.done)} of {footage(run.total)}")
+    if run.indexed:
+        parts.append(f"{run.indexed} done")
+    if state.elapsed > 3 and run.done > 0:
         parts.append(f"{state.speed:.1f}× real time")
     if state.left is not None:
         parts.append(f"{clock(state.left).rpartition('.')[0]} left")
@@ -174,11 +176,10 @@ def _ended(job: IndexJob) -> None:
     line, done = st.columns([5, 1], vertical_alignment="center")
     {"error": line.error, "warning": line.warning, "success": line.success}[kind](text)
     done.button("OK", key="read_job", on_click=lambda: st.session_state.update(read=job), width="stretch")
-    skipped = state.summary.skipped if state.summary else ()
-    troubles = [(skip.path, skip.cause) for skip in skipped] or list(state.troubles)
-    if troubles:
-        with st.expander(f"{len(troubles)} could not be used"):
-            for path, cause in troubles[:200]:
+    problems = [(skipped.path, skipped.cause) for skipped in state.run.skipped] or state.problems
+    if problems:
+        with st.expander(f"{len(problems)} could not be used"):
+            for path, cause in problems[:200]:
                 st.caption(f"{literal(path)}: {literal(cause)}")
 
 
@@ -186,9 +187,9 @@ def outcome(state: JobState) -> tuple[str, str]:
     """How a run ended: "error", "warning" or "success", and a line of Markdown."""
     if state.error:
         return "error", f"Indexing ended early. {literal(state.error)} What was indexed before is kept."
-    if state.stopped or state.summary is None:
-        return "warning", f"Stopped after {_videos(state.indexed)}. They are kept; index the folder again to go on."
-    summary = state.summary
+    summary = state.run.summary
+    if state.stopped or summary is None:
+        return "warning", f"Stopped after {_videos(state.run.indexed)}. They are kept; index the folder again to go on."
     parts = []
     if summary.indexed:
         parts.append(f"{_videos(summary.indexed)} indexed: {summary.scenes} scenes, {footage(summary.footage)}")
@@ -197,7 +198,7 @@ def outcome(state: JobState) -> tuple[str, str]:
     if summary.moved:
         parts.append(f"{summary.moved} moved or copied")
     if summary.transcribed:
-        parts.append(f"words of {summary.transcribed} files")
+        parts.append(f"speech of {summary.transcribed} files transcribed")
     if summary.skipped:
         parts.append(f"{len(summary.skipped)} could not be used")
     if not parts:

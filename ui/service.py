@@ -7,12 +7,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vsearch.api import Library
-from vsearch.errors import InputError, LibraryMissing, MediaError, PathError
+from vsearch.errors import InputError, LibraryError, LibraryMissing, MediaError, PathError
 from vsearch.media import Hit
 from vsearch.settings import Settings
 from vsearch.ui.ask import Ask
@@ -69,8 +70,9 @@ class Service:
     # -- what is there
 
     def load(self) -> None:
-        """Load the models. Raises ModelError, InputError."""
-        _ = self.library.models
+        """Load the models, unless the library cannot be read; the page reports that. Raises ModelError, InputError."""
+        with suppress(LibraryError):
+            _ = self.library.models
 
     def status(self) -> LibraryStatus | None:
         """What the library holds; None where there is none. A few seconds old at most."""
@@ -173,7 +175,7 @@ class Service:
         with self._guard:
             if self._job is not None and not self._job.state.over:
                 raise InputError("A folder is being indexed already: wait for it, or stop it first.")
-            self._job = IndexJob((path,), lambda: self._index(path, speech))
+            self._job = IndexJob(lambda: self._index(path, speech))
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:

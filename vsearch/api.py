@@ -128,7 +128,7 @@ class Library:
         from vsearch.models.registry import named_models
 
         try:
-            return named_models(self.settings, self.store, self._given)
+            return named_models(self.settings, self._open_store(create=False), self._given)
         except LibraryMissing:
             return named_models(self.settings, None, self._given)
 
@@ -255,7 +255,7 @@ class Library:
         from vsearch.library import SqliteStore
 
         try:
-            return self.store
+            return self._open_store(create=False)
         except LibraryMissing:
             folder = Path(stack.enter_context(TemporaryDirectory()))
             return stack.enter_context(SqliteStore.open(folder / "library", create=True))

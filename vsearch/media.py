@@ -150,7 +150,7 @@ class Segment:
 class Transcript:
     """The segments of one channel of a video, and their source."""
 
-    lines: tuple[Segment, ...]
+    segments: tuple[Segment, ...]
     source: str
     """Origin of the text: "whisper", "sidecar", "embedded" or "ocr"; "none" where the video has none."""
     recipe: str
@@ -163,7 +163,7 @@ class Transcript:
     """One line: the error because of which segments are missing."""
 
     def __post_init__(self) -> None:
-        if any(line.channel != self.channel for line in self.lines):
+        if any(segment.channel != self.channel for segment in self.segments):
             raise ValueError(f"a transcript holds lines of one channel: {self.channel = }")
 
 
@@ -216,7 +216,7 @@ class Hit:
     """Score of each channel that contributed."""
     best_time: float
     """Time of the best matching frame, seconds."""
-    words: tuple[Segment, ...] = field(default=())
+    segments: tuple[Segment, ...] = field(default=())
     """Segments that contain words of the query."""
     matched: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
     """For each segment, the character spans [from, to) of its text that matched."""
@@ -224,9 +224,9 @@ class Hit:
     """Identifies the scene in its library; 0 for a scene that is in no library."""
 
     def marked(self) -> list[tuple[Segment, tuple[tuple[int, int], ...]]]:
-        """Each segment of `words` with its matched character spans."""
-        unmarked = len(self.words) - len(self.matched)
-        return list(zip(self.words, (*self.matched, *[()] * unmarked), strict=True))
+        """Each segment of `segments` with its matched character spans."""
+        unmarked = len(self.segments) - len(self.matched)
+        return list(zip(self.segments, (*self.matched, *[()] * unmarked), strict=True))
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch query --json`."""
@@ -239,7 +239,7 @@ class Hit:
             "end": round(self.end, 3),
             "channels": {name: round(value, 6) for name, value in self.channels.items()},
             "best_time": round(self.best_time, 3),
-            "words": [
+            "segments": [
                 {
                     "start": round(line.start, 3),
                     "end": round(line.end, 3),

@@ -69,7 +69,7 @@ def plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def hits_table(hits: Sequence[Hit], base: Path) -> Table:
-    spoken = any(hit.words for hit in hits)
+    spoken = any(hit.segments for hit in hits)
     numbers = ("rank", "score", "start", "end", "best")
     table = plain_table("rank", "score", "file", "start", "end", "best", *(["words"] if spoken else []), right=numbers)
     for hit in hits:
@@ -137,11 +137,11 @@ def status_table(state: LibraryStatus) -> Table:
     if state.transcribed:
         rest = state.videos - state.transcribed
         whole = f" ({rest} videos are still to be listened to)" if rest > 0 else ""
-        table.add_row("words", f"{state.lines} lines of {state.transcribed} videos{whole}")
-    if state.read:
-        rest = state.videos - state.sounds - state.read
+        table.add_row("words", f"{state.speech_segments} segments of {state.transcribed} videos{whole}")
+    if state.ocr_videos:
+        rest = state.videos - state.sounds - state.ocr_videos
         whole = f" ({rest} videos are still to be read)" if rest > 0 else ""
-        table.add_row("text", f"{state.text_lines} lines in the pictures of {state.read} videos{whole}")
+        table.add_row("text", f"{state.ocr_segments} segments in the pictures of {state.ocr_videos} videos{whole}")
     table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
     table.add_row("failures", str(len(state.failures)))
     return table

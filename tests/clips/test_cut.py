@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import subprocess
 import sys
@@ -20,8 +19,10 @@ import pytest
 from tests.clips.numbered import Numbered, draw_number, loud_spans, make_numbered, read_number, read_numbers
 from tests.media import truncate
 from tests.sounds import beeps, write_sound
+from vsearch.child_messages import write_message
 from vsearch.clips import browser_can_play, cut
 from vsearch.clips.kinds import ENCODERS
+from vsearch.clips.messages import CheckBrowser
 from vsearch.clips.write import write_clip
 from vsearch.errors import MediaError, PathError
 from vsearch.indexer.probe import Probed, probe_video
@@ -268,11 +269,12 @@ def test_a_name_that_is_not_text_and_names_like_options(tmp_path: Path) -> None:
 def test_a_cut_ends_with_the_program_that_asked(tmp_path: Path) -> None:
     """A program that is killed leaves nobody behind who goes on cutting."""
     read, write = os.pipe()
-    child = [sys.executable, "-c", "import sys; from vsearch.clips.child import main; main()", "[]"]
-    request = {"do": "plays", "source": str(tmp_path / "fifo"), "limit": 60}
-    os.mkfifo(tmp_path / "fifo")  # opening it waits for a writer, who never comes
-    process = subprocess.Popen([*child, json.dumps(request)], stdin=read, stdout=subprocess.DEVNULL)
+    child = [sys.executable, "-c", "from vsearch.clips.child import main; main()"]
+    os.mkfifo(tmp_path / "fifo")  # opening it waits for a writer, and there is none
+    process = subprocess.Popen(child, stdin=read, stdout=subprocess.DEVNULL)
     os.close(read)
+    with os.fdopen(os.dup(write), "wb") as requests:
+        write_message(requests, CheckBrowser(tmp_path / "fifo", 60.0))
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)
     os.close(write)

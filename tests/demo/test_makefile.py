@@ -23,7 +23,7 @@ with open({log!r}, "a", encoding="utf-8") as log:
     log.write(json.dumps(sys.argv[1:]) + "\\n")
 """
 
-RUN_TESTS = ["-m", "pytest", "-n", "auto", "--maxprocesses", "8"]
+RUN_TESTS = ["-m", "pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"]
 
 
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import Made, Shot, make_video
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.events import Event, Finished, Summary
 
 Run = Callable[..., tuple[list[Event], Summary]]
@@ -33,7 +33,7 @@ def run(library: DictLibrary) -> Run:
     """run(path, ..., **options) -> (events, summary), with the mean-colour encoder or the one given."""
 
     def go(*paths: Path, encoder: Any = None, **options: Any) -> tuple[list[Event], Summary]:
-        events = list(Indexer(library, encoder or MeanColour(), IndexOptions(**options)).index(paths))
+        events = list(run_index(library, IndexPlan(encoder or MeanColour(), IndexOptions(**options)), paths))
         last = events[-1]
         assert isinstance(last, Finished)
         return events, last.summary

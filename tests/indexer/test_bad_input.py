@@ -265,13 +265,13 @@ def test_noise_on_standard_output_does_not_reach_the_wire(run: Run, folder: Path
 PROGRAM = """
 import sys
 from pathlib import Path
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.events import Indexed, Progress
 from tests.indexer.doubles import DictLibrary, MeanColour
 library = DictLibrary()
 OPTIONS = IndexOptions(batch_size=1, decoders=("tests.indexer.broken:plods",))
 try:
-    for event in Indexer(library, MeanColour(), OPTIONS).index([Path(sys.argv[1])]):
+    for event in run_index(library, IndexPlan(MeanColour(), OPTIONS), [Path(sys.argv[1])]):
         if isinstance(event, Indexed | Progress):
             print(type(event).__name__, flush=True)
 except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import COLOURS
-from vsearch.indexer import Indexer
+from vsearch.indexer import IndexPlan, run_index
 from vsearch.indexer.events import Indexed
 from vsearch.indexer.stills import stills
 from vsearch.library import SqliteStore
@@ -58,7 +58,7 @@ def right(start: float, end: float) -> str:
 def test_thumbnails_are_of_the_picture_that_is_held(tmp_path: Path, name: str) -> None:
     path = make_held(tmp_path / name, SCREEN, 61.0)
     with SqliteStore.open(tmp_path / "library", create=True) as library:
-        list(Indexer(library, MeanColour()).index([path]))
+        list(run_index(library, IndexPlan(MeanColour()), [path]))
         row = library.find_file(path)
         assert row is not None
         scenes = library.scenes_of(row.video_id)

@@ -13,7 +13,7 @@ from tests.indexer.conftest import Run
 from tests.indexer.doubles import DictLibrary, MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryFull
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.events import Discovered, Finished, Indexed, Moved, Progress, Pruned, Skipped, Started, Unchanged
 from vsearch.library.rows import VideoRecord
 from vsearch.media import Scene
@@ -86,7 +86,7 @@ def test_what_is_told(run: Run, clip: Made) -> None:
     assert summary.footage == pytest.approx(clip.end, abs=FRAME)
     assert summary.useful and summary.speed > 0
     assert min(summary.stages.decode, summary.stages.scenes, summary.stages.encode, summary.stages.write) > 0
-    assert summary.as_json()["stage_seconds"].keys() == {"decode", "scenes", "encode", "write", "words", "text"}
+    assert summary.as_json()["stage_seconds"].keys() == {"decode", "scenes", "encode", "write", "speech", "ocr"}
 
 
 def test_unchanged_files_are_not_opened(run: Run, library: DictLibrary, clip: Made, tmp_path: Path) -> None:
@@ -287,13 +287,13 @@ def test_a_lost_copy_is_forgotten_while_another_lives(
 def test_closing_the_events_ends_the_processes(library: DictLibrary, clip: Made, tmp_path: Path) -> None:
     shutil.copy(clip.path, tmp_path / "a.mp4")
     make_video(tmp_path / "b.mp4", [Shot("moving", 4.0, 5)])
-    events = Indexer(library, MeanColour(), IndexOptions(batch_size=1)).index([tmp_path])
+    events = run_index(library, IndexPlan(MeanColour(), IndexOptions(batch_size=1)), [tmp_path])
     for event in events:
         if isinstance(event, Indexed):
             break
     events.close()  # type: ignore[attr-defined]
     assert len(library.records) == 1 and not library.locked
-    assert Indexer(library, MeanColour()).index([tmp_path])
+    assert run_index(library, IndexPlan(MeanColour()), [tmp_path])
 
 
 def test_an_error_of_the_library_ends_the_run(run: Run, library: DictLibrary, tmp_path: Path) -> None:

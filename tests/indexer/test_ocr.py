@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,9 +13,10 @@ from tests.meanings import Thesaurus
 from tests.media import DECODERS, Shot, make_audio, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelError
-from vsearch.indexer import Indexer, IndexOptions
-from vsearch.indexer.events import Event, Finished, Indexed, Skipped, Summary, TextRead, Unchanged, Unread
-from vsearch.indexer.ocr import TextOptions, index_text, text_options
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
+from vsearch.indexer.events import Event, Finished, Indexed, Skipped, Summary, Transcribed, Unchanged, Untranscribed
+from vsearch.indexer.ocr import ocr_options
+from vsearch.indexer.options import OcrOptions
 from vsearch.indexer.spool import Spool
 from vsearch.library import SqliteStore
 from vsearch.media import Segment
@@ -42,15 +43,25 @@ Index = Callable[..., tuple[list[Event], Summary]]
 
 @pytest.fixture
 def index(library: SqliteStore) -> Index:
-    """index(path, ..., only=False, reader=READER, decoders=..., **text options) -> (events, summary)"""
+    """index(path, ..., only=False, ocr=True, reader=READER, **options of the run) -> (events, summary)"""
 
-    def go(*paths: Path, only: bool = False, text: bool = True, **given: object) -> tuple[list[Event], Summary]:
-        options = TextOptions(**{"reader": READER, **given})  # type: ignore[arg-type]
-        if only:
-            events = list(index_text(library, options, paths))
-        else:
-            run = IndexOptions(decoders=options.decoders)
-            events = list(Indexer(library, MeanColour(), run, text=options if text else None).index(paths))
+    def go(
+        *paths: Path,
+        only: bool = False,
+        ocr: bool = True,
+        reader: str = READER,
+        unavailable: str | None = None,
+        sentences: Thesaurus | None = None,
+        **options: Any,
+    ) -> tuple[list[Event], Summary]:
+        plan = IndexPlan(
+            MeanColour(),
+            IndexOptions(**options),
+            ocr=OcrOptions(reader, unavailable) if ocr else None,
+            sentences=sentences,
+            only="ocr" if only else None,
+        )
+        events = list(run_index(library, plan, paths))
         assert isinstance(events[-1], Finished)
         return events, events[-1].summary
 
@@ -90,24 +101,24 @@ def test_what_is_written_is_found_with_its_time_and_place(
 ) -> None:
     events, summary = index(film, decoders=(decoder,))
     check(shown(library, film))
-    assert [(event.path, event.lines, event.pictures) for event in of(TextRead, events)] == [(film, 2, 3)]
-    assert events.index(of(Indexed, events)[0]) < events.index(of(TextRead, events)[0])
-    assert (summary.indexed, summary.read, summary.text_lines, summary.unread) == (1, 1, 2, ())
+    assert [(event.path, event.segments, event.frames) for event in of(Transcribed, events)] == [(film, 2, 3)]
+    assert events.index(of(Indexed, events)[0]) < events.index(of(Transcribed, events)[0])
+    assert (summary.indexed, summary.ocr_videos, summary.ocr_segments, summary.ocr_failed) == (1, 1, 2, ())
     hit = library.search_text("bread", 1, channel="ocr")[0]
     assert (hit.channel, hit.start) == ("ocr", pytest.approx(4.0, abs=0.11))
     assert library.search_text("bread", 1, channel="speech") == []
     state = library.status()
-    assert (state.read, state.text_lines, state.transcribed, state.lines) == (1, 2, 0, 0)
+    assert (state.ocr_videos, state.ocr_segments, state.transcribed, state.speech_segments) == (1, 2, 0, 0)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_text_may_come_later(index: Index, library: SqliteStore, film: Path, decoder: str) -> None:
-    index(film, text=False)
+    index(film, ocr=False)
     assert shown(library, film) == []
     change = library.spaces()
     events, summary = index(film.parent, only=True, decoders=(decoder,))
     check(shown(library, film))
-    assert (summary.read, summary.indexed, of(TextRead, events)[0].path) == (1, 0, film)
+    assert (summary.ocr_videos, summary.indexed, of(Transcribed, events)[0].path) == (1, 0, film)
     assert library.spaces() == change
     assert [type(event) for event in index(film.parent, only=True)[0]] == [Unchanged, Finished]
 
@@ -119,14 +130,14 @@ def test_pictures_are_decoded_once_and_read_once(
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vsearch.indexer.ocr.TextStage._look", never)
+        patch.setattr("vsearch.indexer.ocr.OcrStage._decode", never)
         index(film)
         events, summary = index(film)
-    assert [type(event) for event in events] == [Unchanged, Finished] and summary.read == 0
+    assert [type(event) for event in events] == [Unchanged, Finished] and summary.ocr_videos == 0
     # a library that was indexed without is read by the next run that is to
     library.forget_files([film])
-    index(film, text=False)
-    assert index(film)[1].read == 1
+    index(film, ocr=False)
+    assert index(film)[1].ocr_videos == 1
 
 
 def test_the_eyes_of_another_model_see_it_anew(index: Index, library: SqliteStore, film: Path) -> None:
@@ -162,13 +173,13 @@ def test_text_gets_vectors_with_its_lines_and_older_text_without_reading_again(
     index(film)
     assert len(library.without_passages(space)) == 1
     events, _ = index(film, only=True, sentences=sentences)
-    assert (of(TextRead, events), library.without_passages(space)) == ([], [])
+    assert (of(Transcribed, events), library.without_passages(space)) == ([], [])
     encoded = sentences.texts
     index(film, only=True, sentences=sentences)
     assert sentences.texts == encoded, "what has vectors is left alone"
     with SqliteStore.open(library.path.with_name("fresh"), create=True) as fresh:
-        options = TextOptions(READER, sentences=sentences)
-        for _ in Indexer(fresh, MeanColour(), text=options).index([film]):
+        plan = IndexPlan(MeanColour(), ocr=OcrOptions(READER), sentences=sentences)
+        for _ in run_index(fresh, plan, [film]):
             assert fresh.without_passages(space) == [], "lines and vectors come in one transaction"
         assert [row.vectors for row in fresh.spaces() if row.space == space] == [1]
 
@@ -178,7 +189,7 @@ def test_sound_and_strangers_are_passed_over(index: Index, library: SqliteStore,
     (tmp_path / "note.txt").write_text("hello")
     index(film)
     _, summary = index(tmp_path, only=True)
-    assert (summary.read, summary.skipped) == (0, ())
+    assert (summary.ocr_videos, summary.skipped) == (0, ())
     stranger = make_video(tmp_path / "new.mp4", [Shot("red", 1.0)]).path
     (skipped,) = of(Skipped, index(tmp_path, only=True)[0])
     assert skipped.path == stranger and "without --only" in skipped.cause
@@ -205,16 +216,16 @@ def test_a_reader_that_crashes_costs_the_text_of_one_video(
     index: Index, library: SqliteStore, two: tuple[Path, Path], only: bool
 ) -> None:
     if only:
-        index(*two, text=False)
+        index(*two, ocr=False)
     reader, cause = "tests.signs:CrashingReader", "the text reader crashed (signal 11)"
     _, summary = index(*two, only=only, reader=reader)
-    assert [(event.path, event.cause) for event in summary.unread] == [(two[0], cause)]
-    assert (summary.indexed, summary.read) == (0 if only else 2, 1) and summary.useful
+    assert [(event.path, event.cause) for event in summary.ocr_failed] == [(two[0], cause)]
+    assert (summary.indexed, summary.ocr_videos) == (0 if only else 2, 1) and summary.useful
     assert shown(library, two[0]) == [] and [line.text for line in shown(library, two[1])] == ["fresh bread"]
     assert library.verify().clean and library.status().read == 1
     # remembered: not tried again, unless asked
-    assert index(*two, only=True, reader=reader)[1].unread == ()
-    assert len(index(*two, only=True, reader=reader, retry_failed=True)[1].unread) == 1
+    assert index(*two, only=True, reader=reader)[1].ocr_failed == ()
+    assert len(index(*two, only=True, reader=reader, retry_failed=True)[1].ocr_failed) == 1
 
 
 def test_a_reader_that_hangs_costs_the_text_of_one_video(
@@ -222,14 +233,14 @@ def test_a_reader_that_hangs_costs_the_text_of_one_video(
 ) -> None:
     _, summary = index(*two, reader="tests.signs:HangingReader", hang_seconds=HANG)
     said = "the text reader hung (no sign of life for 5 s)"
-    assert [(event.path, event.cause) for event in summary.unread] == [(two[0], said)]
-    assert (summary.indexed, summary.read) == (2, 1)
+    assert [(event.path, event.cause) for event in summary.ocr_failed] == [(two[0], said)]
+    assert (summary.indexed, summary.ocr_videos) == (2, 1)
     assert [line.text for line in shown(library, two[1])] == ["fresh bread"]
 
 
 def test_an_exception_of_the_reader_is_one_line(index: Index, two: tuple[Path, Path]) -> None:
     _, summary = index(*two, reader="tests.signs:RaisingReader")
-    assert {event.cause for event in summary.unread} == {"ZeroDivisionError: letters of nothing"}
+    assert {event.cause for event in summary.ocr_failed} == {"ZeroDivisionError: letters of nothing"}
     assert summary.indexed == 2
 
 
@@ -237,39 +248,39 @@ def test_weights_that_cannot_be_loaded_are_said_once(
     index: Index, library: SqliteStore, two: tuple[Path, Path]
 ) -> None:
     _, summary = index(*two, reader="tests.signs:DamagedReader")
-    assert [event.cause for event in summary.unread] == ["the weights are gone"]
-    assert summary.note == "1 video was not read: the weights are gone" and summary.indexed == 2
-    assert index(*two)[1].read == 2
+    assert [event.cause for event in summary.ocr_failed] == ["the weights are gone"]
+    assert summary.note == "no ocr transcript of 1 file: the weights are gone" and summary.indexed == 2
+    assert index(*two)[1].ocr_videos == 2
 
 
 def test_a_decoder_that_fails_gives_way_to_the_next(index: Index, library: SqliteStore, film: Path) -> None:
-    index(film, text=False)
+    index(film, ocr=False)
     _, summary = index(film, only=True, decoders=("tests.indexer.broken:crashes", "pyav"))
-    assert summary.unread == ()
+    assert summary.ocr_failed == ()
     check(shown(library, film))
 
 
 def test_no_decoder_is_left(index: Index, library: SqliteStore, film: Path) -> None:
-    index(film, text=False)
+    index(film, ocr=False)
     _, summary = index(film, only=True, decoders=("tests.indexer.broken:refuses", "tests.indexer.broken:nothing"))
-    assert [event.cause for event in summary.unread] == ["I will not"]
+    assert [event.cause for event in summary.ocr_failed] == ["I will not"]
 
 
 def test_without_a_reader_pictures_are_indexed_all_the_same(index: Index, library: SqliteStore, film: Path) -> None:
-    options = text_options("tests.signs:missing")
+    options = ocr_options("tests.signs:missing")
     assert options.unavailable == "reading text in pictures needs spectacles"
     _, summary = index(film, reader=options.reader, unavailable=options.unavailable)
-    assert (summary.indexed, summary.note) == (1, f"1 video was not read: {options.unavailable}")
+    assert (summary.indexed, summary.note) == (1, f"no ocr transcript of 1 file: {options.unavailable}")
     with pytest.raises(ModelError, match="spectacles"):
         index(film, only=True, unavailable=options.unavailable)
-    assert text_options(READER).unavailable is None
+    assert ocr_options(READER).unavailable is None
 
 
 def test_a_file_that_changed_keeps_its_place(index: Index, library: SqliteStore, film: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(film.read_bytes())
-    index(path, text=False)
+    index(path, ocr=False)
     with path.open("ab") as file:
         file.write(b"more")
     (skipped,) = of(Skipped, index(path, only=True)[0])
-    assert "without --only" in skipped.cause and of(Unread, index(path, only=True)[0]) == []
+    assert "without --only" in skipped.cause and of(Untranscribed, index(path, only=True)[0]) == []

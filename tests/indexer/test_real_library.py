@@ -11,7 +11,7 @@ import pytest
 from tests.indexer.doubles import MeanColour
 from tests.media import Made, Shot, make_video
 from vsearch.errors import LibraryError, LibraryLocked
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.events import Finished, Indexed, Moved, Summary
 from vsearch.library import SqliteStore
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, clip: Made) -> Path:
 
 
 def index(library: SqliteStore, *paths: Path, encoder: MeanColour | None = None, **options: object) -> Summary:
-    *_, last = Indexer(library, encoder or MeanColour(), IndexOptions(**options)).index(paths)  # type: ignore[arg-type]
+    *_, last = run_index(library, IndexPlan(encoder or MeanColour(), IndexOptions(**options)), paths)  # type: ignore[arg-type]
     assert isinstance(last, Finished)
     return last.summary
 
@@ -90,7 +90,7 @@ def test_a_name_handed_on_while_a_run_was_killed(library: SqliteStore, tmp_path:
     index(library, tmp_path)
     (tmp_path / "2.mp4").rename(tmp_path / "3.mp4")
     (tmp_path / "1.mp4").rename(tmp_path / "2.mp4")
-    events = Indexer(library, MeanColour()).index([tmp_path])
+    events = run_index(library, IndexPlan(MeanColour()), [tmp_path])
     assert isinstance(next(events), Moved)
     events.close()  # type: ignore[attr-defined]
     assert library.status().videos == 1
@@ -128,7 +128,7 @@ def test_failures_are_kept_and_go_with_their_file(library: SqliteStore, folder: 
 
 
 def test_one_writer_at_a_time(library: SqliteStore, folder: Path) -> None:
-    events = Indexer(library, MeanColour()).index([folder])
+    events = run_index(library, IndexPlan(MeanColour()), [folder])
     while not isinstance(next(events), Indexed):
         pass
     with SqliteStore.open(library.path) as second, pytest.raises(LibraryLocked):

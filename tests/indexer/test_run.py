@@ -28,26 +28,25 @@ def settings(tmp_path: Path) -> Settings:
         ({"speech": False}, True, False, False),
         ({"ocr": True}, True, True, True),
         ({"only": "speech"}, False, True, False),
-        ({"only": "text"}, False, False, True),
+        ({"only": "ocr"}, False, False, True),
     ],
 )
 def test_a_run_has_what_it_is_asked_for(
     settings: Settings, asked: dict[str, Any], encodes: bool, listens: bool, reads: bool
 ) -> None:
-    run = prepare_run(settings, "fake", IndexOptions(retry_failed=True), language="en", audio_track=2, **asked)
-    assert (run.encoder is not None, run.words.unavailable is not None, run.text is not None) == (
-        encodes,
-        listens,  # there is no such speech model: whoever wanted one is told
-        reads,
-    )
-    assert (run.words.language, run.words.audio_track, run.words.retry_failed) == ("en", 2, True)
+    plan = prepare_run(settings, "fake", IndexOptions(retry_failed=True), language="en", audio_track=2, **asked).plan
+    speech = plan.speech
+    assert speech is not None
+    # There is no such speech model: a run that wants one has the reason.
+    assert (plan.encoder is not None, speech.unavailable is not None, plan.ocr is not None) == (encodes, listens, reads)
+    assert (speech.language, speech.audio_track, plan.options.retry_failed) == ("en", 2, True)
 
 
 def test_batches_are_what_suits_the_model(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert prepare_run(settings, "fake", IndexOptions(batch_size=5)).options.batch_size == 5
+    assert prepare_run(settings, "fake", IndexOptions(batch_size=5)).plan.options.batch_size == 5
     monkeypatch.setattr(FakeModel, "batch_size", 64, raising=False)
     run = prepare_run(settings, "fake", IndexOptions(batch_size=5, workers=2))
-    assert (run.options.batch_size, run.options.workers) == (64, 2)
+    assert (run.plan.options.batch_size, run.plan.options.workers) == (64, 2)
 
 
 def test_a_library_goes_on_with_the_model_of_its_first_run(settings: Settings, tmp_path: Path) -> None:

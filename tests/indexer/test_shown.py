@@ -11,7 +11,7 @@ from tests.indexer.test_sample import Frame
 from tests.signs import Sign, put_up
 from vsearch.indexer.decode import large_size
 from vsearch.indexer.keyframes import KeyPictures, frames_at, from_jpeg, key_moments, to_jpeg
-from vsearch.indexer.shown import ShownLines
+from vsearch.indexer.ocr_segments import OcrSegments
 from vsearch.indexer.spool import Spool
 from vsearch.media import Box
 from vsearch.models.protocols import RecognisedText
@@ -25,9 +25,9 @@ def seen(text: str, box: Box = HERE, confidence: float = 0.9) -> RecognisedText:
 
 def lines(*pictures: tuple[float, list[RecognisedText] | None]) -> list[tuple[float, float, str]]:
     """Two scenes, [0, 6) and [6, 12)."""
-    merged = ShownLines([(0.0, 6.0), (6.0, 12.0)])
+    merged = OcrSegments([(0.0, 6.0), (6.0, 12.0)])
     for moment, texts in pictures:
-        merged.see(moment, texts)
+        merged.add(moment, texts)
     return [(line.start, line.end, line.text) for line in merged.finish()]
 
 
@@ -60,9 +60,9 @@ def test_a_picture_that_did_not_change_still_says_the_same() -> None:
 
 
 def test_a_line_that_was_missed_once_goes_on() -> None:
-    merged = ShownLines([(0.0, 20.0)])
+    merged = OcrSegments([(0.0, 20.0)])
     for moment, texts in [(0.5, [seen("exit")]), (3.5, []), (6.5, [seen("exit")]), (9.5, []), (15.5, [seen("exit")])]:
-        merged.see(moment, texts)
+        merged.add(moment, texts)
     assert [(line.start, line.end) for line in merged.finish()] == [(0.0, 9.5), (15.5, 20.0)]
 
 
@@ -74,10 +74,10 @@ def test_when_pictures_are_taken() -> None:
 def test_the_frame_that_is_on_screen() -> None:
     frames = [Frame(at / 10, (at + 1) / 10) for at in range(5, 20)]
     drawn = iter(frames)
-    got = [(moment, frame.time) for moment, frame in frames_at(drawn, [0.1, 0.75, 0.78, 1.0])]
+    got = [(moment, frame.time) for moment, frame in frames_at(drawn, [0.1, 0.75, 0.78, 1.0]) if frame]
     assert got == [(0.75, 0.7), (0.78, 0.7), (1.0, 1.0)]
     assert next(drawn).time == 1.2  # nothing was decoded behind the last
-    assert [moment for moment, _ in frames_at(frames, [1.95, 2.5])] == [1.95]
+    assert [moment for moment, frame in frames_at(frames, [1.95, 2.5]) if frame] == [1.95]
 
 
 def test_pictures_that_look_the_same_are_sent_once() -> None:
@@ -110,22 +110,22 @@ def test_large_pictures_keep_their_aspect_and_are_never_enlarged(
 
 def test_the_spool_gives_back_what_was_complete() -> None:
     spool = Spool(limit=10)
-    assert spool.pictures("a") is None
+    assert spool.frames("a") is None
     for key in ("a", "b"):
         spool.begin(key)
         spool.add(key, 1.0, b"1234")
         spool.add(key, 2.0, b"")
     spool.complete("a")
-    assert list(spool.pictures("a") or ()) == [(1.0, b"1234"), (2.0, b"")]
-    assert spool.pictures("b") is None
+    assert list(spool.frames("a") or ()) == [(1.0, b"1234"), (2.0, b"")]
+    assert spool.frames("b") is None
     spool.add("b", 3.0, b"too long")
     spool.complete("b")
-    assert spool.pictures("b") is None
+    assert spool.frames("b") is None
     folder = Path(spool._folder.name) if spool._folder else Path()
     assert len(list(folder.iterdir())) == 1
     spool.begin("a")  # another decoder begins again
     spool.add("a", 1.0, b"9876543210")
     spool.complete("a")
-    assert list(spool.pictures("a") or ()) == [(1.0, b"9876543210")]
+    assert list(spool.frames("a") or ()) == [(1.0, b"9876543210")]
     spool.close()
-    assert not folder.exists() and spool.pictures("a") is None
+    assert not folder.exists() and spool.frames("a") is None

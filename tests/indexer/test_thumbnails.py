@@ -16,8 +16,8 @@ from PIL import Image
 from tests.indexer.doubles import MeanColour
 from tests.media import COLOURS, DECODERS, Made, Shot, make_video
 from vsearch.errors import MediaError
-from vsearch.indexer import Indexer, IndexOptions
-from vsearch.indexer.events import Illustrated, Unchanged
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
+from vsearch.indexer.events import ThumbnailsMade, Unchanged
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.indexer.stills import stills
 from vsearch.indexer.thumbnails import MAX_BYTES, Thumbnails, checked_thumbnail
@@ -41,7 +41,7 @@ def colour(jpeg: bytes | None) -> str:
 
 
 def index(library: SqliteStore, *paths: Path, **options: object) -> list[object]:
-    return list(Indexer(library, MeanColour(), IndexOptions(**options)).index(paths))  # type: ignore[arg-type]
+    return list(run_index(library, IndexPlan(MeanColour(), IndexOptions(**options)), paths))  # type: ignore[arg-type]
 
 
 def pictures(library: SqliteStore, path: Path) -> list[bytes | None]:
@@ -103,13 +103,13 @@ def test_what_was_indexed_without_gets_them_without_encoding(
     assert len(library.videos_without_thumbnails()) == 2
     assert set(pictures(library, folder / "colours.mp4")) == {None}
     encoder = MeanColour()
-    events = list(Indexer(library, encoder).index([folder]))
-    told = {event.path.name: event.thumbnails for event in events if isinstance(event, Illustrated)}
+    events = list(run_index(library, IndexPlan(encoder), [folder]))
+    told = {event.path.name: event.thumbnails for event in events if isinstance(event, ThumbnailsMade)}
     assert told == {"colours.mp4": 4, "clip.mp4": 3}
     assert encoder.encoded == 0 and sum(isinstance(event, Unchanged) for event in events) == 2
     assert [colour(jpeg) for jpeg in pictures(library, folder / "colours.mp4")] == LOOKS
     assert colour(pictures(library, folder / "clip.mp4")[0]) == "red"
-    assert not any(isinstance(event, Illustrated) for event in index(library, folder))
+    assert not any(isinstance(event, ThumbnailsMade) for event in index(library, folder))
     assert library.verify().clean
 
 
@@ -129,9 +129,9 @@ def test_what_cannot_be_decoded_any_more_is_tried_once(library: SqliteStore, cli
     status = path.stat()
     path.write_bytes(b"\0" * status.st_size)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert [e.thumbnails for e in index(library, path) if isinstance(e, Illustrated)] == [0]
+    assert [e.thumbnails for e in index(library, path) if isinstance(e, ThumbnailsMade)] == [0]
     assert pictures(library, path) == [None] * 3
-    assert not any(isinstance(event, Illustrated) for event in index(library, path))
+    assert not any(isinstance(event, ThumbnailsMade) for event in index(library, path))
 
 
 def test_key_frames_are_enough_where_there_are_some(clip: Made) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from tests.meanings import Thesaurus
 from tests.media import Shot, make_video
 from tests.sounds import BeepReader, beeps, with_subtitles, write_sound
 from vsearch.errors import MediaError, ModelError
-from vsearch.indexer import Indexer, IndexOptions
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
 from vsearch.indexer.events import (
     Event,
     Finished,
@@ -31,7 +31,8 @@ from vsearch.indexer.events import (
     Unchanged,
     Untranscribed,
 )
-from vsearch.indexer.transcribe import WordOptions, index_words, sound_scenes
+from vsearch.indexer.options import SpeechOptions
+from vsearch.indexer.speech import sound_scenes
 from vsearch.library import SqliteStore
 from vsearch.media import Segment
 from vsearch.models.fake import FakeModel
@@ -59,14 +60,15 @@ Index = Callable[..., tuple[list[Event], Summary]]
 
 @pytest.fixture
 def index(library: SqliteStore, reader: BeepReader) -> Index:
-    """index(path, ..., only=False, **word options) -> (events, summary)."""
+    """index(path, ..., only=False, **speech options) -> (events, summary)."""
 
-    def go(*paths: Path, only: bool = False, prune: bool = False, **words: object) -> tuple[list[Event], Summary]:
-        options = WordOptions(**{"transcriber": reader, **words})  # type: ignore[arg-type]
-        if only:
-            events = list(index_words(library, options, paths))
-        else:
-            events = list(Indexer(library, MeanColour(), IndexOptions(prune=prune), options).index(paths))
+    def go(
+        *paths: Path, only: bool = False, prune: bool = False, retry_failed: bool = False, **words: object
+    ) -> tuple[list[Event], Summary]:
+        options = IndexOptions(prune=prune, retry_failed=retry_failed)
+        speech = SpeechOptions(**{"transcriber": reader, **words})  # type: ignore[arg-type]
+        plan = IndexPlan(MeanColour(), options, speech=speech, only="speech" if only else None)
+        events = list(run_index(library, plan, paths))
         assert isinstance(events[-1], Finished)
         return events, events[-1].summary
 
@@ -99,7 +101,7 @@ def of(kind: type[E], events: Iterable[Event]) -> list[E]:
 
 def test_what_is_said_is_written_down_beside_the_pictures(index: Index, library: SqliteStore, talk: Path) -> None:
     events, summary = index(talk.parent)
-    assert [(e.path, e.lines > 0, e.source) for e in of(Transcribed, events)] == [(talk, True, "whisper")]
+    assert [(e.path, e.segments > 0, e.source) for e in of(Transcribed, events)] == [(talk, True, "whisper")]
     assert events.index(of(Indexed, events)[0]) < events.index(of(Transcribed, events)[0])
     assert (summary.indexed, summary.transcribed) == (1, 1)
     assert set(said(library, talk)) == {"beep"}
@@ -120,7 +122,7 @@ def test_words_may_come_later_without_decoding_a_picture(
     library: SqliteStore, reader: BeepReader, index: Index, talk: Path
 ) -> None:
     encoder = MeanColour()
-    list(Indexer(library, encoder).index([talk]))
+    list(run_index(library, IndexPlan(encoder), [talk]))
     assert source(library, talk) is None
     before = encoder.encoded
     _, summary = index(talk.parent, only=True)
@@ -376,8 +378,8 @@ def test_moved_sound_is_not_heard_again_even_where_what_is_gone_is_forgotten(
 def test_sound_is_passed_over_where_nobody_listens(index: Index, library: SqliteStore, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", [beeps(1.0)], codec="pcm_s16le")
     events, summary = index(path, transcriber=None, unavailable="no ears")
-    assert summary.note == "1 file was not listened to: no ears"
-    assert [skipped.cause for skipped in of(Skipped, events)] == ["it holds sound alone: no ears"]
+    assert summary.note == "no speech transcript of 1 file: no ears"
+    assert [skipped.cause for skipped in of(Skipped, events)] == ["it has sound, but no frames: no ears"]
     assert library.status().videos == 0 and library.status().failures == ()
     assert index(tmp_path, transcriber=None, unavailable="no ears")[1].skipped == ()
     # but its subtitles are words
@@ -461,7 +463,7 @@ def test_a_model_that_fails_is_said_once_and_the_pictures_stay(index: Index, lib
     second = make_video(talk.with_name("second.mkv"), [Shot("blue", 1.0)], audio=True).path
     _, summary = index(talk.parent, transcriber=Failing())
     assert [u.cause for u in summary.untranscribed] == ["the weights are gone"]
-    assert summary.note == "1 file was not listened to: the weights are gone"
+    assert summary.note == "no speech transcript of 1 file: the weights are gone"
     assert (summary.indexed, source(library, second), source(library, talk)) == (2, None, None)
     assert index(talk.parent)[1].transcribed == 2
 
@@ -478,16 +480,16 @@ def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_lis
     library: SqliteStore, talk: Path
 ) -> None:
     reader = BeepReader("my old automobile broke down")
-    plain = WordOptions(reader)
-    for _ in Indexer(library, FakeModel(), words=plain).index([talk]):
+    plain = SpeechOptions(reader)
+    for _ in run_index(library, IndexPlan(FakeModel(), speech=plain), [talk]):
         pass
     heard, sentences = reader.heard, Thesaurus()
     assert library.without_passages(sentences.space("speech")) != []
-    for _ in index_words(library, WordOptions(reader, sentences=sentences), [talk]):
+    for _ in run_index(library, IndexPlan(speech=SpeechOptions(reader), sentences=sentences, only="speech"), [talk]):
         pass
     assert (library.without_passages(sentences.space("speech")), reader.heard) == ([], heard)
     texts = sentences.texts
-    for _ in Indexer(library, FakeModel(), words=WordOptions(reader, sentences=sentences)).index([talk]):
+    for _ in run_index(library, IndexPlan(FakeModel(), speech=SpeechOptions(reader), sentences=sentences), [talk]):
         pass
     assert sentences.texts == texts, "what has vectors is left alone"
     engine = SearchEngine(library, FakeModel(), sentences=sentences)
@@ -497,26 +499,24 @@ def test_words_are_found_by_their_meaning_and_older_ones_get_vectors_without_lis
 def test_sound_that_breaks_off_counts_as_far_as_it_goes(
     index: Index, library: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vsearch.indexer.process import Correspondent
-    from vsearch.indexer.wire import Message
+    from vsearch.child_messages import Message, Request
+    from vsearch.child_process import Child
 
     path = write_sound(tmp_path / "a.wav", [beeps(20.0, (0.0, 20.0))], codec="pcm_s16le")
-    answers = Correspondent.answers
+    replies = Child.replies
 
-    def breaking(decoder: Correspondent, request: dict[str, object], payload: bytes = b"") -> Iterator[Message]:
-        for count, message in enumerate(answers(decoder, request, payload)):
+    def breaking(decoder: Child, request: Request) -> Iterator[Message]:
+        for count, message in enumerate(replies(decoder, request)):
             if count == 2:
-                assert decoder.process is not None
-                os.kill(decoder.process.pid, 9)
-                decoder.process._process.wait()
-                yield from ()
+                assert decoder.pid is not None
+                os.kill(decoder.pid, 9)
                 raise MediaError("the decoder crashed (signal 9)")
             yield message
 
-    monkeypatch.setattr(Correspondent, "answers", breaking)
+    monkeypatch.setattr(Child, "replies", breaking)
     events, _ = index(path, transcriber=Killer())
     (done,) = of(Transcribed, events)
-    assert done.warning == "listened to the first 8 s only: the decoder crashed (signal 9)"
+    assert done.warning == "only the first 8 s of sound can be decoded: the decoder crashed (signal 9)"
     row = library.find_file(path)
     assert row is not None
     known = library.find_transcript(row.video_id)
@@ -547,4 +547,5 @@ def test_embedded_subtitles_are_read_again_when_the_file_changes_or_another_lang
 
 
 def test_options_are_frozen() -> None:
-    assert replace(WordOptions(), only=True).only
+    with pytest.raises(FrozenInstanceError):
+        SpeechOptions().language = "en"  # type: ignore[misc]

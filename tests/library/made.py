@@ -43,10 +43,10 @@ def record(
     *,
     space: Space = SPACE,
     info: VideoInfo = INFO,
-    lines: Sequence[Segment] = (),
+    segments: Sequence[Segment] = (),
     mtime_ns: int = 10**18,
 ) -> VideoRecord:
-    return VideoRecord(stamp(path, mtime_ns=mtime_ns), key, info, space, scenes(seed, count, space), tuple(lines))
+    return VideoRecord(stamp(path, mtime_ns=mtime_ns), key, info, space, scenes(seed, count, space), tuple(segments))
 
 
 def stored(vectors: Vectors) -> Vectors:

@@ -26,7 +26,7 @@ def marked(library: SqliteStore, query: str) -> list[list[str]]:
     """What is marked in the lines of each hit."""
     hits = library.search_text(query, 100)
     return [
-        [line.text[a:b] for line, spans in zip(hit.lines, hit.spans, strict=True) for a, b in spans] for hit in hits
+        [line.text[a:b] for line, spans in zip(hit.segments, hit.spans, strict=True) for a, b in spans] for hit in hits
     ]
 
 
@@ -48,14 +48,14 @@ def test_the_index_holds_every_letter_as_it_was_folded(library: SqliteStore) -> 
     texts = [" ".join(LETTERS[at : at + 50]) for at in range(0, len(LETTERS), 50)]
     add(library, *texts)
     with library._reader.transaction() as connection:
-        terms = dict(connection.execute("SELECT id, folded FROM lines").fetchall())
-        connection.execute("CREATE VIRTUAL TABLE temp.held USING fts5vocab(main, line_words, instance)")
+        terms = dict(connection.execute("SELECT id, folded FROM segments").fetchall())
+        connection.execute("CREATE VIRTUAL TABLE temp.held USING fts5vocab(main, segment_words, instance)")
         for term, line in connection.execute("SELECT term, doc FROM temp.held"):
             terms[line] = " ".join(word for word in terms[line].split(" ") if word != term)
     assert not any(terms.values())
     for at in range(0, len(LETTERS), len(LETTERS) // 40):
         hits = library.search_text(LETTERS[at], len(texts))
-        assert texts[at // 50] in [line.text for hit in hits for line in hit.lines]
+        assert texts[at // 50] in [line.text for hit in hits for line in hit.segments]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: SqliteS
     lines = (Segment(0.0, 1.0, "大家你好世"), Segment(1.0, 2.0, "界杯 2026"))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
     (hit,) = library.search_text('"世界杯"', 5)
-    assert hit.lines == lines and hit.spans == (((4, 5),), ((0, 2),))
+    assert hit.segments == lines and hit.spans == (((4, 5),), ((0, 2),))
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_file_is_no_library(tmp_path: Path) -> None:
 
 def test_what_was_added_is_found_again(library: SqliteStore) -> None:
     lines = [Segment(1.0, 2.0, "hello"), Segment(0.0, 1.0, "EXIT", "ocr")]
-    video = library.add_video(record("/v/a.mp4", "A", seed=1, lines=lines))
+    video = library.add_video(record("/v/a.mp4", "A", seed=1, segments=lines))
     row = library.find_key("A")
     assert row is not None
     assert (row.id, row.info, row.paths) == (video, INFO, (Path("/v/a.mp4"),))
@@ -108,7 +108,7 @@ def test_a_moved_file_keeps_its_scenes(library: SqliteStore) -> None:
 
 
 def test_the_same_content_again_starts_over_and_keeps_the_other_paths(library: SqliteStore) -> None:
-    first = library.add_video(record("/v/a.mp4", "A", seed=1, lines=[Segment(0, 1, "old")]))
+    first = library.add_video(record("/v/a.mp4", "A", seed=1, segments=[Segment(0, 1, "old")]))
     library.add_encoding("A", OTHER, scenes(5, space=OTHER))
     second = library.add_video(record("/v/b.mp4", "A", seed=2, count=4))
     assert first == second
@@ -256,7 +256,7 @@ def test_any_name_survives(library: SqliteStore, name: bytes) -> None:
 
 
 def test_words_that_are_not_text_are_stored_readably(library: SqliteStore) -> None:
-    video = library.add_video(record("/v/a.mp4", "A", lines=[Segment(0, 1, "caf\udce9 \0 <b>")]))
+    video = library.add_video(record("/v/a.mp4", "A", segments=[Segment(0, 1, "caf\udce9 \0 <b>")]))
     assert [line.text for line in library.transcript(video)] == ["caf\\udce9 \0 <b>"]
 
 
@@ -295,7 +295,7 @@ def test_scenes_in_which_something_is_said(library: SqliteStore, seed: int) -> N
     draw = np.random.default_rng(seed)
     starts = np.sort(draw.uniform(0, 60, 12))
     lines = [Segment(at, at + draw.uniform(0.1, 20), "words") for at in starts.tolist()][: seed * 3]
-    video = library.add_video(record("/v/a.mp4", "A", count=30, lines=lines[:2]))
+    video = library.add_video(record("/v/a.mp4", "A", count=30, segments=lines[:2]))
     library.set_transcript("A", Transcript((Segment(1.0, 50.0, "shown", "ocr"),), "ocr", "r", channel="ocr"))
     if seed % 2:
         library.set_transcript("A", Transcript(tuple(lines), "whisper", "r"))

@@ -207,7 +207,7 @@ def test_a_broken_index_costs_no_video(library: SqliteStore, tmp_path: Path) -> 
     """Every secondary index in turn: what it leads to is whole."""
     for number in range(12):
         line = Segment(0.5, 1.5, f"words of {number}")
-        library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, lines=[line]))
+        library.add_video(record(f"/v/{number}.mp4", f"key {number}", seed=number, segments=[line]))
     database = library.path / "catalog.db"
     with closing(sqlite3.connect(database)) as connection:
         indexes = connection.execute("SELECT name, rootpage FROM sqlite_master WHERE type = 'index'").fetchall()
@@ -225,7 +225,7 @@ def test_a_broken_index_costs_no_video(library: SqliteStore, tmp_path: Path) -> 
         assert report.clean and not report.lost, (name, report)
         with SqliteStore.open(copy) as repaired:
             assert repaired.status().videos == 12, name
-            assert repaired.status().lines == 12
+            assert repaired.status().speech_segments == 12
             assert repaired.search_scenes(SPACE, unit(1, 1), 100)[1].shape[1] == 36
     assert harmed == len(indexes)
 

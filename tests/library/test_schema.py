@@ -28,7 +28,7 @@ def test_the_migrations_make_what_the_models_say(library: SqliteStore) -> None:
             normal(sql)
             for (sql,) in connection.execute(
                 "SELECT sql FROM sqlite_master WHERE sql NOT NULL AND name != 'sqlite_sequence' "
-                "AND name NOT LIKE 'line_words%'"  # the index of words: SQLAlchemy has no models for such
+                "AND name NOT LIKE 'segment_words%'"  # the index of words: SQLAlchemy has no models for such
             )
         }
     dialect = sqlite.dialect()

@@ -23,7 +23,7 @@ LINE = Segment(0.5, 1.5, "to the lighthouse")
 
 def fill(library: SqliteStore, count: int = 3) -> None:
     for number in range(count):
-        library.add_video(record(f"/v/{number}.mp4", f"K{number}", number, lines=[LINE]))
+        library.add_video(record(f"/v/{number}.mp4", f"K{number}", number, segments=[LINE]))
         library.add_encoding(f"K{number}", OTHER, scenes(number, space=OTHER))
     library.save_snapshots(force=True)
 
@@ -34,7 +34,7 @@ def snapshot_spaces(library: SqliteStore) -> set[str]:
 
 def check_rest(library: SqliteStore) -> None:
     """Videos, words and the first space are as they were."""
-    assert library.status().videos == 3 and library.status().lines == 3
+    assert library.status().videos == 3 and library.status().speech_segments == 3
     assert len(library.search_text("lighthouse", 10)) == 3
     scores, ids = library.search_scenes(SPACE, unit(1, 3)[:1], 1)
     assert scores[0, 0] == pytest.approx(1, abs=1e-2) and len(library.frame_vectors(SPACE, ids[0].tolist())) == 1

@@ -388,7 +388,10 @@ WRONG = {
     "no scenes": ("DELETE FROM scenes WHERE video_id = 1", True),
     "an empty scene": ("UPDATE scenes SET end_seconds = start_seconds WHERE id = 2", True),
     "a file of nothing": ("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)", False),
-    "a line of nothing": ("INSERT INTO lines VALUES (99, 77, 'speech', 0.0, 1.0, 'x', NULL, NULL, NULL, 'x')", False),
+    "a line of nothing": (
+        "INSERT INTO segments VALUES (99, 77, 'speech', 0.0, 1.0, 'x', NULL, NULL, NULL, 'x')",
+        False,
+    ),
     "a vector of nothing": ("INSERT INTO vectors VALUES (99, 1, 77, 1, zeroblob(32))", False),
 }
 

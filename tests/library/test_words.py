@@ -51,16 +51,16 @@ def talks(library: SqliteStore) -> SqliteStore:
 
 
 def texts(hits: list[PassageHit]) -> list[list[str]]:
-    return [[line.text for line in hit.lines] for hit in hits]
+    return [[line.text for line in hit.segments] for hit in hits]
 
 
 def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: SqliteStore) -> None:
     hit = talks.search_text("a new generation", 5)[0]
-    assert hit.lines == said(SPEECH)[3:]
+    assert hit.segments == said(SPEECH)[3:]
     assert (hit.start, hit.end, hit.channel) == (4.2, 5.7, "speech")
     scene = talks.scenes([hit.scene_id])[hit.scene_id]
     assert scene.path == Path("/v/kennedy.mp4") and scene.start <= hit.start < scene.end
-    assert [hit.lines[0].text[a:b] for a, b in hit.spans[0]] == ["new", "generation"]
+    assert [hit.segments[0].text[a:b] for a, b in hit.spans[0]] == ["new", "generation"]
 
 
 def test_stems_accents_and_prefixes(talks: SqliteStore) -> None:
@@ -81,7 +81,7 @@ def test_a_quote_means_these_words_in_this_order(talks: SqliteStore) -> None:
 
 def test_a_quote_may_run_over_into_the_next_line(talks: SqliteStore) -> None:
     hit = talks.search_text('"fellow americans ask not what"', 5)[0]
-    assert [line.text for line in hit.lines] == [SPEECH[0][1], SPEECH[1][1]]
+    assert [line.text for line in hit.segments] == [SPEECH[0][1], SPEECH[1][1]]
     assert hit.start == 0.0
     assert len(talks.search_text('"can do for you ask"', 5)) == 1
     assert talks.search_text('"for your country and so"', 5) == []
@@ -105,27 +105,27 @@ def test_the_score_is_the_share_of_the_query_that_is_there(talks: SqliteStore) -
     assert 0.2 < half < 0.6
     assert half < apart < whole
     # stop words alone are words, where a person asks for nothing else
-    assert talks.search_text("what can you do for your", 1)[0].lines[0].text in {SPEECH[1][1], SPEECH[2][1]}
+    assert talks.search_text("what can you do for your", 1)[0].segments[0].text in {SPEECH[1][1], SPEECH[2][1]}
 
 
 def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: SqliteStore) -> None:
     rare = talks.search_text("a fellow of the torch passed to a generation of elephants", 1)[0]
     common = talks.search_text("elephants that ask for hay in a green field at night", 1)[0]
     run = talks.search_text("what your country can do", 1)[0]
-    assert rare.chance < 0.2 < 1 < common.chance
-    assert run.chance < 0.01
+    assert rare.expect_value < 0.2 < 1 < common.expect_value
+    assert run.expect_value < 0.01
 
 
 def test_words_far_apart_are_two_passages(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", spoken([(0.0, "red balloon"), (5.0, "green balloon"), (60.0, "blue balloon")]))
-    assert sorted(len(hit.lines) for hit in library.search_text("balloon", 9)) == [1, 2]
+    assert sorted(len(hit.segments) for hit in library.search_text("balloon", 9)) == [1, 2]
 
 
 def test_filters_admit_scenes_and_channels(talks: SqliteStore) -> None:
     cake = talks.select_scenes(Filters(path="cake.mp4"))
     assert cake is not None
-    assert {hit.lines[0].text for hit in talks.search_text("ask", 9, allowed=cake)} == {COOKING[2][1]}
+    assert {hit.segments[0].text for hit in talks.search_text("ask", 9, allowed=cake)} == {COOKING[2][1]}
     assert talks.search_text("ask", 9, allowed=np.array([], dtype=np.int64)) == []
     assert talks.search_text("ask", 9, channel="ocr") == []
     assert len(talks.search_text("ask", 1)) == 1
@@ -156,7 +156,7 @@ def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: SqliteS
 
 
 def test_words_beside_a_quotation_order_its_hits(talks: SqliteStore) -> None:
-    assert talks.search_text('"ask" friend', 5)[0].lines[0].text == COOKING[2][1]
+    assert talks.search_text('"ask" friend', 5)[0].segments[0].text == COOKING[2][1]
     first, *others = talks.search_text('"ask" country', 5)
     assert first.score == 1.0 and all(0 < hit.score <= 1 for hit in others)
 
@@ -203,12 +203,15 @@ def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> N
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("UPDATE lines SET folded = 'zebra' WHERE text LIKE '%chocolate%'", "1 lines differ from their folded words"),
+        (
+            "UPDATE segments SET folded = 'zebra' WHERE text LIKE '%chocolate%'",
+            "1 lines differ from their folded words",
+        ),
         ("UPDATE scenes SET spoken = 1 - spoken WHERE id = 1", "1 scenes are wrong about whether they have speech"),
     ],
 )
 def test_what_is_derived_from_lines_is_checked_and_made_anew(talks: SqliteStore, change: str, problem: str) -> None:
-    hits, spoken_in = talks.search_text("chocolate", 5), talks.select_scenes(has_speech=True)
+    hits, spoken_in = talks.search_text("chocolate", 5), talks.select_scenes(Filters(has_speech=True))
     assert hits and spoken_in is not None
     assert talks.verify().clean
     with sqlite3.connect(talks.path / "catalog.db") as connection:
@@ -216,15 +219,15 @@ def test_what_is_derived_from_lines_is_checked_and_made_anew(talks: SqliteStore,
     connection.close()
     assert talks.verify().problems == (problem,)
     assert talks.verify(repair=True).clean
-    again = talks.select_scenes(has_speech=True)
+    again = talks.select_scenes(Filters(has_speech=True))
     assert talks.search_text("chocolate", 5) == hits
     assert again is not None and np.array_equal(again, spoken_in)
 
 
 def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: SqliteStore) -> None:
     with sqlite3.connect(talks.path / "catalog.db") as connection:
-        connection.execute("DROP TRIGGER line_words_delete")
-        connection.execute("DELETE FROM lines WHERE text LIKE '%chocolate%'")
+        connection.execute("DROP TRIGGER segment_words_delete")
+        connection.execute("DELETE FROM segments WHERE text LIKE '%chocolate%'")
     connection.close()
     marked = "1 scenes are wrong about whether they have speech"  # the line that went was its only one
     assert talks.verify().problems == ("the index of words is wrong about 1 lines", marked)
@@ -245,7 +248,7 @@ def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
     connection.execute("INSERT INTO videos VALUES (1, 'A', 9.0, 64, 36, 'h264', 'mp4', 0, 1, NULL)")
     connection.execute("INSERT INTO files VALUES (1, CAST('/v/a.mp4' AS BLOB), 1, 1, 1)")
     connection.execute("INSERT INTO scenes VALUES (1, 1, 0, 0.0, 9.0)")
-    connection.execute("INSERT INTO lines VALUES (1, 1, 'speech', 1.0, 2.0, 'an old acquaintance')")
+    connection.execute("INSERT INTO segments VALUES (1, 1, 'speech', 1.0, 2.0, 'an old acquaintance')")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
@@ -257,7 +260,7 @@ def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
 
 HOSTILE = [
     '"',
-    "'; DROP TABLE lines; --",
+    "'; DROP TABLE segments; --",
     'NEAR("ask" country)',
     "ask AND OR NOT",
     "text: ask",
@@ -309,7 +312,7 @@ def test_lines_of_passages_are_read_together(library: SqliteStore) -> None:
         sys.setprofile(None)
     assert (
         len(hits) == 100
-        and [hit.lines[0].text[a:b] for hit in hits for a, b in hit.spans[0]] == ["water", "stone"] * 100
+        and [hit.segments[0].text[a:b] for hit in hits for a, b in hit.spans[0]] == ["water", "stone"] * 100
     )
     assert executed < 1.5 * len(hits)  # one looks for the scene
 

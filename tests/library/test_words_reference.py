@@ -42,7 +42,7 @@ def talks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqliteStor
 
 def seen(hit: PassageHit, told: Sequence[Told]) -> tuple[int, ...]:
     lines = [one for one in told if one.video == hit.video_id and one.line.channel == hit.channel]
-    return tuple(next(one.number for one in lines if one.line == line) for line in hit.lines)
+    return tuple(next(one.number for one in lines if one.line == line) for line in hit.segments)
 
 
 def filters(draw: random.Random, told: Sequence[Told]) -> tuple[str | None, list[int] | None]:
@@ -108,6 +108,6 @@ def test_quotations_that_lie_together_are_found(talks: tuple[SqliteStore, list[T
         lines = [(hit.video_id, hit.channel, number) for hit in hits for number in seen(hit, told)]
         assert len(lines) == len(set(lines))  # a line is part of one hit
         for hit in hits:
-            words = [word for line in hit.lines for word in line.text.split()]
+            words = [word for line in hit.segments for word in line.text.split()]
             assert all(set(phrase) <= set(words) for phrase in phrases)
-            assert hit.lines[-1].start < hit.lines[0].start + 15
+            assert hit.segments[-1].start < hit.segments[0].start + 15

@@ -88,7 +88,7 @@ def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
         assert (videos["total"], videos["videos"][0]["video"]) == (1, str(film))
 
         said = await client.call_tool("get_transcript", {"video": str(film), "start": 1.0, "end": 2.5})
-        assert [line["text"] for line in said.structured_content["lines"]] == ["line 1", "line 2"]
+        assert [line["text"] for line in said.structured_content["segments"]] == ["line 1", "line 2"]
         assert said.structured_content["language"] == "en"
 
         frame = await client.call_tool("get_frame", {"video": str(film), "time": 2.0})

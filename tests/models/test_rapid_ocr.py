@@ -12,8 +12,8 @@ from tests.indexer.doubles import MeanColour
 from tests.media import Shot, draw, make_video
 from tests.signs import Sign, put_up
 from vsearch.errors import ModelDamaged
-from vsearch.indexer import Indexer, IndexOptions
-from vsearch.indexer.ocr import text_options
+from vsearch.indexer import IndexOptions, IndexPlan, run_index
+from vsearch.indexer.options import OcrOptions
 from vsearch.library import SqliteStore
 from vsearch.models import rapid_ocr
 from vsearch.models.protocols import TextRecogniser
@@ -44,7 +44,7 @@ def test_through_the_whole_indexer(tmp_path: Path) -> None:
     shots = [Shot("texture", 3.0, 2), Shot("texture", 3.0, 9)]
     path = make_video(tmp_path / "a.mp4", shots, size=(640, 360), fps=10, paint=put_up(SIGNS)).path
     with SqliteStore.open(tmp_path / "library", create=True) as library:
-        list(Indexer(library, MeanColour(), IndexOptions(), text=text_options()).index([path]))
+        list(run_index(library, IndexPlan(MeanColour(), IndexOptions(), ocr=OcrOptions()), [path]))
         (video,) = library.files()
         lines = library.transcript(video.video_id)
         assert [line.text.lower() for line in lines] == ["emergency exit", "fresh bread"]

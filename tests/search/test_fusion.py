@@ -56,8 +56,8 @@ def test_who_asks_for_what_is_said_gets_it_first(library: SqliteStore) -> None:
     hit = ask(library, "country can do for you")[0]
     assert (hit.video.name, hit.start, hit.end) == ("blue.mp4", 12.0, 14.0)
     assert hit.best_time == 12.0 and hit.channels["speech"] == pytest.approx(1.0)
-    assert [line.text for line in hit.words] == ["ask not what your country can do for you"]
-    assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["country"]
+    assert [line.text for line in hit.segments] == ["ask not what your country can do for you"]
+    assert [hit.segments[0].text[a:b] for a, b in hit.matched[0]] == ["country"]
 
 
 def test_who_asks_for_what_is_seen_gets_that_first(library: SqliteStore) -> None:
@@ -84,8 +84,8 @@ def test_both_channels_together_come_before_either_alone(library: SqliteStore) -
 def test_channels_apart(library: SqliteStore) -> None:
     heard = ask(library, "red", channel="speech")
     assert {(hit.video.name, hit.start) for hit in heard} == {("green.mp4", 3.0)}
-    assert len(heard[0].words) == 2
-    assert all(hit.words == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
+    assert len(heard[0].segments) == 2
+    assert all(hit.segments == () and set(hit.channels) == {"visual"} for hit in ask(library, "red", channel="visual"))
     assert ask(library, "zebra", channel="speech") == []
     with pytest.raises(QueryError, match="all, visual, speech, ocr"):
         Query("red", channel="smell")  # type: ignore[arg-type]
@@ -128,10 +128,10 @@ def test_who_asks_for_what_is_written_gets_it_first(library: SqliteStore) -> Non
         hit = ask(library, "platform nine", **options)[0]
         assert (hit.video.name, hit.start, hit.best_time) == ("yellow.mp4", 13.0, 13.0)
         assert hit.channels["ocr"] == pytest.approx(1.0) and "speech" not in hit.channels
-        assert [(line.text, line.channel) for line in hit.words] == [("PLATFORM NINE", "ocr")]
-        assert [hit.words[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
-        assert hit.words[0].box == Box(0.1, 0.2, 0.5, 0.3)
-        assert hit.as_json()["words"][0]["channel"] == "ocr"
+        assert [(line.text, line.channel) for line in hit.segments] == [("PLATFORM NINE", "ocr")]
+        assert [hit.segments[0].text[a:b] for a, b in hit.matched[0]] == ["PLATFORM", "NINE"]
+        assert hit.segments[0].box == Box(0.1, 0.2, 0.5, 0.3)
+        assert hit.as_json()["segments"][0]["channel"] == "ocr"
     assert [hit.video.name for hit in ask(library, '"platform nine"')] == ["yellow.mp4"]
     assert ask(library, "platform nine", channel="speech") == []
     assert all(set(hit.channels) == {"visual"} for hit in ask(library, "platform nine", channel="visual"))
@@ -149,7 +149,7 @@ def test_a_scene_that_both_channels_of_words_know_comes_first(library: SqliteSto
     write(library, "blue.mp4", (12.5, "ask not what your country"))
     first, second = ask(library, "ask not what your country")[:2]
     assert (first.video.name, first.start) == ("blue.mp4", 12.0) and first.score > second.score
-    assert {"speech", "ocr"} <= set(first.channels) and len(first.words) == len(first.matched) == 2
+    assert {"speech", "ocr"} <= set(first.channels) and len(first.segments) == len(first.matched) == 2
 
 
 def test_text_has_a_weight_of_its_own() -> None:
@@ -165,9 +165,9 @@ def test_text_has_a_weight_of_its_own() -> None:
 # -- the parts
 
 
-def word_hit(scene: int, score: float, chance: float = 0.0) -> PassageHit:
+def word_hit(scene: int, score: float, expected: float = 0.0) -> PassageHit:
     line = Segment(1.0, 2.0, "words")
-    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), (), chance)
+    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), (), expected)
 
 
 def row(scene: int) -> SceneRow:
@@ -184,8 +184,8 @@ ROWS = {scene: row(scene) for scene in range(1, 30)}
 
 def test_evidence_is_what_is_no_coincidence() -> None:
     assert text_confidence(word_hit(1, 0.3)) == 1.0
-    assert text_confidence(word_hit(1, 1.0, chance=0.5)) == text_confidence(word_hit(1, 1.0, chance=1e9)) == 0.0
-    assert 0 < text_confidence(word_hit(1, 1.0, chance=0.2)) < text_confidence(word_hit(1, 0.5, chance=0.1)) < 1
+    assert text_confidence(word_hit(1, 1.0, expected=0.5)) == text_confidence(word_hit(1, 1.0, expected=1e9)) == 0.0
+    assert 0 < text_confidence(word_hit(1, 1.0, expected=0.2)) < text_confidence(word_hit(1, 0.5, expected=0.1)) < 1
 
 
 def test_silence_is_no_reproach() -> None:
@@ -198,7 +198,7 @@ def test_silence_is_no_reproach() -> None:
 def test_weak_words_add_nothing_and_gone_scenes_are_left_out() -> None:
     fused = fuse(
         PICTURES,
-        [word_hit(20, 0.4, chance=2.0), word_hit(5, 0.4, chance=2.0), word_hit(99, 1.0)],
+        [word_hit(20, 0.4, expected=2.0), word_hit(5, 0.4, expected=2.0), word_hit(99, 1.0)],
         ROWS,
         Fusion(),
     )  # type: ignore[arg-type]
@@ -207,7 +207,7 @@ def test_weak_words_add_nothing_and_gone_scenes_are_left_out() -> None:
 
 
 def test_a_whole_query_that_may_be_a_coincidence_comes_behind_the_best_picture() -> None:
-    fused = fuse(PICTURES, [word_hit(20, 1.0, chance=5.0)], ROWS, Fusion())  # type: ignore[arg-type]
+    fused = fuse(PICTURES, [word_hit(20, 1.0, expected=5.0)], ROWS, Fusion())  # type: ignore[arg-type]
     assert [answer.scene.id for answer in fused[:3]].index(20) in (1, 2)
     assert fused[0].scene.id == 1
 
@@ -231,7 +231,7 @@ def test_who_finds_the_query_to_the_letter_does_not_ask_what_others_mean() -> No
     assert fuse(PICTURES, [near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
     fused = fuse(PICTURES, [held, near], ROWS, Fusion())  # type: ignore[arg-type]
     assert fused[0].scene.id == 3
-    doubtful = replace(held, chance=5.0)
+    doubtful = replace(held, expect_value=5.0)
     assert fuse(PICTURES, [doubtful, near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
 
 

@@ -59,7 +59,7 @@ def ask(library: SqliteStore, text: str, **options: object) -> list[Hit]:
 def test_other_words_of_the_same_meaning_are_found_where_they_are_said(library: SqliteStore) -> None:
     hit = ask(library, "a car", channel="speech")[0]
     assert (hit.video.name, hit.start, hit.end) == ("road.mp4", 25.0, 27.0)
-    assert [line.text for line in hit.words] == ["my old automobile broke down"]
+    assert [line.text for line in hit.segments] == ["my old automobile broke down"]
     assert hit.matched == ((),)
     assert ask(library, "puppy")[0].video.name == "park.mp4"
 
@@ -78,7 +78,7 @@ def test_inches_are_no_quotation_and_words_beside_one_order_the_hits(library: Sq
     assert "visual" in ask(library, 'red 5" pipe beside a 6" pipe')[0].channels
     film(library, "more.mp4", "blue", said((1.0, "cash again"), (30.0, "cash for the zeppelin")), encoded=False)
     hits = ask(library, '"cash" zeppelin')
-    assert hits[0].words[0].text == "cash for the zeppelin"
+    assert hits[0].segments[0].text == "cash for the zeppelin"
     assert len(hits) == 3 and all("visual" not in hit.channels for hit in hits)
 
 
@@ -130,12 +130,12 @@ def test_text_in_pictures_is_found_by_its_meaning_apart_from_speech(library: Sql
     film(library, "sign.mp4", "black", said((2.0, "used vehicle sale today"), channel="ocr"))
     assert [hit.video.name for hit in ask(library, "a car", channel="ocr")] == ["sign.mp4"]
     assert [hit.video.name for hit in ask(library, "a car", channel="speech")] == ["road.mp4"]
-    both = [hit for hit in ask(library, "a car") if hit.words]
+    both = [hit for hit in ask(library, "a car") if hit.segments]
     assert {(hit.video.name, *hit.channels.keys() - {"visual"}) for hit in both} == {
         ("sign.mp4", "ocr"),
         ("road.mp4", "speech"),
     }
-    assert {line.channel for hit in both for line in hit.words} == {"text", "speech"}
+    assert {line.channel for hit in both for line in hit.segments} == {"ocr", "speech"}
 
 
 def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: SqliteStore) -> None:
@@ -145,7 +145,7 @@ def test_what_comes_and_goes_while_a_sign_is_shown_is_not_told_with_it(library: 
     )
     film(library, "sign.mp4", "black", shown)
     hit = ask(library, "a car", channel="ocr")[0]
-    assert (hit.start, [(line.text, line.box, line.confidence) for line in hit.words]) == (
+    assert (hit.start, [(line.text, line.box, line.confidence) for line in hit.segments]) == (
         0.0,
         [(shown[0].text, shown[0].box, 0.8)],
     )
@@ -187,9 +187,9 @@ def test_passages_are_a_few_lines_that_overlap_by_half() -> None:
     assert [(start, end) for start, end, _ in passages_of(sign)] == [(0.0, 60.0), (1.0, 3.0)]
 
 
-def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> PassageHit:
+def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, expected: float = 0.0) -> PassageHit:
     line = Segment(at, at + 2, "words")
-    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), (), chance, similarity)
+    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), (), expected, similarity)
 
 
 def test_both_ways_to_one_passage_are_one_hit() -> None:
@@ -199,7 +199,7 @@ def test_both_ways_to_one_passage_are_one_hit() -> None:
 
 def test_what_hits_are_worth() -> None:
     assert passage_score(hit(1.0)) == 1.0
-    assert passage_score(hit(0.4)) > passage_score(hit(0.0, 0.99)) > passage_score(hit(0.2, chance=9.0))
+    assert passage_score(hit(0.4)) > passage_score(hit(0.0, 0.99)) > passage_score(hit(0.2, expected=9.0))
     assert passage_score(hit(0.4, 0.6)) > passage_score(hit(0.4))
     assert (
         semantic_confidence(hit(0.0, 0.6), 0.6)

@@ -10,7 +10,7 @@ from tests.search.made import HeadedModel, add
 from vsearch.library import SceneRow, SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
-from vsearch.search.engine import AT_ONCE
+from vsearch.search.engine import MOMENTS_AT_ONCE
 from vsearch.search.moments import REACH_SECONDS, background_score, frame_edges, neighbours, span_around
 from vsearch.search.recall import recall
 
@@ -140,7 +140,7 @@ def test_a_scene_in_which_nothing_stands_out_is_kept_whole(filler: SqliteStore) 
 def test_moments_are_worked_out_until_there_are_enough_hits(
     library: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(library, "/v/a.mp4", ["rrgg", "gggg"] * 3 * AT_ONCE)
+    add(library, "/v/a.mp4", ["rrgg", "gggg"] * 3 * MOMENTS_AT_ONCE)
     looked_at: list[int] = []
     between = library.scenes_between
 
@@ -150,7 +150,7 @@ def test_moments_are_worked_out_until_there_are_enough_hits(
 
     monkeypatch.setattr(library, "scenes_between", counted)
     assert len(spans(library, Query("red", k=2, moments=True))) == 2
-    assert len(looked_at) <= AT_ONCE
+    assert len(looked_at) <= MOMENTS_AT_ONCE
 
 
 def test_the_background_is_that_of_the_library_however_few_are_recalled(library: SqliteStore) -> None:

@@ -12,12 +12,13 @@ import vsearch
 from tests.media import Shot, make_video
 from vsearch.api import Library
 from vsearch.clips import ClipCache
-from vsearch.indexer import Indexer
+from vsearch.indexer import IndexPlan, run_index
+from vsearch.indexer.events import Event
 from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.search.example import Example
 from vsearch.server.app import make_app
-from vsearch.server.jobs import Runner, Step
+from vsearch.server.jobs import Runner
 from vsearch.server.limits import Limits
 from vsearch.server.service import Access, Service
 
@@ -37,7 +38,7 @@ def indexed(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its library. Tests that write make their own."""
     path = tmp_path_factory.mktemp("served") / "library"
     with SqliteStore.open(path, create=True) as library:
-        list(Indexer(library, FakeModel()).index([footage]))
+        list(run_index(library, IndexPlan(FakeModel()), [footage]))
     return path
 
 
@@ -59,9 +60,8 @@ def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
         if resolve is not None:
             served.resolve = resolve  # type: ignore[method-assign]
 
-        def index(paths: Sequence[Path]) -> Generator[Step, None, None]:
-            events = Indexer(served.store, FakeModel()).index(list(paths))
-            yield from (Step(indexed=n) for n, _ in enumerate(events))
+        def index(paths: Sequence[Path]) -> Generator[Event, None, None]:
+            return run_index(served.store, IndexPlan(FakeModel()), paths)
 
         service = Service(
             served,

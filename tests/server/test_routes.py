@@ -16,12 +16,12 @@ from starlette.testclient import TestClient
 from tests.media import Shot, make_video
 from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
-from vsearch.indexer import Indexer
+from vsearch.indexer import IndexPlan, run_index
+from vsearch.indexer.events import Event, Finished, Progress, Started, Summary
 from vsearch.library import SqliteStore, Tag
 from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
-from vsearch.server.jobs import Step
 
 
 def picture(colour: tuple[int, int, int]) -> bytes:
@@ -58,7 +58,7 @@ def test_search_narrows(client: TestClient, footage: Path) -> None:
 
 def test_search_keeps_to_labels(serve: Serve, footage: Path, tmp_path: Path) -> None:
     with SqliteStore.open(tmp_path / "library", create=True) as library:
-        list(Indexer(library, FakeModel()).index([footage]))
+        list(run_index(library, IndexPlan(FakeModel()), [footage]))
         (row,) = [row for row in library.scenes_of(1) if row.start > 1]
         library.set_labels(FakeModel().space, ["sea", "wide"], [Tag(row.id, "sea", 9.0), Tag(row.id, "wide", 9.0)])
     client = serve(library=tmp_path / "library")
@@ -255,11 +255,11 @@ def test_indexing_is_a_job(serve: Serve, tmp_path: Path) -> None:
 def test_two_clients_are_answered_during_a_job(serve: Serve, footage: Path) -> None:
     go_on = []
 
-    def runner(paths: Sequence[Path]) -> Generator[Step, None, None]:
+    def runner(paths: Sequence[Path]) -> Generator[Event, None, None]:
         while not go_on:
             time.sleep(0.01)
-            yield Step(file=paths[0], done_seconds=1.0, total_seconds=2.0)
-        yield Step(summary={"indexed": 1})
+            yield Progress(paths[0], 1.0, 2.0, 1.0, 2.0, all_discovered=True)
+        yield Finished(Summary(1, 0, 0, 0, 0, (), scenes=2, footage=2.0, wall=1.0))
 
     client = serve(runner=runner, roots=[footage])
     first = client.post("/index", json={}).json()
@@ -267,17 +267,17 @@ def test_two_clients_are_answered_during_a_job(serve: Serve, footage: Path) -> N
     assert [client.get("/search", params={"q": "red"}).status_code for _ in range(2)] == [200, 200]
     assert client.get(f"/jobs/{second['id']}").json()["state"] == "queued"
     go_on.append(True)
-    assert wait_for(client, first)["summary"] == {"indexed": 1}
+    assert wait_for(client, first)["summary"]["indexed"] == 1
     assert wait_for(client, second)["state"] == "done"
 
 
 def test_too_many_jobs_are_put_off(serve: Serve, footage: Path) -> None:
     go_on = []
 
-    def runner(paths: Sequence[Path]) -> Generator[Step, None, None]:
+    def runner(paths: Sequence[Path]) -> Generator[Event, None, None]:
         while not go_on:
             time.sleep(0.01)
-            yield Step()
+            yield Started(paths[0])
 
     client = serve(runner=runner, roots=[footage], jobs_waiting=1)
     answers = [client.post("/index", json={}) for _ in range(3)]
@@ -286,9 +286,9 @@ def test_too_many_jobs_are_put_off(serve: Serve, footage: Path) -> None:
 
 
 def test_a_job_that_fails_says_why(serve: Serve, footage: Path) -> None:
-    def locked(paths: Sequence[Path]) -> Generator[Step, None, None]:
+    def locked(paths: Sequence[Path]) -> Generator[Event, None, None]:
         raise LibraryLocked("another process is writing")
-        yield Step()
+        yield Started(paths[0])
 
     client = serve(runner=locked, roots=[footage])
     job = wait_for(client, client.post("/index", json={}).json())

@@ -74,12 +74,12 @@ def make_films(folder: Path) -> Path:
 
 def make_library(path: Path, films: Path) -> Path:
     """A library of these films, made with the model of colours."""
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.library import SqliteStore
     from vsearch.models.registry import load_model
 
     with SqliteStore.open(path, create=True) as made:
-        *_, last = Indexer(made, load_model("fake")).index([films])
+        *_, last = run_index(made, IndexPlan(load_model("fake")), [films])
     assert not last.summary.skipped, last.summary.skipped
     return path
 

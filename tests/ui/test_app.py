@@ -80,7 +80,7 @@ def test_the_address_is_the_question(show: Open, colours: Path) -> None:
     app.text_input(key="q").set_value("yellow").run()
     assert app.query_params == {"q": "yellow", "min_duration": "1"}
     assert hits(app)[0]["name"] == "old.avi"
-    app.button(key="drop_shortest").click().run()
+    app.button(key="drop_min_duration").click().run()
     assert app.query_params == {"q": "yellow"}
 
 

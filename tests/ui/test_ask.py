@@ -112,7 +112,7 @@ def test_filters_are_named_and_taken_away() -> None:
         "folder": "in /films",
         "max_duration": "at most 3 s",
         "label": "labelled dog, park",
-        "channel": "only what is said",
+        "channel": "channel Speech",
     }
     assert without(without(ask, "folder"), "label") == Ask(q="a dog", max_duration=3.0, channel="speech")
     assert without_filters(ask) == Ask(q="a dog")

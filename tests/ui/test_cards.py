@@ -43,14 +43,14 @@ def test_bars_are_measured_against_the_best_of_their_channel() -> None:
 
 def test_words_come_in_pieces_that_say_which_matched() -> None:
     line = Segment(2.0, 4.0, "the red & <b> flag")
-    (card,) = cards([hit(words=(line,), matched=(((4, 7), (14, 18)),))], {}, 0)
+    (card,) = cards([hit(segments=(line,), matched=(((4, 7), (14, 18)),))], {}, 0)
     pieces = [["the ", False], ["red", True], [" & <b> ", False], ["flag", True]]
     assert card["words"] == [{"at": "0:02.0", "start": 2.0, "pieces": pieces}]
 
 
 def test_a_long_speech_is_cut() -> None:
     lines = tuple(Segment(float(at), at + 1.0, "word " * 30) for at in range(5))
-    (card,) = cards([hit(words=lines)], {}, 0)
+    (card,) = cards([hit(segments=lines)], {}, 0)
     text = "".join(text for line in card["words"] for text, _ in line["pieces"])
     assert len(text) <= LONGEST_WORDS and text.endswith("…")
 

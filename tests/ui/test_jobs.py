@@ -10,6 +10,7 @@ import pytest
 
 from vsearch.errors import LibraryLocked
 from vsearch.indexer.events import Event, Finished, Indexed, Progress, Skipped, Started, Summary
+from vsearch.indexer.state import RunState
 from vsearch.ui.jobs import IndexJob, JobState
 
 FILM = Path("/films/a.mp4")
@@ -18,7 +19,7 @@ SUMMARY = Summary(1, 0, 0, 0, 0, (), scenes=3, footage=10.0, wall=1.0)
 
 
 def ended(events: Iterator[Event]) -> JobState:
-    job = IndexJob((FILM.parent,), lambda: events)
+    job = IndexJob(lambda: events)
     job.wait(PATIENCE)
     state = job.state
     assert state.over
@@ -37,8 +38,8 @@ def test_what_is_told_of_a_run() -> None:
             ]
         )
     )
-    assert (state.doing, state.share, state.indexed, state.summary) == ("a.mp4", 0.25, 1, SUMMARY)
-    assert state.troubles == ((Path("/films/b.mp4"), "broken"),)
+    assert (state.doing, state.share, state.run.indexed, state.run.summary) == ("a.mp4", 0.25, 1, SUMMARY)
+    assert state.problems == [(Path("/films/b.mp4"), "broken")]
     assert not state.stopped and state.error is None
 
 
@@ -73,18 +74,18 @@ def test_stopping_closes_the_run_where_it_is() -> None:
         finally:
             closed.set()
 
-    job = IndexJob((FILM.parent,), events)
+    job = IndexJob(events)
     assert began.wait(PATIENCE) and not job.state.over
     job.stop()
     go_on.set()
     job.wait(PATIENCE)
     assert closed.is_set()
     state = job.state
-    assert state.over and state.stopped and state.indexed == 1 and state.error is None
+    assert state.over and state.stopped and state.run.indexed == 1 and state.error is None
 
 
 def test_time_left_is_told_once_it_can_be() -> None:
-    state = JobState((FILM,), done=30.0, total=90.0, whole=True, elapsed=10.0)
+    state = JobState(RunState(done=30.0, total=90.0, total_final=True), elapsed=10.0)
     assert state.speed == 3.0 and state.left == 20.0
-    assert JobState((FILM,), done=30.0, total=90.0, whole=False, elapsed=10.0).left is None
-    assert JobState((FILM,), elapsed=10.0).share == 0.0
+    assert JobState(RunState(done=30.0, total=90.0), elapsed=10.0).left is None
+    assert JobState(RunState(), elapsed=10.0).share == 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ import typer
 
 from vsearch import __version__
 from vsearch.cli.commands import LazyCommandGroup
-from vsearch.errors import LibraryMissing, PathError, QueryError
+from vsearch.errors import PathError, QueryError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,18 +111,6 @@ def open_library(settings: Settings, *, create: bool = False) -> SqliteStore:
     from vsearch.library import SqliteStore
 
     return SqliteStore.open(settings.library, create=create)
-
-
-def open_to_look(settings: Settings, stack: ExitStack) -> SqliteStore:
-    """Open the library for a dry run; without one, an empty library that is deleted afterwards."""
-    from tempfile import TemporaryDirectory
-
-    from vsearch.library import SqliteStore
-
-    try:
-        return open_library(settings)
-    except LibraryMissing:
-        return SqliteStore.open(Path(stack.enter_context(TemporaryDirectory())) / "library", create=True)
 
 
 def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:

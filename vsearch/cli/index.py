@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,19 +17,14 @@ from vsearch.cli.base import (
     app,
     console_of,
     given_paths,
-    named_models,
-    open_library,
-    open_to_look,
+    library_of,
     print_json,
-    settings_of,
 )
-from vsearch.errors import InputError, LibraryMissing
+from vsearch.errors import InputError
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
     from vsearch.indexer.report import IndexReporter
-    from vsearch.indexer.run import Only
-    from vsearch.settings import Settings
 
 
 @app.command()
@@ -40,65 +34,67 @@ def index(
     model: ModelOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay where cores are many.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Videos decoded at once; more pay on many cores.")] = 1,
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Forget files below PATHS that are gone; not those of a folder that is empty now."
+            "--prune", help="Remove files below PATHS that are gone; not those of a folder that is empty now."
         ),
     ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done; write nothing.")] = False,
     speech: Annotated[
-        bool, typer.Option("--speech/--no-speech", help="Listen to what is said, where a speech model is installed.")
+        bool, typer.Option("--speech/--no-speech", help="Transcribe speech, where a speech model is installed.")
     ] = True,
     ocr: Annotated[
         bool,
-        typer.Option("--ocr/--no-ocr", help="Read what is written in the pictures; costs about five times as much."),
+        typer.Option("--ocr/--no-ocr", help="Recognise text in frames; takes about five times as long."),
     ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="speech|text", help="Add or renew that alone, of videos that are indexed.")
+        str | None,
+        typer.Option(
+            metavar="speech|ocr", help="Add or renew the transcripts of this channel alone, of indexed videos."
+        ),
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="What is spoken, such as en; chooses among tracks and subtitles, too."),
+        typer.Option(
+            metavar="CODE",
+            help="The language of the speech, such as en; also chooses among sound tracks and subtitles.",
+        ),
     ] = None,
-    translate: Annotated[bool, typer.Option("--translate", help="Write down in English what is said.")] = False,
+    translate: Annotated[
+        bool, typer.Option("--translate", help="Transcribe speech of any language in English.")
+    ] = False,
     audio_track: Annotated[
-        int | None, typer.Option("--audio-track", min=1, help="Which sound track to listen to.", show_default=False)
+        int | None,
+        typer.Option("--audio-track", min=1, help="The sound track to transcribe, from 1.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make videos searchable. Run it again to go on, or to take in what is new, changed or moved."""
+    """Make videos searchable. Run it again to continue, or to add what is new, changed or moved."""
     from vsearch.indexer import IndexOptions
     from vsearch.indexer.report import IndexReporter, closing
-    from vsearch.indexer.run import prepare_run
 
     given = given_paths(paths)
-    if only not in (None, "speech", "text"):
-        raise InputError(f"--only takes speech or text, not {only!r}.")
+    if only not in (None, "speech", "ocr"):
+        raise InputError(f"--only takes speech or ocr, not {only!r}.")
     if only and (dry_run or prune or not speech or (ocr and only == "speech")):
         raise InputError(f"--only {only} goes without --dry-run, --prune, --no-speech and --ocr.")
-    settings = settings_of(library, model, weights=weights, device=device)
-    run = prepare_run(
-        settings,
-        _model_to_index_with(settings),
-        IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run),
-        speech=speech,
-        ocr=ocr,
-        only=cast("Only | None", only),
-        language=language,
-        translate=translate,
-        audio_track=audio_track,
-    )
     reporter = IndexReporter(console_of(stderr=True), Path.cwd(), quiet=quiet, dry_run=dry_run)
-    with ExitStack() as stack:
-        opened = stack.enter_context(
-            open_to_look(settings, stack) if dry_run else open_library(settings, create=not only)
+    with library_of(library, [model] if model else None, weights, device, create=not only) as opened, reporter:
+        events = opened.index_events(
+            given,
+            IndexOptions(workers=workers, prune=prune, retry_failed=retry, dry_run=dry_run),
+            speech=speech,
+            ocr=ocr,
+            only=only,
+            language=language,
+            translate=translate,
+            audio_track=audio_track,
         )
-        stack.enter_context(reporter)
-        show_events(run.events(opened, given), reporter)
+        show_events(events, reporter)
     summary = reporter.summary
     assert summary is not None, "a run that was not interrupted ends with a summary"
     if as_json:
@@ -110,22 +106,10 @@ def index(
 
 
 def show_events(events: Iterable[Event], reporter: IndexReporter) -> None:
-    """Draw a run of the indexer; a person may stop it."""
+    """Run to the end, or until Ctrl-C."""
     try:
         for event in events:
             reporter.show(event)
     except KeyboardInterrupt:
-        typer.echo("vsearch: stopped. What was indexed is kept; the same command goes on.", err=True)
+        typer.echo("vsearch: stopped. What was indexed is kept; the same command continues.", err=True)
         raise typer.Exit(130) from None
-
-
-def _model_to_index_with(settings: Settings) -> str:
-    """Known before a library is made: a name that nobody knows leaves nothing behind."""
-    try:
-        with open_library(settings) as opened:
-            names = named_models(settings, opened)
-    except LibraryMissing:
-        names = named_models(settings, None)
-    if len(names) > 1:
-        raise InputError(f"Videos are encoded with one model at a time: --model {names[0]} first, then the others.")
-    return names[0]

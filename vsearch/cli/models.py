@@ -109,14 +109,14 @@ def _print_default(name: str, missing: int, videos: int) -> None:
 
 
 def _encode(library: SqliteStore, model: Model, files: Sequence[Path]) -> None:
-    """Encode the frames of the files. Their transcripts exist already or were not requested."""
+    """Encode the frames of videos that are in the library; their transcripts stay as they are."""
     from vsearch.cli.index import show_events
-    from vsearch.indexer import Indexer
+    from vsearch.indexer import IndexPlan, run_index
     from vsearch.indexer.report import IndexReporter, closing
 
     reporter = IndexReporter(console_of(stderr=True), Path.cwd())
     with reporter:
-        show_events(Indexer(library, model).index(files), reporter)
+        show_events(run_index(library, IndexPlan(model), files), reporter)
     assert reporter.summary is not None, "a run that was not interrupted ends with a summary"
     console_of(stderr=True).print(closing(reporter.summary, Path.cwd()))
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,9 +19,7 @@ from vsearch.cli.question import ModelsOption
 from vsearch.errors import InputError, PathError
 
 if TYPE_CHECKING:
-    from vsearch.api import Library
-    from vsearch.indexer.events import Event
-    from vsearch.server.jobs import Runner, Step
+    pass
 
 CLIPS_BYTES = 2 * 2**30
 """Size of the cache of clips."""
@@ -69,43 +63,10 @@ def serve(
     opened = Library(settings, model, create=bool(roots), threads=settings.threads or 1)
     with bind(host, port) as bound:
         opened.load()
-        service = Service(opened, ClipCache(settings.cache / "clips", CLIPS_BYTES), _runner(opened), roots, access)
+        service = Service(opened, ClipCache(settings.cache / "clips", CLIPS_BYTES), opened.index_events, roots, access)
         typer.echo(f"Serving {opened.path} on {url_of(bound)} (routes: {url_of(bound)}/docs). Stop with Ctrl-C.")
         try:
             serve_until_stopped(make_app(service), bound)
         finally:
             if service.close():  # otherwise a thread still reads, and the process ends without closing the library
                 opened.close()
-
-
-def _runner(library: Library) -> Runner:
-    """Index runs as `vsearch index` does them."""
-
-    def run(paths: Sequence[Path]) -> Generator[Step, None, None]:
-        with closing(library.index_events(paths)) as events:
-            yield from _steps(events)
-
-    return run
-
-
-def _steps(events: Iterable[Event]) -> Generator[Step, None, None]:
-    """The progress of a run, as clients see it."""
-    from vsearch.indexer.events import Finished, Indexed, Listening, Progress, Skipped, Started
-    from vsearch.server.jobs import Step
-
-    step = Step()
-    for event in events:
-        match event:
-            case Started() | Listening():
-                step = replace(step, file=event.path)
-            case Progress():
-                step = replace(step, done_seconds=event.run_done, total_seconds=max(event.run_total, event.run_done))
-            case Indexed():
-                step = replace(step, indexed=step.indexed + 1)
-            case Skipped():
-                step = replace(step, skipped=step.skipped + 1)
-            case Finished():
-                step = replace(step, file=None, summary=event.summary.as_json())
-            case _:
-                pass
-        yield step

@@ -35,4 +35,4 @@ def transcript(
         typer.echo(
             f"vsearch: the transcript of {readable(str(path))} is incomplete: {readable(transcript.cause)}.", err=True
         )
-    typer.echo(render(transcript.lines, format, transcript), nl=False)
+    typer.echo(render(transcript.segments, format, transcript), nl=False)

@@ -6,7 +6,8 @@ FFmpeg (PyAV) does the work in a process of its own with a time limit: a hostile
 """
 
 from vsearch.clips.cache import ClipCache
-from vsearch.clips.cut import Clip, How, browser_can_play, cut, material_of, still
+from vsearch.clips.cut import Clip, browser_can_play, cut, material_of, still
 from vsearch.clips.material import Material
+from vsearch.clips.messages import How
 
 __all__ = ["Clip", "ClipCache", "How", "Material", "browser_can_play", "cut", "material_of", "still"]

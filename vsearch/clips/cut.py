@@ -1,34 +1,38 @@
-"""Cutting a span out of a file. child.py does the work in a process of its own, as indexer/process.py does."""
+"""Clips, stills and properties of files. A child process with a time limit (child.py) does the work."""
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TypeVar, get_args
 
+from vsearch.child_messages import Message
+from vsearch.child_process import Child, ChildFailed
 from vsearch.clips.kinds import FORMATS
 from vsearch.clips.material import Material
+from vsearch.clips.messages import (
+    BrowserChecked,
+    CheckBrowser,
+    ClipWritten,
+    How,
+    MaterialRead,
+    ReadMaterial,
+    StillWritten,
+    WriteClip,
+    WriteStill,
+)
 from vsearch.errors import MediaError, PathError
 
-How = Literal["copy", "exact", "browser"]
-"""copy: packets as they are, from the key frame at or before the start; encoded only where that is impossible (the clip
-says so). exact: encoded anew, exact to the frame. browser: what every browser plays (H.264 and AAC in MP4, without an
-H.264 encoder VP9 and Opus in WebM), copied where the codecs are these and a key frame is near, else encoded with at
-most 1280 pixels a side."""
+M = TypeVar("M", bound=Message)
+ClipRequest = WriteClip | WriteStill | CheckBrowser | ReadMaterial
 
 PART = ".vsearch-"
 """How the names of files begin that are not finished yet."""
 
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from vsearch.clips.child import main; main()"
 _PROBE_LIMIT = 30.0
 _STILL_LIMIT = 60.0
 _MOST_STILL = 32_000_000
@@ -75,40 +79,27 @@ def cut(
     if suffix:
         _check_target(source, target, overwrite)
     part = target.parent / f"{PART}{secrets.token_hex(8)}.part"
-    request = {
-        "do": "cut",
-        "source": str(source),
-        "target": str(part),
-        "start": start,
-        "end": end,
-        "how": how,
-        "suffix": suffix,
-        "limit": limit or 60.0 + 20.0 * (end - start),
-    }
+    request = WriteClip(source, part, start, end, how, suffix, limit or 60.0 + 20.0 * (end - start))
     try:
         with part.open("xb"):  # what the system refuses is told before anything is done
             pass
     except OSError as error:
         raise PathError(f"No clip can be written to {target.parent}: {error.strerror}.") from error
     try:
-        answer = _ask(request, source, target.parent)
+        written = _answer(request, ClipWritten, target.parent)
         if not suffix:
-            target = target.with_name(target.name + _known_suffix(answer["suffix"]))
+            target = target.with_name(target.name + written.suffix)
         _check_target(source, target, overwrite)
         part.replace(target)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    return Clip(target, float(answer["start"]), float(answer["end"]), bool(answer["copied"]))
+    return Clip(target, written.start, written.end, written.copied)
 
 
 def material_of(path: Path) -> Material:
     """What an editing program must know of a file. Raises PathError, MediaError."""
-    answer = _ask({"do": "describe", "source": str(path.absolute()), "limit": _PROBE_LIMIT}, path, path.parent)
-    try:
-        return Material.from_json(answer["material"])
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise MediaError(f"{path}: the decoder sent nonsense.") from error
+    return _answer(ReadMaterial(path.absolute(), _PROBE_LIMIT), MaterialRead, path.parent).material
 
 
 def still(source: Path, time: float, *, side: int = 1280) -> tuple[bytes, float]:
@@ -119,14 +110,13 @@ def still(source: Path, time: float, *, side: int = 1280) -> tuple[bytes, float]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "still.jpg"
         source = source.absolute()
-        request = {"do": "picture", "source": str(source), "target": str(target), "time": time, "side": side}
-        answer = _ask({**request, "limit": _STILL_LIMIT}, source, target.parent)
+        written = _answer(WriteStill(source, target, time, side, _STILL_LIMIT), StillWritten, target.parent)
         try:
             if target.stat().st_size > _MOST_STILL:
-                raise MediaError(f"{source}: the decoder sent nonsense.")
-            return target.read_bytes(), float(answer["time"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise MediaError(f"{source}: the decoder sent nonsense.") from error
+                raise MediaError(f"{source}: the decoder wrote too large a picture.")
+            return target.read_bytes(), written.time
+        except OSError as error:
+            raise MediaError(f"{source}: the decoder wrote no picture.") from error
 
 
 def browser_can_play(path: Path) -> bool:
@@ -144,17 +134,9 @@ def browser_can_play(path: Path) -> bool:
 @lru_cache(maxsize=4096)
 def _plays(path: Path, size: int, mtime_ns: int) -> bool:
     try:
-        answer = _ask({"do": "plays", "source": str(path), "limit": _PROBE_LIMIT}, path, path.parent)
+        return _answer(CheckBrowser(path, _PROBE_LIMIT), BrowserChecked, path.parent).plays
     except MediaError:
         return False
-    return bool(answer["plays"])
-
-
-def _known_suffix(suffix: str) -> str:
-    """The child may have been taken over, and an ending is a part of a path."""
-    if suffix not in FORMATS:
-        raise MediaError(f"a clip cannot end in {suffix!r}")
-    return suffix
 
 
 def _check_target(source: Path, target: Path, overwrite: bool) -> None:
@@ -165,40 +147,21 @@ def _check_target(source: Path, target: Path, overwrite: bool) -> None:
         raise PathError(f"{target} is already there: choose another name, or take it away.")
 
 
-def _ask(request: Mapping[str, Any], source: Path, folder: Path) -> dict[str, Any]:
-    path = [entry for entry in sys.path if entry]  # never the current folder: it may hold what someone downloaded
-    theirs, ours = os.pipe()  # it ends when we do: then its end of the pipe does
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", _PROGRAM, json.dumps(path), json.dumps(request)],
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=request["limit"],
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MediaError(f"{source}: it took more than {request['limit']:.0f} s and was given up.") from error
-    finally:
-        os.close(theirs)
-        os.close(ours)
-    if done.returncode < 0:
-        raise MediaError(f"{source}: the decoder crashed (signal {-done.returncode}).")
-    try:
-        answer = json.loads(done.stdout)
-        kind = answer["is"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise MediaError(f"{source}: the decoder ended early (exit status {done.returncode}).") from error
-    if kind == "unreadable":
-        raise PathError(_refusal(source, folder, answer))
-    if kind == "failed":
-        raise MediaError(f"{source}: {answer['cause']}.")
-    return dict(answer)
+def _answer(request: ClipRequest, kind: type[M], folder: Path) -> M:
+    """The reply of a new child process. folder: where the request writes. Raises PathError, MediaError."""
+    source = request.source
+    with Child("vsearch.clips.child", request.limit, start_seconds=0.0) as child:
+        try:
+            return child.answer(request, kind)
+        except ChildFailed as error:
+            if error.kind == "system":
+                raise PathError(_refusal(source, folder, error.cause)) from error
+            cause = f"it took more than {request.limit:.0f} s and was given up" if error.kind == "hung" else error.cause
+            raise MediaError(f"{source}: {cause}.") from error
 
 
-def _refusal(source: Path, folder: Path, answer: Mapping[str, Any]) -> str:
-    """Whether it was the source or the target that the system refused."""
-    cause = answer["cause"]
+def _refusal(source: Path, folder: Path, cause: str) -> str:
+    """Whether the system refused to read the source or to write the target."""
     try:
         with source.open("rb"):
             pass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vsearch.clips.boxes import time_code_rate
 from vsearch.clips.timeline import base_of, sound_origin
@@ -57,35 +57,6 @@ class Material:
     def has_pictures(self) -> bool:
         return self.width > 0 and self.height > 0
 
-    def as_json(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: [value.numerator, value.denominator] if isinstance(value, Fraction) else value
-            for name, value in fields.items()
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Material:
-        """Raises KeyError, TypeError, ValueError: the process that answered may have been taken over."""
-        rate, code_rate = _fraction(value["rate"]), _fraction(value["time_code_rate"])
-        pixel = _fraction(value["pixel_aspect"]) or Fraction(1)
-        for one in (rate, code_rate, pixel):
-            if one is not None and not 0 < one <= 1000:
-                raise ValueError(f"no frame rate and no shape of a pixel: {one}")
-        return cls(
-            rate=rate,
-            steady=bool(value["steady"]),
-            first=float(value["first"]),
-            duration=float(value["duration"]),
-            width=int(value["width"]),
-            height=int(value["height"]),
-            channels=int(value["channels"]),
-            sample_rate=int(value["sample_rate"]),
-            time_code=str(value["time_code"])[:16],
-            time_code_rate=code_rate,
-            pixel_aspect=pixel,
-        )
-
 
 def read_material(path: Path) -> Material:
     """Look at a file; no picture is decoded. Runs in the process of child.py. FFmpegError passes through."""
@@ -106,14 +77,10 @@ def read_material(path: Path) -> Material:
             height=0 if stream is None else stream.codec_context.height,
             channels=0 if sound is None else sound.codec_context.channels,
             sample_rate=0 if sound is None else sound.codec_context.sample_rate,
-            time_code=_time_code(container),
+            time_code=_time_code(container)[:16],
             time_code_rate=_time_code_rate(path, container),
             pixel_aspect=pixel_aspect(None if stream is None else stream.sample_aspect_ratio),
         )
-
-
-def _fraction(value: Any) -> Fraction | None:
-    return None if value is None else Fraction(int(value[0]), int(value[1]))
 
 
 def usual_rate(rate: Fraction) -> Fraction:

@@ -23,6 +23,7 @@ from vsearch.clips.kinds import (
     is_mirrored,
     suffix_of_copy,
 )
+from vsearch.clips.messages import ClipWritten
 from vsearch.clips.sound import heard_until
 from vsearch.clips.timeline import EPSILON
 from vsearch.containers import explain, open_video, pick_stream
@@ -46,18 +47,6 @@ class _NothingThere(MediaError):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What became of a span. Seconds on the player's timeline of the source."""
-
-    suffix: str
-    """The ending that a file of this container has."""
-    start: float
-    end: float
-    copied: bool
-    """The pictures (of a sound file: the sound) are those of the source, bit by bit."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Source:
     container: str
     """FFmpeg's name."""
@@ -70,9 +59,9 @@ class _Source:
 
 def write_clip(
     source: Path, target: Path, start: float, end: float, how: str, suffix: str = "", encoders: Encoders | None = None
-) -> Written:
+) -> ClipWritten:
     """Write [start, end) of `source` to `target`, which is overwritten, into the container of `suffix`, else into one
-    that fits. how: "copy", "exact" or "browser", see cut.py. Raises MediaError; OSError passes through."""
+    that fits. how: "copy", "exact" or "browser", see How. Raises MediaError; OSError passes through."""
     import av
 
     with source.open("rb"):  # a permission problem is the system's to tell
@@ -120,7 +109,7 @@ def _copy(
     encoders: Encoders | None,
     *,
     for_browser: bool,
-) -> Written:
+) -> ClipWritten:
     """NotCopyable where this is not possible. Where the pictures are over, the sound alone."""
     import av
 
@@ -157,7 +146,7 @@ def _copy_into(
     encoders: Encoders | None,
     *,
     for_browser: bool,
-) -> Written:
+) -> ClipWritten:
     audio = found.audio[:1] if for_browser else found.audio
     if for_browser:
         if found.video not in (None, "h264") or (found.video is not None and not found.plain):
@@ -187,7 +176,7 @@ def _copy_into(
             end_pictures_at(target, video.end - begin)
         else:
             last = max(last, video.end_with_hidden)
-    return Written(suffix, max(0.0, begin), last, copied=True)
+    return ClipWritten(suffix, max(0.0, begin), last, copied=True)
 
 
 def _encode(
@@ -200,7 +189,7 @@ def _encode(
     encoders: Encoders | None,
     *,
     for_browser: bool,
-) -> Written:
+) -> ClipWritten:
     if encoders is None:
         raise MediaError("this FFmpeg has no encoder for H.264 and none for VP9")
     heard = heard_until(source, found.audio[0][0], start, end) if found.audio else None
@@ -220,7 +209,7 @@ def _encode(
         pad = bool(feeds)
         feeds.append(SoundEncode(source, index, begin, end, encoders.audio, stereo=for_browser, pad=pad))
     _write(target, suffix, feeds, start)
-    return Written(suffix, begin, _end(feeds, end), copied=False)
+    return ClipWritten(suffix, begin, _end(feeds, end), copied=False)
 
 
 def _end(feeds: list[Feed], end: float) -> float:

@@ -35,11 +35,11 @@ def _hit(fields: Any, number: int, name: str) -> Hit:
         video = fields["video"]
         if not isinstance(video, str) or not video or "\0" in video or not start < end:
             raise ValueError("no span of a file")
-        words = tuple(
+        segments = tuple(
             Segment(
                 _seconds(line["start"]), _seconds(line["end"]), str(line["text"]), str(line.get("channel", "speech"))
             )
-            for line in fields.get("words", ())
+            for line in fields.get("segments", ())
         )
         return Hit(
             rank=min(max(int(fields.get("rank", number)), 0), 999_999),
@@ -49,7 +49,7 @@ def _hit(fields: Any, number: int, name: str) -> Hit:
             end=end,
             channels={str(key): float(value) for key, value in fields.get("channels", {}).items()},
             best_time=_seconds(fields.get("best_time", start)),
-            words=words,
+            segments=segments,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"Hit {number} of {name} is none: give what `vsearch query --json` prints.") from error

@@ -64,7 +64,7 @@ def _gap(library: ModuleType, event: Event) -> Any:
 
 def _facts(event: Event) -> dict[str, Any]:
     hit = event.hit
-    words = [readable(line.text) for line in hit.words]
+    words = [readable(line.text) for line in hit.segments]
     return {"rank": hit.rank, "score": hit.score, "start": hit.start, "end": hit.end, "words": words}
 
 

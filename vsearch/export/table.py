@@ -21,7 +21,7 @@ def csv_table(hits: Sequence[Hit]) -> str:
     writer.writerow(_COLUMNS)
     for hit in hits:
         channels = " ".join(f"{name}={value:.4f}" for name, value in hit.channels.items())
-        words = " ".join(line.text for line in hit.words)
+        words = " ".join(line.text for line in hit.segments)
         times = (f"{seconds:.3f}" for seconds in (hit.start, hit.end, hit.best_time))
         writer.writerow([hit.rank, f"{hit.score:.6f}", _cell(str(hit.video)), *times, _cell(channels), _cell(words)])
     return written.getvalue()

@@ -104,7 +104,7 @@ class Scene(Base):
     start_seconds: Mapped[float] = mapped_column(Float)
     end_seconds: Mapped[float] = mapped_column(Float)
     spoken: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """1 where a line of speech lies in it, as `add_lines` of write_words.py found."""
+    """1 where a line of speech lies in it, as `add_segments` of write_words.py found."""
 
 
 class Space(Base):
@@ -192,11 +192,11 @@ class Label(Base):
     score: Mapped[float] = mapped_column(Float)
 
 
-class Line(Base):
+class Segment(Base):
     """Words of a video and when they were spoken or shown."""
 
-    __tablename__ = "lines"
-    __table_args__ = (Index("lines_video", "video_id", "channel", "start_seconds"),)
+    __tablename__ = "segments"
+    __table_args__ = (Index("segments_video", "video_id", "channel", "start_seconds"),)
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
@@ -210,12 +210,12 @@ class Line(Base):
     """JSON [left, top, right, bottom], fractions of the picture, where it is shown."""
     confidence: Mapped[float | None] = mapped_column(Float)
     folded: Mapped[str] = mapped_column(Text, server_default="")
-    """The text as `line_words` indexes it: see folding.py."""
+    """The text as `segment_words` indexes it: see folding.py."""
 
 
 class Transcript(Base):
-    """A channel of a video that has been listened to or read, whatever came of it. Its lines are in `lines`, and
-    `line_words` indexes them (fulltext.py)."""
+    """A channel of a video that has been listened to or read, whatever came of it. Its lines are in `segments`, and
+    `segment_words` indexes them (fulltext.py)."""
 
     __tablename__ = "transcripts"
 

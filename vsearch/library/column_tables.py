@@ -141,7 +141,7 @@ class ColumnTables:
             if sum(map(len, self._postings.values())) > _CACHED_IDS:
                 self._postings = {}
             if expression not in self._postings:
-                source = "FROM line_words WHERE line_words MATCH ?"
+                source = "FROM segment_words WHERE segment_words MATCH ?"
                 (ids,), _ = read_columns(connection, ("rowid",), (), source, (expression,))
                 self._postings[expression] = np.sort(ids)
             return self._postings[expression]
@@ -191,7 +191,7 @@ def _read_segments(connection: sqlite3.Connection, where: str = "", values: tupl
         connection,
         ("id", "video_id", "channel = 'ocr'", "LENGTH(text)"),
         ("start_seconds", "end_seconds"),
-        f"FROM lines {where}",
+        f"FROM segments {where}",
         values,
     )
     return SegmentTable(ids, videos, ocr > 0, starts, ends, lengths)[np.argsort(ids)]

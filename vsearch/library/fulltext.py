@@ -51,7 +51,7 @@ def search_text(
     if not query.terms or (allowed is not None and len(allowed) == 0):
         return []
     with reader.transaction() as connection:
-        (total,) = connection.execute("SELECT COUNT(*) FROM line_words_docsize").fetchone()
+        (total,) = connection.execute("SELECT COUNT(*) FROM segment_words_docsize").fetchone()
         scenes = None if allowed is None else ascending(allowed)
         search = TextSearch(connection, tables, query, total, scenes, channel)
         return list(islice(phrase_hits(search) if query.phrases else _term_hits(search), k))

@@ -33,7 +33,7 @@ def read_segments(connection: sqlite3.Connection, ids: Iterable[int]) -> list[St
     """Segments in the order of their ids as given. Missing ones are left out."""
     wanted = [int(segment_id) for segment_id in ids]
     rows = connection.execute(
-        "SELECT id, video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+        "SELECT id, video_id, folded, start_seconds, end_seconds, text, channel, words, box, confidence FROM segments "
         "WHERE id IN (SELECT value FROM json_each(?))",
         (codec.ids_to_json(wanted),),
     )
@@ -46,7 +46,7 @@ def read_segments(connection: sqlite3.Connection, ids: Iterable[int]) -> list[St
 def read_tokens(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, list[str]]:
     """The tokens of segments, by id."""
     rows = connection.execute(
-        "SELECT id, folded FROM lines WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
+        "SELECT id, folded FROM segments WHERE id IN (SELECT value FROM json_each(?))", (codec.ids_to_json(ids),)
     )
     return {segment_id: unfolded(folded) for segment_id, folded in rows}
 

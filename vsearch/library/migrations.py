@@ -64,12 +64,12 @@ CREATE TABLE frames (
     FOREIGN KEY(scene_id) REFERENCES scenes (id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX frames_scene ON frames (scene_id, space_id);
-CREATE TABLE lines (
+CREATE TABLE segments (
     id INTEGER NOT NULL, video_id INTEGER NOT NULL, channel TEXT NOT NULL, start_seconds FLOAT NOT NULL,
     end_seconds FLOAT NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (id), FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE
 );
-CREATE INDEX lines_video ON lines (video_id, start_seconds);
+CREATE INDEX segments_video ON segments (video_id, start_seconds);
 CREATE TABLE removals (
     id INTEGER NOT NULL, space_id INTEGER NOT NULL, scene_id BIGINT NOT NULL, change BIGINT NOT NULL,
     PRIMARY KEY (id)
@@ -80,26 +80,26 @@ CREATE INDEX removals_change ON removals (space_id, change)
 # Lines are found by their words: an FTS5 index that keeps no copy of the text. Triggers keep it in the transaction of
 # the lines themselves, whoever writes or removes them (a cascade, a repair).
 _M002 = (
-    "ALTER TABLE lines ADD COLUMN words TEXT",
+    "ALTER TABLE segments ADD COLUMN words TEXT",
     """CREATE TABLE transcripts (
     video_id INTEGER NOT NULL, channel TEXT NOT NULL, source TEXT NOT NULL, recipe TEXT NOT NULL, language TEXT,
     cause TEXT,
     PRIMARY KEY (video_id, channel), FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE
 )""",
-    """CREATE VIRTUAL TABLE line_words USING fts5 (
-    text, content='lines', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2', prefix='2 3'
+    """CREATE VIRTUAL TABLE segment_words USING fts5 (
+    text, content='segments', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2', prefix='2 3'
 )""",
-    """CREATE TRIGGER line_words_insert AFTER INSERT ON lines BEGIN
-    INSERT INTO line_words (rowid, text) VALUES (new.id, new.text);
+    """CREATE TRIGGER segment_words_insert AFTER INSERT ON segments BEGIN
+    INSERT INTO segment_words (rowid, text) VALUES (new.id, new.text);
 END""",
-    """CREATE TRIGGER line_words_delete AFTER DELETE ON lines BEGIN
-    INSERT INTO line_words (line_words, rowid, text) VALUES ('delete', old.id, old.text);
+    """CREATE TRIGGER segment_words_delete AFTER DELETE ON segments BEGIN
+    INSERT INTO segment_words (segment_words, rowid, text) VALUES ('delete', old.id, old.text);
 END""",
-    """CREATE TRIGGER line_words_update AFTER UPDATE OF text ON lines BEGIN
-    INSERT INTO line_words (line_words, rowid, text) VALUES ('delete', old.id, old.text);
-    INSERT INTO line_words (rowid, text) VALUES (new.id, new.text);
+    """CREATE TRIGGER segment_words_update AFTER UPDATE OF text ON segments BEGIN
+    INSERT INTO segment_words (segment_words, rowid, text) VALUES ('delete', old.id, old.text);
+    INSERT INTO segment_words (rowid, text) VALUES (new.id, new.text);
 END""",
-    "INSERT INTO line_words (line_words) VALUES ('rebuild')",
+    "INSERT INTO segment_words (segment_words) VALUES ('rebuild')",
 )
 
 _M003 = (
@@ -114,7 +114,7 @@ _M003 = (
 _M004 = ("CREATE TABLE settings (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name))",)
 
 # What is written in a picture has a place there, and the reader's word for it.
-_M005 = ("ALTER TABLE lines ADD COLUMN box TEXT", "ALTER TABLE lines ADD COLUMN confidence FLOAT")
+_M005 = ("ALTER TABLE segments ADD COLUMN box TEXT", "ALTER TABLE segments ADD COLUMN confidence FLOAT")
 
 # Passages of words have vectors, too. An encoding says that a channel of a video has all of its own.
 _M006 = (
@@ -142,35 +142,35 @@ _M007 = (
 
 # Words are compared as folding.py folds them, in every script: the index holds what it makes of a line.
 _M008 = (
-    "DROP TRIGGER line_words_insert",
-    "DROP TRIGGER line_words_delete",
-    "DROP TRIGGER line_words_update",
-    "DROP TABLE line_words",
-    "ALTER TABLE lines ADD COLUMN folded TEXT DEFAULT '' NOT NULL",
-    "UPDATE lines SET folded = folded(text)",
-    """CREATE VIRTUAL TABLE line_words USING fts5 (
-    folded, content='lines', content_rowid='id', tokenize='porter ascii', prefix='1 2 3'
+    "DROP TRIGGER segment_words_insert",
+    "DROP TRIGGER segment_words_delete",
+    "DROP TRIGGER segment_words_update",
+    "DROP TABLE segment_words",
+    "ALTER TABLE segments ADD COLUMN folded TEXT DEFAULT '' NOT NULL",
+    "UPDATE segments SET folded = folded(text)",
+    """CREATE VIRTUAL TABLE segment_words USING fts5 (
+    folded, content='segments', content_rowid='id', tokenize='porter ascii', prefix='1 2 3'
 )""",
-    """CREATE TRIGGER line_words_insert AFTER INSERT ON lines BEGIN
-    INSERT INTO line_words (rowid, folded) VALUES (new.id, new.folded);
+    """CREATE TRIGGER segment_words_insert AFTER INSERT ON segments BEGIN
+    INSERT INTO segment_words (rowid, folded) VALUES (new.id, new.folded);
 END""",
-    """CREATE TRIGGER line_words_delete AFTER DELETE ON lines BEGIN
-    INSERT INTO line_words (line_words, rowid, folded) VALUES ('delete', old.id, old.folded);
+    """CREATE TRIGGER segment_words_delete AFTER DELETE ON segments BEGIN
+    INSERT INTO segment_words (segment_words, rowid, folded) VALUES ('delete', old.id, old.folded);
 END""",
-    """CREATE TRIGGER line_words_update AFTER UPDATE OF folded ON lines BEGIN
-    INSERT INTO line_words (line_words, rowid, folded) VALUES ('delete', old.id, old.folded);
-    INSERT INTO line_words (rowid, folded) VALUES (new.id, new.folded);
+    """CREATE TRIGGER segment_words_update AFTER UPDATE OF folded ON segments BEGIN
+    INSERT INTO segment_words (segment_words, rowid, folded) VALUES ('delete', old.id, old.folded);
+    INSERT INTO segment_words (rowid, folded) VALUES (new.id, new.folded);
 END""",
-    "INSERT INTO line_words (line_words) VALUES ('rebuild')",
+    "INSERT INTO segment_words (segment_words) VALUES ('rebuild')",
     # The line before another one of its channel, and the scene at a moment, are looked up by the time.
-    "DROP INDEX lines_video",
-    "CREATE INDEX lines_video ON lines (video_id, channel, start_seconds)",
+    "DROP INDEX segments_video",
+    "CREATE INDEX segments_video ON segments (video_id, channel, start_seconds)",
     "CREATE INDEX scenes_start ON scenes (video_id, start_seconds)",
     # Whether something is said in a scene.
     "ALTER TABLE scenes ADD COLUMN spoken INTEGER DEFAULT 0 NOT NULL",
-    """UPDATE scenes SET spoken = 1 WHERE EXISTS (SELECT 1 FROM lines WHERE lines.video_id = scenes.video_id
-    AND lines.channel = 'speech' AND lines.start_seconds < scenes.end_seconds
-    AND lines.end_seconds > scenes.start_seconds)""",
+    """UPDATE scenes SET spoken = 1 WHERE EXISTS (SELECT 1 FROM segments WHERE segments.video_id = scenes.video_id
+    AND segments.channel = 'speech' AND segments.start_seconds < scenes.end_seconds
+    AND segments.end_seconds > scenes.start_seconds)""",
 )
 
 _STEPS = (tuple(_M001.split(";")), _M002, _M003, _M004, _M005, _M006, _M007, _M008)

@@ -196,16 +196,17 @@ def _across_segments(search: TextSearch, phrase: int) -> list[_Occurrence]:
 
 
 _PREVIOUS = (
-    "(SELECT p.id FROM lines p WHERE p.video_id = lines.video_id AND p.channel = lines.channel "
-    "AND (p.start_seconds, p.id) < (lines.start_seconds, lines.id) ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
+    "(SELECT p.id FROM segments p WHERE p.video_id = segments.video_id AND p.channel = segments.channel "
+    "AND (p.start_seconds, p.id) < (segments.start_seconds, segments.id) "
+    "ORDER BY p.start_seconds DESC, p.id DESC LIMIT 1)"
 )
 
 
 def _starting_with(search: TextSearch, words: Sequence[str]) -> tuple[Ids, Ids]:
     """Ids of the segments that start with these words, by their stems, and of the segment before each."""
     rows = search.connection.execute(
-        f"SELECT lines.id, {_PREVIOUS} AS previous FROM line_words JOIN lines ON lines.id = line_words.rowid "
-        "WHERE line_words MATCH ? AND lines.channel = COALESCE(?, lines.channel)",
+        f"SELECT segments.id, {_PREVIOUS} FROM segment_words JOIN segments ON segments.id = segment_words.rowid "
+        "WHERE segment_words MATCH ? AND segments.channel = COALESCE(?, segments.channel)",
         (f"^ {match_phrase(words)}", search.channel),
     ).fetchall()
     pairs = np.array([row for row in rows if row[1] is not None], dtype=np.int64).reshape(-1, 2)
@@ -220,7 +221,7 @@ def _backwards(search: TextSearch, last: int, words: Sequence[str], split: int) 
         return []
     while rest:
         (previous,) = search.connection.execute(
-            f"SELECT {_PREVIOUS} FROM lines WHERE id = ?", (segments[0].id,)
+            f"SELECT {_PREVIOUS} FROM segments WHERE id = ?", (segments[0].id,)
         ).fetchone()
         if previous is None:
             return []

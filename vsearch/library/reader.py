@@ -107,7 +107,7 @@ class Reader(VectorReader):
     def transcript(self, video_id: int) -> list[Segment]:
         with self.transaction() as connection:
             rows = connection.execute(
-                "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM lines "
+                "SELECT start_seconds, end_seconds, text, channel, words, box, confidence FROM segments "
                 "WHERE video_id = ? ORDER BY start_seconds, id",
                 (video_id,),
             ).fetchall()
@@ -136,7 +136,7 @@ class Reader(VectorReader):
         """Videos that have words of the space's channel, and are not encoded in it."""
         with self.transaction() as connection:
             rows = connection.execute(
-                "SELECT DISTINCT video_id FROM lines WHERE channel = ? AND video_id NOT IN "
+                "SELECT DISTINCT video_id FROM segments WHERE channel = ? AND video_id NOT IN "
                 "(SELECT video_id FROM encodings WHERE space_id = ?) ORDER BY video_id",
                 (space.channel, self.space_id(space) or 0),
             ).fetchall()

@@ -36,7 +36,7 @@ _PARTS = {
     "files": "video_id",
     "scenes": "video_id",
     "encodings": "video_id",
-    "lines": "video_id",
+    "segments": "video_id",
     "transcripts": "video_id",
     "passages": "video_id",
     "vectors": "scene_id",

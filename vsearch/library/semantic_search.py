@@ -78,11 +78,11 @@ def _segments(connection: sqlite3.Connection, channel: str, passages: Sequence[i
     segments: dict[int, list[Segment]] = {}
     for passage, *row in connection.execute(
         # CROSS JOIN fixes the order of the join: one look-up for each passage.
-        "SELECT passages.id, lines.start_seconds, lines.end_seconds, text, channel, words, box, confidence "
+        "SELECT passages.id, segments.start_seconds, segments.end_seconds, text, channel, words, box, confidence "
         "FROM json_each(?) CROSS JOIN passages ON passages.id = json_each.value "
-        "CROSS JOIN lines ON lines.video_id = passages.video_id AND channel = ? "
-        "AND lines.start_seconds BETWEEN passages.start_seconds AND passages.end_seconds "
-        "AND lines.end_seconds <= passages.end_seconds ORDER BY lines.start_seconds, lines.id",
+        "CROSS JOIN segments ON segments.video_id = passages.video_id AND channel = ? "
+        "AND segments.start_seconds BETWEEN passages.start_seconds AND passages.end_seconds "
+        "AND segments.end_seconds <= passages.end_seconds ORDER BY segments.start_seconds, segments.id",
         (json.dumps(passages), channel),
     ):
         segments.setdefault(passage, []).append(codec.transcript_line(row))
@@ -104,7 +104,7 @@ def _hit(
         end=end,
         score=0.0,
         channel=channel,
-        lines=tuple(first_passage(segments)),  # while one OCR segment lasts, many others may come and go
-        places=(),
+        segments=tuple(first_passage(segments)),  # while one OCR segment lasts, many others may come and go
+        matches=(),
         similarity=similarity,
     )

@@ -118,11 +118,11 @@ class SqliteStore(LibraryLookups, LibraryChanges):
             (sounds,) = connection.execute(
                 "SELECT COUNT(*) FROM videos WHERE width = 0 AND id IN (SELECT video_id FROM files)"
             ).fetchone()
-            lines, text_lines = connection.execute(
-                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr'), 0) FROM lines "
+            speech_segments, ocr_segments = connection.execute(
+                "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr'), 0) FROM segments "
                 "WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
-            transcribed, read = connection.execute(
+            transcribed, ocr_videos = connection.execute(
                 "SELECT COALESCE(SUM(channel = 'speech'), 0), COALESCE(SUM(channel = 'ocr' AND cause IS NULL), 0) "
                 "FROM transcripts WHERE video_id IN (SELECT video_id FROM files)"
             ).fetchone()
@@ -141,10 +141,10 @@ class SqliteStore(LibraryLookups, LibraryChanges):
             failures=tuple(failures),
             sounds=sounds,
             transcribed=transcribed,
-            lines=lines,
+            speech_segments=speech_segments,
             default_model=self.default_model(),
-            read=read,
-            text_lines=text_lines,
+            ocr_videos=ocr_videos,
+            ocr_segments=ocr_segments,
         )
 
     def verify(self, *, repair: bool = False) -> VerifyReport:

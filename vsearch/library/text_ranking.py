@@ -135,9 +135,9 @@ class TextSearch:
             end=max(stored.segment.end for stored in segments),
             score=score,
             channel=segments[0].segment.channel,
-            lines=tuple(stored.segment for stored in segments),
-            places=tuple(matches),
-            chance=expect_value,
+            segments=tuple(stored.segment for stored in segments),
+            matches=tuple(matches),
+            expect_value=expect_value,
         )
 
     def expect_value(self, mask: int, runs: Sequence[Sequence[str]]) -> float:
@@ -203,7 +203,7 @@ class TextSearch:
         expression = " OR ".join(match_term(term) for term in self.query.terms)
         rows = self.connection.execute(
             # + prevents a look-up for each segment, each of which would count the postings of every term again.
-            "SELECT rowid, bm25(line_words) FROM line_words WHERE line_words MATCH ? "
+            "SELECT rowid, bm25(segment_words) FROM segment_words WHERE segment_words MATCH ? "
             "AND +rowid IN (SELECT value FROM json_each(?))",
             (expression, json.dumps(members.tolist())),
         )

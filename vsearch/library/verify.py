@@ -135,7 +135,7 @@ def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
 
 def _check_words(connection: sqlite3.Connection, found: Findings) -> None:
     """What is derived from lines of text, against the lines. Memory: the scenes and lines of one video."""
-    for line, text, held in connection.execute("SELECT id, text, folded FROM lines"):
+    for line, text, held in connection.execute("SELECT id, text, folded FROM segments"):
         truth = folded(text)
         if held != truth:
             found.misfolded[line] = truth
@@ -144,7 +144,7 @@ def _check_words(connection: sqlite3.Connection, found: Findings) -> None:
             "SELECT id, start_seconds, end_seconds, spoken FROM scenes WHERE video_id = ?", (video,)
         ).fetchall()
         lines = connection.execute(
-            "SELECT start_seconds, end_seconds FROM lines WHERE video_id = ? AND channel = 'speech' "
+            "SELECT start_seconds, end_seconds FROM segments WHERE video_id = ? AND channel = 'speech' "
             "ORDER BY start_seconds",
             (video,),
         ).fetchall()
@@ -162,8 +162,8 @@ _LOOSE["passages"] = (
 )
 _OF_PICTURES = "p.channel NOT IN ({})".format(", ".join(f"'{channel}'" for channel in TRANSCRIPT_CHANNELS))
 _UNINDEXED = (
-    "SELECT (SELECT COUNT(*) FROM lines WHERE id NOT IN (SELECT id FROM line_words_docsize)) "
-    "+ (SELECT COUNT(*) FROM line_words_docsize WHERE id NOT IN (SELECT id FROM lines))"
+    "SELECT (SELECT COUNT(*) FROM segments WHERE id NOT IN (SELECT id FROM segment_words_docsize)) "
+    "+ (SELECT COUNT(*) FROM segment_words_docsize WHERE id NOT IN (SELECT id FROM segments))"
 )
 _BROKEN_VIDEOS = {
     "it has no scenes": "SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM scenes)",
@@ -309,7 +309,7 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
         done.append(f"video {video}, space {space}: removed its vectors, for {how}")
     if found.misfolded:
         statements += [
-            ("UPDATE lines SET folded = :folded WHERE id = :line", {"folded": truth, "line": line})
+            ("UPDATE segments SET folded = :folded WHERE id = :line", {"folded": truth, "line": line})
             for line, truth in found.misfolded.items()
         ]
         done.append("folded words anew")
@@ -319,7 +319,7 @@ def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
         ]
         done.append("marked anew which scenes have speech")
     if found.unindexed or found.misfolded:
-        statements.append(("INSERT INTO line_words (line_words) VALUES ('rebuild')", {}))
+        statements.append(("INSERT INTO segment_words (segment_words) VALUES ('rebuild')", {}))
         done.append("made the index of words anew")
     if statements or found.videos or found.orphans:
         removed, orphans = writer.repair(statements, found.videos)

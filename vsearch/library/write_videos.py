@@ -55,7 +55,7 @@ def set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
     session.execute(update(catalog.Video).where(catalog.Video.id == known).values(**values))
     remove_scenes(session, [known], change)
     remove_passages(session, [known], change)
-    for table in (catalog.Encoding, catalog.Line, catalog.Transcript):
+    for table in (catalog.Encoding, catalog.Segment, catalog.Transcript):
         session.execute(delete(table).where(table.video_id == known))
     return known
 

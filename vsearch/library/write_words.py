@@ -19,7 +19,7 @@ def set_transcript(session: Session, video_id: int, transcript: Transcript, chan
     """The words of one channel, in the place of those that it had; vectors of those that are gone go, too."""
     of_channel = {"video_id": video_id, "channel": transcript.channel}
     remove_passages(session, [video_id], change, transcript.channel)
-    session.execute(delete(catalog.Line).filter_by(**of_channel))
+    session.execute(delete(catalog.Segment).filter_by(**of_channel))
     session.execute(delete(catalog.Transcript).filter_by(**of_channel))
     session.execute(
         insert(catalog.Transcript).values(
@@ -30,7 +30,7 @@ def set_transcript(session: Session, video_id: int, transcript: Transcript, chan
             cause=None if transcript.cause is None else codec.storable(transcript.cause),
         )
     )
-    add_lines(session, video_id, transcript.lines)
+    add_segments(session, video_id, transcript.segments)
 
 
 def add_passages(session: Session, video_id: int, space_id: int, passages: PassageVectors, change: int) -> None:
@@ -69,12 +69,12 @@ def remove_passages(session: Session, video_ids: Sequence[int], change: int, cha
     session.execute(delete(catalog.Encoding).where(encodings))
 
 
-def add_lines(session: Session, video_id: int, lines: Sequence[Segment]) -> None:
+def add_segments(session: Session, video_id: int, lines: Sequence[Segment]) -> None:
     """Lines of a video that has its scenes. Triggers put them into the index of words."""
     if lines:
         texts = [codec.storable(line.text) for line in lines]
         session.execute(
-            insert(catalog.Line),
+            insert(catalog.Segment),
             [
                 {
                     "video_id": video_id,
@@ -105,9 +105,9 @@ def spoken_scenes(scenes: Sequence[tuple[int, float, float]], lines: Sequence[tu
 def _mark_spoken(session: Session, video_id: int) -> None:
     """Say of each scene whether a line of speech lies in it."""
     spans = session.execute(
-        select(catalog.Line.start_seconds, catalog.Line.end_seconds)
+        select(catalog.Segment.start_seconds, catalog.Segment.end_seconds)
         .filter_by(video_id=video_id, channel="speech")
-        .order_by(catalog.Line.start_seconds)
+        .order_by(catalog.Segment.start_seconds)
     ).all()
     scenes = session.execute(
         select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds).filter_by(video_id=video_id)

@@ -38,7 +38,7 @@ from vsearch.library.write_videos import (
     set_thumbnails,
     set_video,
 )
-from vsearch.library.write_words import add_lines, add_passages, remove_passages, set_transcript
+from vsearch.library.write_words import add_passages, add_segments, remove_passages, set_transcript
 from vsearch.media import (
     TRANSCRIPT_CHANNELS,
     EncodedScene,
@@ -94,7 +94,7 @@ class Writer:
             scene_ids = add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
             add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
             set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
-            add_lines(session, video_id, record.lines)
+            add_segments(session, video_id, record.segments)
         return video_id
 
     def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:

@@ -78,7 +78,7 @@ class Tools:
             "video": readable(row.path),
             "language": None if known is None else known.language,
             "listened": known is not None and known.cause is None,
-            "lines": told,
+            "segments": told,
             "next_start": round(lines[MOST_LINES].start, 3) if len(lines) > MOST_LINES else None,
         }
 

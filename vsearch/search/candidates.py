@@ -59,7 +59,7 @@ def hit_of(candidate: Candidate, rank: int) -> Hit:
         end,
         channels,
         best_time,
-        words=tuple(line for passage in candidate.passages for line in passage.lines),
+        segments=tuple(segment for passage in candidate.passages for segment in passage.segments),
         matched=tuple(spans for passage in candidate.passages for spans in passage.spans),
         scene_id=candidate.scene.id,
     )

@@ -57,7 +57,7 @@ SCORING = PassageScoring()
 
 def text_confidence(hit: PassageHit) -> float:
     """[0, 1]: how sure it is that a passage contains the words of the query for a reason; 0: likely a coincidence."""
-    return max(0.0, 2 / (1 + SCORING.chance_factor * hit.chance) - 1) if hit.score > 0 else 0.0
+    return max(0.0, 2 / (1 + SCORING.chance_factor * hit.expect_value) - 1) if hit.score > 0 else 0.0
 
 
 def semantic_confidence(hit: PassageHit, nearest: float, deviation: float = SCORING.assumed_deviation) -> float:

@@ -7,34 +7,21 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vsearch.errors import VsearchError
+from vsearch.indexer.events import Event
+from vsearch.indexer.state import RunState
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How far a run is."""
-
-    file: Path | None = None
-    """What it works on."""
-    done_seconds: float = 0.0
-    """Of footage."""
-    total_seconds: float = 0.0
-    indexed: int = 0
-    skipped: int = 0
-    summary: dict[str, Any] | None = None
-    """At the end."""
-
-
-Runner = Callable[[Sequence[Path]], Generator[Step, None, None]]
-"""Brings the library up to date with these paths; the work is done as steps are drawn, closing it ends the run."""
+Runner = Callable[[Sequence[Path]], Generator[Event, None, None]]
+"""An index run of these paths: the work is done while its events are drawn, closing it ends the run."""
 
 
 class JobsFull(Exception):
@@ -46,7 +33,7 @@ class _Job:
     id: str
     paths: list[Path]
     state: str = "queued"
-    step: Step = Step()
+    run: RunState = field(default_factory=RunState)
     error: str | None = None
 
 
@@ -119,8 +106,8 @@ class Jobs:
     def _run(self, job: _Job) -> str:
         run = self._runner(job.paths)
         try:
-            for step in run:
-                job.step = step
+            for event in run:
+                job.run.add(event)
                 if self._stopping.is_set():
                     return "stopped"
         finally:
@@ -129,15 +116,15 @@ class Jobs:
 
 
 def _as_json(job: _Job) -> dict[str, Any]:
-    step = job.step
+    run = job.run
     return {
         "id": job.id,
         "state": job.state,
-        "file": None if step.file is None else str(step.file),
-        "done_seconds": round(step.done_seconds, 3),
-        "total_seconds": round(step.total_seconds, 3),
-        "indexed": step.indexed,
-        "skipped": step.skipped,
+        "file": None if run.path is None or run.summary is not None else str(run.path),
+        "done_seconds": round(run.done, 3),
+        "total_seconds": round(run.total, 3),
+        "indexed": run.indexed,
+        "skipped": len(run.skipped),
         "error": job.error,
-        "summary": step.summary,
+        "summary": None if run.summary is None else run.summary.as_json(),
     }

@@ -1,7 +1,7 @@
-"""From what single pictures say to lines with a beginning and an end: the same text, seen again, is one line.
+"""Joins the text of single frames to segments with a start and an end: the same text, seen again, is one segment.
 
-A reader spells the same words differently from picture to picture, so texts are compared loosely, and only where they
-stand in the same place. Of the spellings, the one that was surest in sum is kept.
+A text reader spells the same words differently from frame to frame, so texts are compared loosely, and only where they
+are in the same place. The spelling with the highest sum of confidences is kept.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from vsearch.media import Box, Segment
 from vsearch.models.protocols import RecognisedText
 
 ALIKE = 0.8
-"""Share of its letters that two spellings of one line have in common."""
+"""Share of the letters that two spellings of one text have in common, at least."""
 OVERLAP = 0.5
-"""Of the smaller box, that lies in the other."""
+"""Share of the smaller box that lies in the other, at least."""
 MISSED = 4.0
-"""Seconds for which a line may go unread, and still be the same."""
+"""Seconds for which a text may be missed and still be the same segment."""
 _LONGEST = 200
-"""Letters that are compared: the comparison costs the square of them."""
+"""Letters that are compared: the cost grows with their square."""
 
 
 @dataclass(slots=True)
 class _Track:
+    """One text in one place, followed from frame to frame."""
+
     start: float
     end: float
     best: RecognisedText
@@ -41,8 +43,8 @@ class _Track:
             self.best = seen
 
 
-class ShownLines:
-    """One video's. Pictures come in time order."""
+class OcrSegments:
+    """Joins the text of one video. Frames are added in time order."""
 
     def __init__(self, scenes: Sequence[tuple[float, float]]) -> None:
         """scenes: [start, end) in seconds, in time order, at least one."""
@@ -50,16 +52,16 @@ class ShownLines:
         self._starts = [start for start, _ in scenes]
         self._done: list[_Track] = []
         self._open: list[_Track] = []
-        """May be met again."""
+        """Texts that may be seen again."""
         self._shown: list[_Track] = []
-        """Of those: what the last picture holds."""
+        """Texts of the last frame, among the open ones."""
         self._scene: int | None = None
 
-    def see(self, time: float, texts: Sequence[RecognisedText] | None) -> None:
-        """texts: of the picture on screen at `time`; None: that of the picture before, which is still there.
+    def add(self, time: float, texts: Sequence[RecognisedText] | None) -> None:
+        """texts: of the frame at `time`; None: the frame looks like the one before.
 
-        A line begins where it is first seen, or with its scene where that is its first picture; it ends where it is
-        first missed, or with its scene.
+        A segment begins where its text is first seen, or with the scene where that is the scene's first frame. It ends
+        where the text is first missed, or with the scene.
         """
         scene = max(0, bisect_right(self._starts, time) - 1)
         same = scene == self._scene
@@ -67,7 +69,7 @@ class ShownLines:
         self._scene = scene
         if texts is None:
             return
-        # What a scene's first picture holds was there from its beginning: it came with the cut.
+        # The text of a scene's first frame came with the cut: it begins with the scene.
         start = self._starts[scene]
         begun = start if not same and start <= time <= start + FIRST_KEY + 1e-3 else time
         self._done += [track for track in self._open if track.end < begun - MISSED]
@@ -85,14 +87,14 @@ class ShownLines:
         self._shown = shown
 
     def _extend(self, until: float | None) -> None:
-        """What was shown last was so until then; None: until its scene ended."""
+        """The texts of the last frame are shown until then; None: until the end of their scene."""
         if until is None and self._scene is not None:
             until = self._scenes[self._scene][1]
         for track in self._shown:
             track.end = max(track.end, until or 0.0)
 
     def finish(self) -> tuple[Segment, ...]:
-        """All lines by their start, those of one moment from top to bottom."""
+        """All segments by start, those of one moment from top to bottom."""
         self._extend(None)
         tracks = sorted(self._done + self._open, key=lambda t: (t.start, round(t.best.box.top, 2), t.best.box.left))
         return tuple(
@@ -109,16 +111,16 @@ class ShownLines:
 
 
 def _same(tracks: Sequence[_Track], text: RecognisedText) -> _Track | None:
-    """The line that a text is once more, if any."""
+    """The track of which a text is another sighting, if any."""
     alike = [(_likeness(track, text.text), track) for track in tracks if _near(track.last, text.box)]
     likeness, track = max(alike, key=lambda pair: pair[0], default=(0.0, None))
     return track if likeness >= ALIKE else None
 
 
 def _likeness(track: _Track, text: str) -> float:
-    """[0, 1]: how much a text has in common with the nearest spelling of a line."""
-    told = _letters(text)
-    return max(SequenceMatcher(None, _letters(other), told, autojunk=False).ratio() for other in track.spellings)
+    """[0, 1]: similarity of a text to the nearest spelling of a track."""
+    letters = _letters(text)
+    return max(SequenceMatcher(None, _letters(other), letters, autojunk=False).ratio() for other in track.spellings)
 
 
 def _letters(text: str) -> str:
