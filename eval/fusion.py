@@ -30,7 +30,8 @@ from eval.models import open_model
 from eval.options import add_json, add_model, command, new_parser
 from eval.report import print_json
 from eval.speech import read_transcripts, spoken, unique_phrases
-from vsearch.library.terms import STOP_WORDS, tokens
+from vsearch.library.folding import tokens
+from vsearch.library.query_terms import STOP_WORDS
 from vsearch.media import Hit, Space, Vectors
 from vsearch.search.query import Channel, Query
 

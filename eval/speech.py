@@ -23,7 +23,7 @@ from eval.report import print_json, printable
 from vsearch.errors import PathError
 from vsearch.indexer.options import SpeechOptions
 from vsearch.library import SqliteStore
-from vsearch.library.terms import tokens
+from vsearch.library.folding import tokens
 from vsearch.media import Word
 from vsearch.models.fake import FakeModel
 from vsearch.models.protocols import Transcriber

@@ -8,7 +8,7 @@ import pytest
 
 from tests.library.made import record
 from vsearch.library import SqliteStore
-from vsearch.library.folding import folded, unfolded, units
+from vsearch.library.folding import folded, tokenize, unfolded
 from vsearch.library.quotes import split_quotes
 from vsearch.media import Segment, Transcript
 
@@ -33,7 +33,7 @@ def marked(library: SqliteStore, query: str) -> list[list[str]]:
 def test_every_letter_and_digit_of_unicode_is_a_word() -> None:
     for letter in [*LETTERS[:30_000:2], *LETTERS[30_000::10]]:
         words = unfolded(folded(letter))
-        assert words and words == [unit.text for unit in units(letter)]
+        assert words and words == [token.text for token in tokenize(letter)]
 
 
 def test_case_and_normal_form_mean_nothing_to_any_letter() -> None:

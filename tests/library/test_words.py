@@ -17,7 +17,7 @@ from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import PassageHit, SqliteStore, TranscriptRow
 from vsearch.library.filters import Filters
 from vsearch.library.migrations import _STEPS, VERSION
-from vsearch.library.terms import longest_run, parse
+from vsearch.library.query_terms import longest_common_run, parse_query
 from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
 
 SPEECH = [
@@ -112,8 +112,8 @@ def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: SqliteSt
     rare = talks.search_text("a fellow of the torch passed to a generation of elephants", 1)[0]
     common = talks.search_text("elephants that ask for hay in a green field at night", 1)[0]
     run = talks.search_text("what your country can do", 1)[0]
-    assert rare.chance < 0.2 < 1 < common.chance
-    assert run.chance < 0.01
+    assert rare.expect_value < 0.2 < 1 < common.expect_value
+    assert run.expect_value < 0.01
 
 
 def test_words_far_apart_are_two_passages(library: SqliteStore) -> None:
@@ -318,13 +318,13 @@ def test_lines_of_passages_are_read_together(library: SqliteStore) -> None:
 
 
 def test_what_a_query_is_made_of() -> None:
-    query = parse('The man who says "Ask not" to basket*')
+    query = parse_query('The man who says "Ask not" to basket*')
     assert query.tokens == ("the", "man", "who", "says", "ask", "not", "to", "basket")
     assert query.terms == ("man", "ask", "basket*")
     assert query.phrases == (("ask", "not"),)
-    assert parse("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
+    assert parse_query("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
 
 
 def test_longest_run() -> None:
-    assert longest_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
-    assert longest_run([], ["a"]) == []
+    assert longest_common_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
+    assert longest_common_run([], ["a"]) == []

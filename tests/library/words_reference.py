@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vsearch.library.terms import STOP_WORDS, longest_run
-from vsearch.library.texts import PRIOR, SPREAD, STOP_WORD, WINDOW
+from vsearch.library.query_terms import STOP_WORDS, longest_common_run
+from vsearch.library.text_ranking import SCORING
 from vsearch.media import Segment
 
 
@@ -45,7 +45,7 @@ def stem(word: str) -> str:
 
 def weights(terms: Sequence[str], lines: Sequence[Told]) -> dict[str, float]:
     held = {term: sum(term in map(stem, told.words) for told in lines) for term in map(stem, terms)}
-    return {term: math.log((len(lines) + PRIOR + 0.5) / (count + 0.5)) for term, count in held.items()}
+    return {term: math.log((len(lines) + SCORING.prior_segments + 0.5) / (count + 0.5)) for term, count in held.items()}
 
 
 def talks(lines: Sequence[Told], channel: str | None) -> Iterator[list[Told]]:
@@ -68,12 +68,14 @@ def by_words(
     for talk in talks(lines, channel):
         matched = [t for t in talk if stems & set(map(stem, t.words)) and (allowed is None or t.scene in allowed)]
         while matched:
-            group = [told for told in matched if told.line.start < matched[0].line.start + WINDOW]
+            group = [told for told in matched if told.line.start < matched[0].line.start + SCORING.window]
             matched = matched[len(group) :]
             held = [{term for term in terms if stem(term) in map(stem, told.words)} for told in group]
             together = sum(weight[stem(term)] for term in set[str]().union(*held))
             best = max(sum(weight[stem(term)] for term in one) for one in held)
-            share = (best * (1 - SPREAD) + together * SPREAD) / sum(weight[stem(term)] for term in terms)
+            share = (best * (1 - SCORING.spread_weight) + together * SCORING.spread_weight) / sum(
+                weight[stem(term)] for term in terms
+            )
             run = _run(query, terms, group)
             found.append(_expected(group, max(share, run / len(query))))
     return sorted(found, key=lambda one: -one.score)
@@ -84,7 +86,7 @@ def _run(query: Sequence[str], terms: Sequence[str], group: Sequence[Told]) -> i
     threes = [three for three in threes if set(three) & set(terms)]
     words = [word for told in group for word in told.words]
     if any(tuple(words[at : at + 3]) in threes for at in range(len(words) - 2)):
-        return len(longest_run(words, query))
+        return len(longest_common_run(words, query))
     return 0
 
 
@@ -107,7 +109,9 @@ def by_phrase(
     for talk in talks(lines, channel):
         for group in _holding(talk, phrase, allowed):
             near = [
-                told for told in talk if group[0].line.start - WINDOW < told.line.start < group[-1].line.start + WINDOW
+                told
+                for told in talk
+                if group[0].line.start - SCORING.window < told.line.start < group[-1].line.start + SCORING.window
             ]
             found.append(_expected(group, _beside([phrase], beside, group, near, weight)))
     return sorted(found, key=lambda one: -one.score)
@@ -122,10 +126,14 @@ def _beside(
 ) -> float:
     if not beside:
         return 1.0
-    quoted = sum(STOP_WORD if word in STOP_WORDS else weight[stem(word)] for phrase in phrases for word in phrase)
+    quoted = sum(
+        SCORING.stop_word_nats if word in STOP_WORDS else weight[stem(word)] for phrase in phrases for word in phrase
+    )
     here = {stem(word) for told in group for word in told.words}
     there = {stem(word) for told in near for word in told.words}
-    extra = sum(weight[stem(w)] * (1 if stem(w) in here else SPREAD if stem(w) in there else 0) for w in beside)
+    extra = sum(
+        weight[stem(w)] * (1 if stem(w) in here else SCORING.spread_weight if stem(w) in there else 0) for w in beside
+    )
     return (quoted + extra) / (quoted + sum(weight[stem(word)] for word in beside))
 
 
@@ -140,7 +148,7 @@ def _holding(talk: list[Told], phrase: Sequence[str], allowed: Collection[int] |
     for first in range(len(talk)):
         for last in range(first + 1, min(len(talk), first + len(phrase))):
             row = talk[first : last + 1]
-            apart = any(b.line.start - a.line.end > WINDOW for a, b in pairwise(row))
+            apart = any(b.line.start - a.line.end > SCORING.window for a, b in pairwise(row))
             if apart or any(told in alone for told in row) or used & {told.number for told in row}:
                 continue
             words = [word for told in row for word in told.words]
@@ -159,14 +167,14 @@ def _holding(talk: list[Told], phrase: Sequence[str], allowed: Collection[int] |
 def by_phrases(
     phrases: Sequence[Sequence[str]], lines: Sequence[Told], channel: str | None, allowed: Collection[int] | None
 ) -> set[tuple[int, str]]:
-    """(video, channel) in which all quotations stand within WINDOW of one another."""
+    """(video, channel) in which all quotations stand within SCORING.window of one another."""
     found = set()
     for talk in talks(lines, channel):
         places = [_holding(talk, phrase, allowed) for phrase in phrases]
         starts = [place[0].line.start for of_one in places for place in of_one]
         for start in starts:
             if all(
-                any(place[0].line.start >= start and place[-1].line.start < start + WINDOW for place in of_one)
+                any(place[0].line.start >= start and place[-1].line.start < start + SCORING.window for place in of_one)
                 for of_one in places
             ):
                 found.add((talk[0].video, talk[0].line.channel))

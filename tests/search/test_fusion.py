@@ -165,9 +165,9 @@ def test_text_has_a_weight_of_its_own() -> None:
 # -- the parts
 
 
-def word_hit(scene: int, score: float, chance: float = 0.0) -> PassageHit:
+def word_hit(scene: int, score: float, expected: float = 0.0) -> PassageHit:
     line = Segment(1.0, 2.0, "words")
-    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), (), chance)
+    return PassageHit(scene, scene, 1.0, 2.0, score, "speech", (line,), (), expected)
 
 
 def row(scene: int) -> SceneRow:
@@ -184,8 +184,8 @@ ROWS = {scene: row(scene) for scene in range(1, 30)}
 
 def test_evidence_is_what_is_no_coincidence() -> None:
     assert text_confidence(word_hit(1, 0.3)) == 1.0
-    assert text_confidence(word_hit(1, 1.0, chance=0.5)) == text_confidence(word_hit(1, 1.0, chance=1e9)) == 0.0
-    assert 0 < text_confidence(word_hit(1, 1.0, chance=0.2)) < text_confidence(word_hit(1, 0.5, chance=0.1)) < 1
+    assert text_confidence(word_hit(1, 1.0, expected=0.5)) == text_confidence(word_hit(1, 1.0, expected=1e9)) == 0.0
+    assert 0 < text_confidence(word_hit(1, 1.0, expected=0.2)) < text_confidence(word_hit(1, 0.5, expected=0.1)) < 1
 
 
 def test_silence_is_no_reproach() -> None:
@@ -198,7 +198,7 @@ def test_silence_is_no_reproach() -> None:
 def test_weak_words_add_nothing_and_gone_scenes_are_left_out() -> None:
     fused = fuse(
         PICTURES,
-        [word_hit(20, 0.4, chance=2.0), word_hit(5, 0.4, chance=2.0), word_hit(99, 1.0)],
+        [word_hit(20, 0.4, expected=2.0), word_hit(5, 0.4, expected=2.0), word_hit(99, 1.0)],
         ROWS,
         Fusion(),
     )  # type: ignore[arg-type]
@@ -207,7 +207,7 @@ def test_weak_words_add_nothing_and_gone_scenes_are_left_out() -> None:
 
 
 def test_a_whole_query_that_may_be_a_coincidence_comes_behind_the_best_picture() -> None:
-    fused = fuse(PICTURES, [word_hit(20, 1.0, chance=5.0)], ROWS, Fusion())  # type: ignore[arg-type]
+    fused = fuse(PICTURES, [word_hit(20, 1.0, expected=5.0)], ROWS, Fusion())  # type: ignore[arg-type]
     assert [answer.scene.id for answer in fused[:3]].index(20) in (1, 2)
     assert fused[0].scene.id == 1
 
@@ -231,7 +231,7 @@ def test_who_finds_the_query_to_the_letter_does_not_ask_what_others_mean() -> No
     assert fuse(PICTURES, [near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
     fused = fuse(PICTURES, [held, near], ROWS, Fusion())  # type: ignore[arg-type]
     assert fused[0].scene.id == 3
-    doubtful = replace(held, chance=5.0)
+    doubtful = replace(held, expect_value=5.0)
     assert fuse(PICTURES, [doubtful, near], ROWS, Fusion())[0].scene.id == 1  # type: ignore[arg-type]
 
 

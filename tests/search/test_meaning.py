@@ -187,9 +187,9 @@ def test_passages_are_a_few_lines_that_overlap_by_half() -> None:
     assert [(start, end) for start, end, _ in passages_of(sign)] == [(0.0, 60.0), (1.0, 3.0)]
 
 
-def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, chance: float = 0.0) -> PassageHit:
+def hit(score: float, similarity: float = 0.0, *, at: float = 1.0, expected: float = 0.0) -> PassageHit:
     line = Segment(at, at + 2, "words")
-    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), (), chance, similarity)
+    return PassageHit(1, 1, at, at + 2, score, "speech", (line,), (), expected, similarity)
 
 
 def test_both_ways_to_one_passage_are_one_hit() -> None:
@@ -199,7 +199,7 @@ def test_both_ways_to_one_passage_are_one_hit() -> None:
 
 def test_what_hits_are_worth() -> None:
     assert passage_score(hit(1.0)) == 1.0
-    assert passage_score(hit(0.4)) > passage_score(hit(0.0, 0.99)) > passage_score(hit(0.2, chance=9.0))
+    assert passage_score(hit(0.4)) > passage_score(hit(0.0, 0.99)) > passage_score(hit(0.2, expected=9.0))
     assert passage_score(hit(0.4, 0.6)) > passage_score(hit(0.4))
     assert (
         semantic_confidence(hit(0.0, 0.6), 0.6)

@@ -215,7 +215,7 @@ class Segment(Base):
 
 class Transcript(Base):
     """A channel of a video that has been listened to or read, whatever came of it. Its lines are in `segments`, and
-    `segment_words` indexes them (texts.py)."""
+    `segment_words` indexes them (fulltext.py)."""
 
     __tablename__ = "transcripts"
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 from vsearch.errors import LibraryError, LibraryMissing, PathError
 from vsearch.library import snapshots
+from vsearch.library.column_tables import ColumnTables
 from vsearch.library.faults import translated, unreadable
 from vsearch.library.lock import WriterLock
-from vsearch.library.places import Places
 from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow
 from vsearch.media import Space
@@ -42,7 +42,7 @@ class LibraryFolder:
         self._writer: Writer | None = None
         self._indexes: dict[int, SpaceIndex] = {}
         self._spaces: tuple[int, list[SpaceRow]] | None = None
-        self._places = Places()
+        self._tables = ColumnTables(self._reader)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False, upgrade: bool = True) -> Self:

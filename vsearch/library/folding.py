@@ -1,12 +1,12 @@
-"""How words are compared: one function folds what is stored and what is asked, so that both always agree.
+"""Fold text for full-text search: the same function folds segments and queries, so that both always agree.
 
-Folding is for every script: no case, no accents, no compatibility forms, no punctuation, one Unicode normal form.
-Text is cut into units. A unit is a word, or one character of a script that is written without blanks between words
+Folding works for every script. It removes case, accents, compatibility forms and punctuation, and composes characters
+(NFC). Text is split into tokens. A token is a word, or a single character of a script without spaces between words
 (Chinese, Japanese, Thai, Lao, Khmer, Burmese).
 
-The index of words (FTS5) holds `folded(text)`: one token for each unit. The token of a character of a script without
-blanks is this character with the next one, a bigram, so that what stands inside a sentence is found quickly. The
-tokenizer of the index adds nothing but the stemming of English words: it splits at blanks and keeps what is not ASCII.
+The inverted index (FTS5) holds `folded(text)`, one term per token. The term of a character of a script without spaces
+is the bigram of this character and the next, so that words inside a sentence are found quickly. FTS5 splits this text
+at spaces, keeps what is not ASCII, and stems English words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-# First and last code points of scripts without blanks between words.
+# First and last code points of scripts without spaces between words.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
@@ -42,100 +42,104 @@ _UNSPACED = (
 _FIRST = [first for first, _ in _UNSPACED]
 
 _VARIANTS = ((0x034F, 0x034F), (0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
-"""Marks that only choose a glyph."""
+"""Variation selectors and other marks that only choose a glyph."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _BREAK = " "
 _FRACTION_SLASH = "\u2044"
 _ASCII_WORD = re.compile("[A-Za-z0-9]+")
 
 
-class Unit(NamedTuple):
-    """A word, or a character of a script without blanks, and where it stands."""
+class Token(NamedTuple):
+    """A word, or a character of a script without spaces: folded, with its span [start, end) in the original text."""
 
     text: str
-    """Folded."""
     start: int
-    """[start, end) of the characters of the original."""
     end: int
 
 
 def is_unspaced(text: str) -> bool:
-    """Whether a unit is a character of a script without blanks."""
+    """Whether a token is a character (or a bigram) of a script without spaces."""
     if text < "\u0e00":
         return False
     code = ord(text[0])
-    at = bisect_right(_FIRST, code) - 1
-    return at >= 0 and code <= _UNSPACED[at][1]
+    i = bisect_right(_FIRST, code) - 1
+    return i >= 0 and code <= _UNSPACED[i][1]
 
 
-def units(text: str) -> list[Unit]:
-    """What a text is compared by, in order."""
+def tokens(text: str) -> list[str]:
+    """The folded tokens of a text, in order."""
+    return [token.text for token in tokenize(text)]
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of a text with their spans, in order."""
     if text.isascii():
-        return [Unit(match.group().lower(), *match.span()) for match in _ASCII_WORD.finditer(text)]
-    found: list[Unit] = []
+        return [Token(match.group().lower(), *match.span()) for match in _ASCII_WORD.finditer(text)]
+    result: list[Token] = []
     word: list[str] = []
     start = end = 0
-    follows = False  # whether nothing separates the last unit from the next character
-    for at, original in enumerate(text):
+
+    def end_word() -> None:
+        if word:
+            result.append(Token(unicodedata.normalize("NFC", "".join(word)), start, end))
+            word.clear()
+
+    adjacent = False  # whether the last token is a character of a script without spaces that the next one may join
+    for i, original in enumerate(text):
         parts = _fold(original)
-        if word and not parts and end == at and _is_mark(original):
-            end = at + 1  # an accent is marked with its letter
+        if word and not parts and end == i and _is_mark(original):
+            end = i + 1  # the span of a word includes its accents
         for character in parts:
             if character == _BREAK:
-                if word:
-                    found.append(Unit(unicodedata.normalize("NFC", "".join(word)), start, end))
-                    word = []
-                follows = False
+                end_word()
+                adjacent = False
             elif is_unspaced(character):
-                if word:
-                    found.append(Unit(unicodedata.normalize("NFC", "".join(word)), start, end))
-                    word = []
-                if follows or not _is_mark(character) or original.isalnum():
-                    _add_character(found, Unit(character, at, at + 1), follows=follows)
-                    follows = True
+                end_word()
+                if adjacent or not _is_mark(character) or original.isalnum():
+                    _add_character(result, Token(character, i, i + 1), adjacent=adjacent)
+                    adjacent = True
             elif word or not _is_mark(character) or original.isalnum():
                 if not word:
-                    start = at
+                    start = i
                 word.append(character)
-                end = at + 1
-                follows = False
-    if word:
-        found.append(Unit(unicodedata.normalize("NFC", "".join(word)), start, end))
-    return found
+                end = i + 1
+                adjacent = False
+    end_word()
+    return result
 
 
-def _add_character(found: list[Unit], unit: Unit, *, follows: bool) -> None:
-    """Marks are brought into canonical order, and composed with their character where Unicode has one for both."""
-    rank = unicodedata.combining(unit.text)
-    at = len(found)
-    if follows and rank:
-        while at > 0 and unicodedata.combining(found[at - 1].text) > rank:
-            at -= 1
-        if at == len(found) and at > 0:
-            whole = unicodedata.normalize("NFC", found[-1].text + unit.text)
-            if len(whole) == 1:
-                found[-1] = Unit(whole, found[-1].start, unit.end)
+def _add_character(result: list[Token], token: Token, *, adjacent: bool) -> None:
+    """Append a character. Put combining marks into canonical order, and compose them with the character before."""
+    rank = unicodedata.combining(token.text)
+    i = len(result)
+    if adjacent and rank:
+        while i > 0 and unicodedata.combining(result[i - 1].text) > rank:
+            i -= 1
+        if i == len(result) and i > 0:
+            composed = unicodedata.normalize("NFC", result[-1].text + token.text)
+            if len(composed) == 1:
+                result[-1] = Token(composed, result[-1].start, token.end)
                 return
-    found.insert(at, unit)
+    result.insert(i, token)
 
 
 @lru_cache(maxsize=1 << 14)
 def _fold(character: str) -> str:
-    """What a character becomes: letters, digits and marks; a blank where words end; nothing where it means nothing."""
+    """Fold a character to letters, digits and marks; to a space where it separates words; to nothing if ignored."""
     if not character.isalnum():
         kind = unicodedata.category(character)
         if kind[0] != "M":
-            # Format characters lie inside words: soft hyphens, joiners, marks of direction.
+            # Format characters occur inside words: soft hyphens, joiners, direction marks.
             return "" if kind == "Cf" and character != _ZERO_WIDTH_SPACE else _BREAK
-    apart = character
-    for _ in range(2):  # case folding may make what can be decomposed, and the other way round
-        apart = unicodedata.normalize("NFKD", apart.casefold())
-    apart = apart.replace("ı", "i")
-    if _FRACTION_SLASH in apart:
-        apart = f"{_BREAK}{apart}{_BREAK}"  # 5½ is 5 and 1 and 2
-    kept = "".join(c if c.isalnum() or _is_mark(c) else _BREAK for c in apart if c.isalnum() or not _is_accent(c))
+    parts = character
+    for _ in range(2):  # case folding can yield what decomposes further, and decomposition what has a case
+        parts = unicodedata.normalize("NFKD", parts.casefold())
+    parts = parts.replace("ı", "i")
+    if _FRACTION_SLASH in parts:
+        parts = f"{_BREAK}{parts}{_BREAK}"  # 5½ is 5 and 1 and 2
+    kept = "".join(c if c.isalnum() or _is_mark(c) else _BREAK for c in parts if c.isalnum() or not _is_accent(c))
     if character.isalnum() and not kept.strip(_BREAK):
-        return apart.strip(_BREAK)  # an accent that is a letter of its own
+        return parts.strip(_BREAK)  # the accent itself, as a character of its own
     return kept
 
 
@@ -144,9 +148,9 @@ def _is_mark(character: str) -> bool:
 
 
 def _is_accent(character: str) -> bool:
-    """A mark that words are compared without: accents, vowel points of Hebrew and Arabic, choices of a glyph.
+    """Whether folding removes a mark: accents, vowel points of Hebrew and Arabic, variation selectors.
 
-    Vowel signs of Indic and South-East Asian scripts are part of the word, and so are voicing marks of kana.
+    Vowel signs of Indic and South-East Asian scripts and voicing marks of kana are kept.
     """
     kind = unicodedata.category(character)
     if kind == "Me":
@@ -159,39 +163,39 @@ def _is_accent(character: str) -> bool:
 
 
 def folded(text: str) -> str:
-    """What the index of words holds of a text."""
-    return " ".join(index_tokens([unit.text for unit in units(text)]))
+    """A text as the inverted index holds it."""
+    return " ".join(_index_terms(tokens(text)))
 
 
-def index_tokens(words: Sequence[str]) -> Iterator[str]:
-    """The token of each unit in the index."""
-    for at, word in enumerate(words):
-        if is_unspaced(word) and at + 1 < len(words) and is_unspaced(words[at + 1]):
-            yield word + words[at + 1]
+def _index_terms(words: Sequence[str]) -> Iterator[str]:
+    """Yield the term of each token in the index."""
+    for i, word in enumerate(words):
+        if is_unspaced(word) and i + 1 < len(words) and is_unspaced(words[i + 1]):
+            yield word + words[i + 1]
         else:
             yield word
 
 
 def unfolded(stored: str) -> list[str]:
-    """The units, in order, of what `folded` made."""
-    return [token[0] if is_unspaced(token) else token for token in stored.split(" ")] if stored else []
+    """The inverse of `folded`: tokens in order."""
+    return [term[0] if is_unspaced(term) else term for term in stored.split(" ")] if stored else []
 
 
-# -- the query language of FTS5; a unit holds letters, digits and marks, never a quote
+# -- expressions of FTS5; tokens contain letters, digits and marks, so a quoted string is safe
 
 
-def match_word(term: str) -> str:
-    """Matches a term of a query: a word, a word with * (whatever begins so), one or two unspaced characters."""
+def match_term(term: str) -> str:
+    """An expression for a term of a query: a word, a prefix with *, or one or two characters without spaces."""
     if term.endswith("*"):
         return f'"{term[:-1]}" *'
-    return match_units(list(term)) if is_unspaced(term) else f'"{term}"'
+    return match_phrase(list(term)) if is_unspaced(term) else f'"{term}"'
 
 
-def match_units(words: Sequence[str]) -> str:
-    """Matches units that stand one after the other. English words match by their stems."""
-    tokens = list(index_tokens(words))
+def match_phrase(words: Sequence[str]) -> str:
+    """An expression for consecutive tokens. English words match by their stems."""
+    terms = list(_index_terms(words))
     if not is_unspaced(words[-1]):
-        return f'"{" ".join(tokens)}"'
+        return f'"{" ".join(terms)}"'
     if len(words) > 1 and is_unspaced(words[-2]):
-        return f'"{" ".join(tokens[:-1])}"'  # the last character is part of the token before
-    return f'"{" ".join(tokens)}" *'
+        return f'"{" ".join(terms[:-1])}"'  # the last character is part of the bigram before
+    return f'"{" ".join(terms)}" *'

@@ -85,8 +85,7 @@ class LibraryLookups(LibraryFolder):
 
     def scenes_outside(self, videos: Collection[int], allowed: NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Ids, ascending, of the scenes that do not belong to these videos; of the allowed ones, where there are."""
-        with self._reader.transaction() as connection:
-            scenes = self._places.scenes(connection, self._reader.state().change)
+        scenes = self._tables.scenes()
         ids = scenes.of(np.setdiff1d(scenes.known, np.fromiter(videos, dtype=np.int64)))
         return ids if allowed is None else np.intersect1d(allowed, ids, assume_unique=True)
 

@@ -1,4 +1,4 @@
-"""What a query puts in quotes, and what only looks like it: the inches of a 5" pipe, a mark inside an abbreviation."""
+"""Find quotations in a query, in many languages. A mark may be no quotation: inches (5" pipe), Hebrew abbreviations."""
 
 from __future__ import annotations
 
@@ -16,64 +16,66 @@ _CLOSERS = {
     "﹁": "﹂",
     "﹃": "﹄",
 }
-"""What may open a quotation, and what may close it then."""
+"""Marks that may open a quotation, each with the marks that may close it."""
 _PAIRED = frozenset("“„‟«「『﹁﹃")
-"""These open whatever stands before them."""
+"""Marks that open a quotation whatever precedes them."""
 _PAIRED_ENDS = frozenset("」』﹂﹄")
 _BEFORE = frozenset("([{<-–—/¿¡,;:.!?、。，：；（「『“«„")
-"""What may stand before a mark that opens, beside a blank."""
+"""What may precede a mark that opens a quotation, besides a space."""
 
 
 def split_quotes(text: str) -> tuple[list[str], str]:
-    """What is quoted, in order, and the rest. A mark without its other half is no quotation."""
-    quoted, rest, at = [], [], 0
-    unclosed: set[str] = set()  # marks of which no later one is closed, either
-    while at < len(text):
-        end = _closing(text, at) if text[at] not in unclosed and _opens(text, at) else None
+    """Split a query into its quotations, in order, and the rest. An unpaired mark is no quotation."""
+    quoted, rest, i = [], [], 0
+    unclosed: set[str] = set()  # opening marks that nothing closes from here on
+    while i < len(text):
+        end = _closing(text, i) if text[i] not in unclosed and _opens(text, i) else None
         if end is None:
-            if text[at] in _CLOSERS and not any(closer in text[at + 1 :] for closer in _CLOSERS[text[at]]):
-                unclosed.add(text[at])
-            rest.append(text[at])
-            at += 1
+            if text[i] in _CLOSERS and not any(closer in text[i + 1 :] for closer in _CLOSERS[text[i]]):
+                unclosed.add(text[i])
+            rest.append(text[i])
+            i += 1
         else:
-            quoted.append(text[at + 1 : end])
+            quoted.append(text[i + 1 : end])
             rest.append(" ")
-            at = end + 1
+            i = end + 1
     return quoted, "".join(rest)
 
 
-def _opens(text: str, at: int) -> bool:
-    mark = text[at]
+def _opens(text: str, i: int) -> bool:
+    """Whether the character at index i may open a quotation."""
+    mark = text[i]
     if mark not in _CLOSERS:
         return False
     if mark in _PAIRED:
         return True
-    before = text[:at].rstrip()[-1:]
-    if before == text[at - 1 : at]:  # no blank before the mark
+    before = text[:i].rstrip()[-1:]
+    if before == text[i - 1 : i]:  # no space before the mark
         return before == "" or before in _BEFORE
-    return not (before.isdigit() and _blank(text, at + 1))  # 5 " is five inches, too
+    return not (before.isdigit() and _is_space(text, i + 1))  # 5 " is five inches, too
 
 
 def _closing(text: str, opening: int) -> int | None:
-    """Where a quotation ends that begins at `opening`."""
+    """The index of the mark that closes the quotation opened at index `opening`; None if there is none."""
     closers = _CLOSERS[text[opening]]
-    perhaps = None  # a mark that closes it unless a better one follows
-    for at in range(opening + 1, len(text)):
-        if text[at] not in closers:
-            if perhaps is not None and text[at] in _CLOSERS and _opens(text, at):
+    fallback = None  # closes the quotation unless a better mark follows
+    for i in range(opening + 1, len(text)):
+        if text[i] not in closers:
+            if fallback is not None and text[i] in _CLOSERS and _opens(text, i):
                 break
             continue
-        if text[at] in _PAIRED_ENDS:
-            return at
-        if at > opening + 1 and _opens(text, at) and not _blank(text, at + 1):
-            break  # the beginning of another one
-        inches = text[at - 1].isdigit() and not _blank(text, opening + 1)  # "a 5" pipe"
-        inside = text[at - 1].isalnum() and text[at + 1 : at + 2].isalnum()  # a Hebrew abbreviation
-        if text[at] != '"' or not (inches or inside):
-            return at
-        perhaps = at if perhaps is None else perhaps
-    return perhaps
+        if text[i] in _PAIRED_ENDS:
+            return i
+        if i > opening + 1 and _opens(text, i) and not _is_space(text, i + 1):
+            break  # another quotation opens
+        inches = text[i - 1].isdigit() and not _is_space(text, opening + 1)  # "a 5" pipe"
+        inside = text[i - 1].isalnum() and text[i + 1 : i + 2].isalnum()  # a Hebrew abbreviation
+        if text[i] != '"' or not (inches or inside):
+            return i
+        fallback = i if fallback is None else fallback
+    return fallback
 
 
-def _blank(text: str, at: int) -> bool:
-    return at >= len(text) or text[at].isspace()
+def _is_space(text: str, i: int) -> bool:
+    """Whether there is a space, or the end of the text, at index i."""
+    return i >= len(text) or text[i].isspace()

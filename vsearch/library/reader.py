@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import codec
-from vsearch.library.places import columns
+from vsearch.library.column_tables import read_columns
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
 from vsearch.media import FileStamp, Segment, Space, VideoInfo
@@ -210,7 +210,7 @@ class Reader(VectorReader):
         source = f"FROM {table} WHERE {' AND '.join(condition for condition, _ in conditions)}"
         values = tuple(value for _, values in conditions for value in values)
         with self.transaction() as connection:
-            (ids,), _ = columns(connection, ("id",), (), source, values)
+            (ids,), _ = read_columns(connection, ("id",), (), source, values)
         return np.sort(ids)
 
     def labels(self) -> list[LabelRow]:

@@ -85,36 +85,36 @@ class TranscriptRow:
 
 @dataclass(frozen=True, slots=True)
 class PassageHit:
-    """A passage that holds what was asked for."""
+    """A passage that matches a query."""
 
     scene_id: int
-    """The scene in which it begins."""
+    """The scene in which it starts."""
     video_id: int
     start: float
-    """Seconds: the first word that matched, or its line where the times of words are not known."""
+    """Seconds: the first matching word, or its segment if words have no times."""
     end: float
-    """Seconds: the end of the last line that matched."""
+    """Seconds: the end of the last segment that matches."""
     score: float
-    """[0, 1]: how much of the query is there. 1 is all of it, in one line or as it was quoted; 0 is none of its words,
-    as of a passage that was found by its meaning."""
+    """[0, 1]: how much of the query the passage contains. 1: all of it, in one segment or as quoted. 0: none of its
+    words, as for a passage that only semantic search found."""
     channel: str
     segments: tuple[Segment, ...]
-    """Those that matched, or are meant, in time order, at least one."""
-    places: tuple[tuple[int, int, int], ...]
-    """The words that matched: the number of the line, and the first and last unit of it (see folding.py)."""
-    chance: float = 1.0
-    """How many passages of the library would be expected to hold as much of the query by chance, were its words spoken
-    at random as often as they are: far below 1 is no coincidence."""
+    """The segments that match, in time order; at least one."""
+    matches: tuple[tuple[int, int, int], ...]
+    """The tokens that match (see folding.py): the number of the segment, its first and its last matching token."""
+    expect_value: float = 1.0
+    """How many passages of the library would contain as much of the query by chance, if its words were spoken at random
+    with their usual frequency. A match far below 1 is no coincidence."""
     similarity: float = 0.0
-    """Cosine of the query and the passage that the lines are, or are a part of; 0 where no such vector was near."""
+    """Cosine of the embeddings of the query and of the passage; 0 if semantic search did not find it."""
 
     @property
     def spans(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """A line: [from, to) of the characters of its text that matched. Worked out when it is asked for: few of the
-        hits that are ranked are shown."""
-        from vsearch.library.word_hits import spans
+        """For each segment, the spans [from, to) of the characters of its text that match. Computed on access: few
+        ranked hits are shown."""
+        from vsearch.library.matches import highlights
 
-        return spans(self.segments, self.places)
+        return highlights(self.segments, self.matches)
 
 
 def label_key(label: str) -> str:

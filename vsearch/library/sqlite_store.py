@@ -30,12 +30,12 @@ class SqliteStore(LibraryLookups, LibraryChanges):
 
     def select_scenes(self, filters: Filters) -> NDArray[np.int64] | None:
         """Ids, ascending, of the scenes that pass every filter that is set; None if none is set."""
-        with self._reader.transaction() as connection:
+        with self._reader.transaction():
             scene_conditions = filters.scene_conditions()
             selected = self._reader.select("scenes", scene_conditions) if scene_conditions else None
             video_conditions = filters.video_conditions(self._reader)
             if video_conditions:
-                scenes = self._places.scenes(connection, self._reader.state().change)
+                scenes = self._tables.scenes()
                 of_videos = scenes.of(self._reader.select("videos", video_conditions))
                 selected = of_videos if selected is None else np.intersect1d(selected, of_videos, assume_unique=True)
         return selected
@@ -65,18 +65,18 @@ class SqliteStore(LibraryLookups, LibraryChanges):
     def search_text(
         self, query: str, k: int, *, allowed: NDArray[np.int64] | None = None, channel: str | None = None
     ) -> list[PassageHit]:
-        """The k best passages that hold words of the query, best first: see texts.py.
+        """The k best passages that contain terms of the query, best first: see fulltext.py.
 
         The first n are the same for every k >= n, and filters come before the limit.
 
         Anything in "quotes" must be there word for word; basket* stands for every word that begins so; no text is an
         error. allowed: only these scene ids. channel: "speech" or "ocr"; None for both.
         """
-        from vsearch.library.texts import search_text
+        from vsearch.library.fulltext import search_text
 
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
-        return search_text(self._reader, self._places, query, k, allowed, channel)
+        return search_text(self._reader, self._tables, query, k, allowed, channel)
 
     def search_passages(
         self, space: Space, query: Vectors, k: int, *, allowed: NDArray[np.int64] | None = None
@@ -85,7 +85,7 @@ class SqliteStore(LibraryLookups, LibraryChanges):
 
         allowed: only these scene ids, of the scenes in which passages begin.
         """
-        from vsearch.library.passages import admitted, passage_hits
+        from vsearch.library.semantic_search import passage_hits, passages_in
 
         if k <= 0:
             raise ValueError(f"k must be positive: {k = }")
@@ -93,12 +93,12 @@ class SqliteStore(LibraryLookups, LibraryChanges):
         if space_id is None:
             return []
         with self._reader.transaction():
-            ids = None if allowed is None else admitted(self._reader, self._places, space_id, allowed)
+            ids = None if allowed is None else passages_in(self._tables, space_id, allowed)
             wanted = 2 * k
             while True:
                 scores, found = self._index(space_id, space).search(query[None], wanted, ids, _EXACT_BELOW)
                 near = [(int(one), float(s)) for one, s in zip(found[0], scores[0], strict=True) if one >= 0]
-                hits = list(islice(passage_hits(self._reader, self._places, space, near), k))
+                hits = list(islice(passage_hits(self._reader, self._tables, space, near), k))
                 if len(hits) == k or len(near) < wanted:
                     return hits
                 wanted *= 4

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vsearch.errors import QueryError
-from vsearch.library.terms import is_exact
+from vsearch.library.query_terms import has_phrases
 from vsearch.media import TRANSCRIPT_CHANNELS, Hit, Space, Vectors
 from vsearch.models.protocols import Calibrated, SentenceEncoder, TextEncoder, UsualScore
 from vsearch.models.registry import load_model
@@ -67,7 +67,7 @@ class SearchEngine:
             chosen_rerank(query.rerank, model) if query.visual_text else query.rerank or "none"
             for model in self._models
         ]
-        exact = query.channel == "all" and query.example is None and is_exact(query.text)
+        exact = query.channel == "all" and query.example is None and has_phrases(query.text)
         by_passage = exact or query.channel in TRANSCRIPT_CHANNELS
         encoded = []
         if not by_passage:
@@ -122,7 +122,7 @@ class SearchEngine:
 
     def _sentence_query(self, query: Query) -> tuple[list[Space], Vectors] | None:
         """The spaces of passages to search, and the sentence embedding [D] of the query."""
-        if self._sentences is None or not query.transcript_channels or is_exact(query.text):
+        if self._sentences is None or not query.transcript_channels or has_phrases(query.text):
             return None
         known = {row.space for row in self._store.spaces() if row.vectors}
         spaces = [space for channel in query.transcript_channels if (space := self._sentences.space(channel)) in known]

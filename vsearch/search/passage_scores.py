@@ -1,8 +1,8 @@
 """How much a passage says for its scene: from full-text search, how unlikely the match is a coincidence; from semantic
 search, how similar the passage is to the query.
 
-Both are recalled separately (library/texts.py, library/passages.py) and joined here: a passage that both found is one
-candidate. Its score is a noisy-or of the two.
+Each is recalled separately (library/fulltext.py, library/semantic_search.py). A passage that both found becomes one
+candidate here. Its score is a noisy-or of the two.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SCORING = PassageScoring()
 
 def text_confidence(hit: PassageHit) -> float:
     """[0, 1]: how sure it is that a passage contains the words of the query for a reason; 0: likely a coincidence."""
-    return max(0.0, 2 / (1 + SCORING.chance_factor * hit.chance) - 1) if hit.score > 0 else 0.0
+    return max(0.0, 2 / (1 + SCORING.chance_factor * hit.expect_value) - 1) if hit.score > 0 else 0.0
 
 
 def semantic_confidence(hit: PassageHit, nearest: float, deviation: float = SCORING.assumed_deviation) -> float:

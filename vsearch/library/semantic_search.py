@@ -1,4 +1,4 @@
-"""Finding passages by their meaning: the nearest vectors of a space of words, and the lines that they stand for."""
+"""Semantic search: the passages nearest to the embedding of a query, with their segments."""
 
 from __future__ import annotations
 
@@ -11,50 +11,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import codec
-from vsearch.library.places import Places
+from vsearch.library.column_tables import ColumnTables
 from vsearch.library.reader import Reader
 from vsearch.library.rows import PassageHit
 from vsearch.media import Segment, Space
 from vsearch.passages import first_passage
 
-_AT_ONCE = 200
-"""Passages whose lines are read together."""
+_BATCH = 200
+"""Passages whose segments are read together."""
 
 
-def admitted(reader: Reader, places: Places, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ids, ascending, of the passages that begin in these scenes."""
-    with reader.transaction() as connection:
-        passages = places.passages(connection, reader.state().change, space_id)
+def passages_in(tables: ColumnTables, space_id: int, scenes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ascending ids of the passages that start in these scenes."""
+    passages = tables.passages(space_id)
     return passages.ids[np.isin(passages.scenes, scenes)]
 
 
 def passage_hits(
-    reader: Reader, places: Places, space: Space, found: Sequence[tuple[int, float]]
+    reader: Reader, tables: ColumnTables, space: Space, nearest: Sequence[tuple[int, float]]
 ) -> Iterator[PassageHit]:
-    """Passages with their similarities, best first, as hits. Of two that share time the better one is returned."""
+    """Yield hits of passages, given as (id, similarity), best first. Of two that overlap in time, the first is kept."""
     chosen: dict[int, _Spans] = {}
     with reader.transaction() as connection:
         rows = connection.execute(
             "SELECT id, video_id, start_seconds, end_seconds FROM passages "
             "WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps([passage for passage, _ in found]),),
+            (json.dumps([passage for passage, _ in nearest]),),
         ).fetchall()
         spans = {passage: (video, start, end) for passage, video, start, end in rows}
         videos = np.array([row[1] for row in rows], dtype=np.int64)
-        begun = places.scenes(connection, reader.state().change).at(videos, np.array([row[2] for row in rows]))
-        scenes = dict(zip(spans, begun.tolist(), strict=True))
-        for some in (found[at : at + _AT_ONCE] for at in range(0, len(found), _AT_ONCE)):
+        started = tables.scenes().at(videos, np.array([row[2] for row in rows]))
+        scenes = dict(zip(spans, started.tolist(), strict=True))
+        for batch in (nearest[i : i + _BATCH] for i in range(0, len(nearest), _BATCH)):
             apart = []
-            for passage, similarity in some:
+            for passage, similarity in batch:
                 if passage not in spans or not scenes[passage]:
                     continue
                 video, start, end = spans[passage]
                 if chosen.setdefault(video, _Spans()).add(start, end):
                     apart.append((passage, similarity))
-            lines = _lines(connection, space.channel, [passage for passage, _ in apart])
+            segments = _segments(connection, space.channel, [passage for passage, _ in apart])
             for passage, similarity in apart:
-                if passage in lines:
-                    yield _hit(space.channel, scenes[passage], spans[passage], lines[passage], similarity)
+                if passage in segments:
+                    yield _hit(space.channel, scenes[passage], spans[passage], segments[passage], similarity)
 
 
 class _Spans:
@@ -65,20 +64,20 @@ class _Spans:
         self._ends: list[float] = []
 
     def add(self, start: float, end: float) -> bool:
-        """Add a span, unless it shares time with one that was added before: then return False."""
-        at = bisect_right(self._starts, start)
-        if (at > 0 and self._ends[at - 1] > start) or (at < len(self._starts) and self._starts[at] < end):
+        """Add a span and return True; return False if it overlaps an earlier one."""
+        i = bisect_right(self._starts, start)
+        if (i > 0 and self._ends[i - 1] > start) or (i < len(self._starts) and self._starts[i] < end):
             return False
-        self._starts.insert(at, start)
-        self._ends.insert(at, end)
+        self._starts.insert(i, start)
+        self._ends.insert(i, end)
         return True
 
 
-def _lines(connection: sqlite3.Connection, channel: str, passages: Sequence[int]) -> dict[int, list[Segment]]:
-    """The lines of each passage that has any, in time order."""
-    found: dict[int, list[Segment]] = {}
+def _segments(connection: sqlite3.Connection, channel: str, passages: Sequence[int]) -> dict[int, list[Segment]]:
+    """The segments of each passage that has any, in time order."""
+    segments: dict[int, list[Segment]] = {}
     for passage, *row in connection.execute(
-        # CROSS JOIN keeps the order: a look-up of its own for each passage.
+        # CROSS JOIN fixes the order of the join: one look-up for each passage.
         "SELECT passages.id, segments.start_seconds, segments.end_seconds, text, channel, words, box, confidence "
         "FROM json_each(?) CROSS JOIN passages ON passages.id = json_each.value "
         "CROSS JOIN segments ON segments.video_id = passages.video_id AND channel = ? "
@@ -86,19 +85,18 @@ def _lines(connection: sqlite3.Connection, channel: str, passages: Sequence[int]
         "AND segments.end_seconds <= passages.end_seconds ORDER BY segments.start_seconds, segments.id",
         (json.dumps(passages), channel),
     ):
-        found.setdefault(passage, []).append(codec.transcript_line(row))
-    return found
+        segments.setdefault(passage, []).append(codec.transcript_line(row))
+    return segments
 
 
 def _hit(
     channel: str,
     scene: int,
     span: tuple[int, float, float],
-    lines: Sequence[Segment],
+    segments: Sequence[Segment],
     similarity: float,
 ) -> PassageHit:
     video_id, start, end = span
-    kept = first_passage(lines)  # where one line is shown for long, others come and go meanwhile
     return PassageHit(
         scene_id=scene,
         video_id=video_id,
@@ -106,7 +104,7 @@ def _hit(
         end=end,
         score=0.0,
         channel=channel,
-        segments=tuple(kept),
-        places=(),
+        segments=tuple(first_passage(segments)),  # while one OCR segment lasts, many others may come and go
+        matches=(),
         similarity=similarity,
     )
