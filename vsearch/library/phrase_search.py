@@ -150,8 +150,8 @@ def _scores(search: TextSearch, first: Ids, last: Ids, masks: NDArray[np.uint64]
     axis = timeline(segments)
     order = np.argsort(axis, kind="stable")
     nearby = search.masks(segments.ids)[order]
-    begins = axis[np.searchsorted(segments.ids, first)] - SCORING.window
-    begins = np.searchsorted(axis[order], begins, side="right")
+    earliest = axis[np.searchsorted(segments.ids, first)] - SCORING.window
+    begins = np.searchsorted(axis[order], earliest, side="right")
     ends = np.searchsorted(axis[order], axis[np.searchsorted(segments.ids, last)] + SCORING.window)
     for bit, term in enumerate(search.query.terms):
         if term in unquoted:
