@@ -91,7 +91,7 @@ def test_query_matches_text_in_many_scripts(
     assert marked(library, query) == ([] if found is None else [found])
 
 
-def test_quotation_without_spaces_continues_in_the_next_segment(library: SqliteStore) -> None:
+def test_quotation_without_spaces_spans_segments(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     lines = (Segment(0.0, 1.0, "大家你好世"), Segment(1.0, 2.0, "界杯 2026"))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))

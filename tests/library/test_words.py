@@ -325,6 +325,6 @@ def test_query_is_parsed_into_tokens_terms_and_phrases() -> None:
     assert parse_query("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
 
 
-def test_longest_run() -> None:
+def test_longest_common_run_of_words() -> None:
     assert longest_common_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
     assert longest_common_run([], ["a"]) == []
