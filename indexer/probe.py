@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vsearch.colour import is_hdr
 from vsearch.containers import explain as explain
@@ -49,14 +49,6 @@ class Probed:
     """Of high dynamic range: it must be tone-mapped."""
     hides: bool = False
     """Its first frames decode, but an edit list hides them."""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Probed:
-        orientation = Orientation(**fields["orientation"])
-        return cls(**{**fields, "info": VideoInfo(**fields["info"]), "orientation": orientation})
 
 
 @dataclass(frozen=True, slots=True)

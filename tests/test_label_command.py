@@ -46,7 +46,7 @@ def test_labels_are_given_listed_asked_for_and_taken_away(vsearch: Vsearch, inde
     assert none.json == []
     vsearch("label", "--labels", indexed / "labels.txt")
     assert vsearch("label", "--clear", "--labels", indexed / "labels.txt", "--json").json == {"cleared": 3}
-    assert vsearch("label", "--clear").out.strip() == "Took labels away from 0 scenes."
+    assert vsearch("label", "--clear").out.strip() == "Removed labels from 0 scenes."
 
 
 def test_the_defaults_are_those_that_were_measured() -> None:
@@ -72,11 +72,11 @@ def test_sentences_for_a_file_its_scenes_and_a_clip(vsearch: Vsearch, indexed: P
     ("arguments", "says"),
     [
         (("label",), "Give a file of labels"),
-        (("label", "--list", "--clear"), "--list goes alone"),
+        (("label", "--list", "--clear"), "--list excludes"),
         (("label", "--labels", "none.txt"), "none.txt cannot be read: no such file"),
         (("label", "--labels", ""), "paths is empty"),
         (("label", "--labels", "labels.txt", "--threshold", "nan"), "--threshold takes a number"),
-        (("label", "--labels", "labels.txt", "--model", "mini"), "no vectors of the model 'mini'"),
+        (("label", "--labels", "labels.txt", "--model", "mini"), "no embeddings of the model 'mini'"),
         (("query", "--label", ""), "label is empty"),
         (("query", "--label", "blue", "--channel", "speech"), "add words"),
         (("describe", "none.mp4", "--candidates", "labels.txt"), "none.mp4 cannot be read"),

@@ -118,7 +118,7 @@ def test_remove(vsearch: Vsearch, indexed: Path, tiny: Path, tmp_path: Path) -> 
     refused = vsearch("models", "remove", "fake")
     assert refused.code == 1 and "choose another model first" in one_line(refused.err)
     ran = vsearch("models", "remove", tiny)
-    assert ran.code == 0 and "3 vectors of 2 videos" in ran.out and "freed" in ran.out
+    assert ran.code == 0 and "3 embeddings of 2 videos" in ran.out and "freed" in ran.out
     assert spaces(tmp_path) == [("fake", 2)]
     assert vsearch("query", "red", "-k", 1, "--json").json[0]["video"].endswith("flags.mp4")
 

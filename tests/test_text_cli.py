@@ -40,7 +40,7 @@ def test_what_is_written_is_read_printed_and_found(vsearch: Vsearch, film: Path)
     assert (hit["channels"], hit["start"]) == ({"ocr": 1.0}, pytest.approx(2.0, abs=0.11))
     assert "platform nine" in vsearch("query", "platform nine", "-k", "1").out
     status = vsearch("status")
-    assert "1 lines in the pictures of 1 videos" in status.out
+    assert "OCR" in status.out and "1 segments of 1 videos" in status.out
     assert vsearch("status", "--json").json["ocr_videos"] == 1
     assert vsearch("verify").code == 0
 

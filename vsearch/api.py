@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +27,18 @@ from vsearch.settings import Settings, read_settings
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event, Summary
     from vsearch.indexer.options import IndexOptions
-    from vsearch.library import LibraryStatus, RemovalReport, SqliteStore, VerifyReport
+    from vsearch.library import (
+        LabelRow,
+        LibraryStatus,
+        RemovalReport,
+        SpaceRemoval,
+        SpaceRow,
+        SqliteStore,
+        VerifyReport,
+    )
     from vsearch.media import Hit, Transcript
     from vsearch.models.protocols import Model
+    from vsearch.search.describe import Description
     from vsearch.search.engine import SearchEngine
     from vsearch.search.example import Example
     from vsearch.search.query import Query
@@ -135,14 +144,15 @@ class Library:
     @property
     def models(self) -> list[Model]:
         """The models that answer queries. Raises UnknownModel, ModelDamaged, ModelError, InputError."""
+        return [self._load_model(name) for name in self.model_names]
+
+    def _load_model(self, name: str) -> Model:
         from vsearch.models.registry import load_model
 
         with self._guard:
-            names = self.model_names
-            for name in names:
-                if name not in self._models:
-                    self._models[name] = load_model(name, self.settings, threads=self._threads)
-            return [self._models[name] for name in names]
+            if name not in self._models:
+                self._models[name] = load_model(name, self.settings, threads=self._threads)
+            return self._models[name]
 
     @property
     def model(self) -> Model:
@@ -155,6 +165,40 @@ class Library:
     def load(self) -> None:
         """Open the store and load the models now, so that errors appear before the first query."""
         self._engine(self.store)
+
+    @property
+    def default_model(self) -> str:
+        """The name of the library's own model; of the settings' where it has none."""
+        return self.store.default_model() or self.settings.model
+
+    def set_default_model(self, name: str) -> None:
+        """Make a model the library's own. Raises UnknownModel, ModelDamaged, ModelError."""
+        from vsearch.models.registry import lasting_name
+
+        store, name = self.store, lasting_name(name, self.settings.models)
+        self._load_model(name)
+        store.set_default_model(name)
+
+    def unencoded_files(self) -> list[Path]:
+        """A file of each video that the library's own model has not encoded yet."""
+        return self.store.unencoded_files(self._load_model(self.default_model).space)
+
+    def remove_model(self, name: str) -> tuple[SpaceRow, SpaceRemoval]:
+        """Remove the embeddings of a model: its space as it was, and what is removed.
+
+        name: of a model, or the first characters of its fingerprint. Raises InputError for the library's own model, or
+        where not exactly one model of the library has this name.
+        """
+        from vsearch.models.registry import find_space, is_space_of
+
+        with self.store.writing():
+            row = find_space(self.store.spaces(), name, self._load_model)
+            if is_space_of(row, self.default_model, self._load_model):
+                raise InputError(
+                    f"{name} is the default model of the library: "
+                    "choose another model first (`vsearch models default NAME`)."
+                )
+            return row, self.store.remove_spaces([row.space])
 
     # -- search
 
@@ -279,6 +323,74 @@ class Library:
             store.save_snapshots()
         return removed
 
+    # -- labels and descriptions
+
+    def labels(self) -> list[LabelRow]:
+        """The labels of the library, by name."""
+        return self.store.labels()
+
+    def label(
+        self,
+        labels: Sequence[str],
+        *,
+        top: int = 1,
+        threshold: float = 4.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Label every scene that shows one of these labels; earlier results for the same labels are replaced.
+
+        top, threshold: see `Labeller.tag`. progress: called with the numbers of scenes done and of all scenes. Raises
+        QueryError where the model has not encoded any scene.
+        """
+        from vsearch.search.labels import Labeller
+
+        store, model = self.store, self.model
+        total = next((row.vectors for row in store.spaces() if row.space == model.space), 0)
+        if not total:
+            raise QueryError(
+                f"The library has no embeddings of the model {model.space.model!r}: index with "
+                f"--model {model.space.model}, or choose another model (`vsearch status`)."
+            )
+        labeller, tags, done = Labeller(model, labels), [], 0
+        for ids, embeddings in store.all_vectors(model.space):
+            tags += labeller.tag(ids, embeddings, threshold=threshold, top=top)
+            done += len(ids)
+            if progress is not None:
+                progress(done, total)
+        store.set_labels(model.space, labels, tags)
+
+    def clear_labels(self, labels: Sequence[str] | None = None) -> int:
+        """Remove these labels, or all. Returns how many scenes lost a label."""
+        return self.store.clear_labels(labels)
+
+    def describe(
+        self, file: AnyPath, sentences: Sequence[str], k: int = 5, *, scenes: bool = False
+    ) -> list[Description]:
+        """The k sentences that describe a file best; with `scenes`, one description for each of its scenes.
+
+        A file that is not in the library, or has changed, is encoded now; it may last two minutes. Raises InputError,
+        PathError, MediaError.
+        """
+        from vsearch.indexer.clip import encode_clip
+        from vsearch.indexer.discover import absolute
+        from vsearch.search.describe import DescribedSpan, describe, stored_scenes, whole
+
+        path = absolute(Path(file))
+        spans = []
+        try:
+            store = self._open_store(create=False)
+            if (video := _unchanged_video(store, path)) is not None:
+                spans = stored_scenes(store, self.model, video)
+        except LibraryMissing:
+            if scenes:
+                raise
+        if scenes and not spans:
+            raise InputError(f"{path} is not in the library with this model: add it with `vsearch index`.")
+        if not scenes:
+            clip = None if spans else encode_clip(path, [self.model]).vectors[self.model.space]
+            spans = [whole(spans) if clip is None else DescribedSpan(clip, 0.0, None)]
+        return describe(self.model, spans, sentences, k)
+
     # -- contents
 
     def status(self) -> LibraryStatus:
@@ -315,3 +427,13 @@ class Library:
 
         self.close()  # the repaired catalog replaces the file
         return repair_library(self.path)
+
+
+def _unchanged_video(store: SqliteStore, path: Path) -> int | None:
+    """The id of the video in a file, unless the file has changed since it was indexed."""
+    row = store.find_file(path)
+    try:
+        status = path.stat()
+    except OSError:  # its disk may not be mounted
+        return None if row is None else row.video_id
+    return row.video_id if row and (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) else None

@@ -136,12 +136,12 @@ def status_table(state: LibraryStatus) -> Table:
         table.add_row("space", Text(readable(f"{name}: {row.vectors} vectors of {space.dim} dimensions{whole}")))
     if state.transcribed:
         rest = state.videos - state.transcribed
-        whole = f" ({rest} videos are still to be listened to)" if rest > 0 else ""
-        table.add_row("words", f"{state.speech_segments} segments of {state.transcribed} videos{whole}")
+        whole = f" ({rest} videos not transcribed yet)" if rest > 0 else ""
+        table.add_row("speech", f"{state.speech_segments} segments of {state.transcribed} videos{whole}")
     if state.ocr_videos:
         rest = state.videos - state.sounds - state.ocr_videos
-        whole = f" ({rest} videos are still to be read)" if rest > 0 else ""
-        table.add_row("text", f"{state.ocr_segments} segments in the pictures of {state.ocr_videos} videos{whole}")
+        whole = f" ({rest} videos not recognised yet)" if rest > 0 else ""
+        table.add_row("OCR", f"{state.ocr_segments} segments of {state.ocr_videos} videos{whole}")
     table.add_row("size", f"catalog {size(state.catalog_bytes)}, snapshots {size(state.snapshot_bytes)}")
     table.add_row("failures", str(len(state.failures)))
     return table

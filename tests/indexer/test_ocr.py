@@ -222,7 +222,7 @@ def test_a_reader_that_crashes_costs_the_text_of_one_video(
     assert [(event.path, event.cause) for event in summary.ocr_failed] == [(two[0], cause)]
     assert (summary.indexed, summary.ocr_videos) == (0 if only else 2, 1) and summary.useful
     assert shown(library, two[0]) == [] and [line.text for line in shown(library, two[1])] == ["fresh bread"]
-    assert library.verify().clean and library.status().read == 1
+    assert library.verify().clean and library.status().ocr_videos == 1
     # remembered: not tried again, unless asked
     assert index(*two, only=True, reader=reader)[1].ocr_failed == ()
     assert len(index(*two, only=True, reader=reader, retry_failed=True)[1].ocr_failed) == 1

@@ -35,11 +35,11 @@ def test_a_score_is_standard_deviations_above_the_background() -> None:
 def test_a_scene_gets_the_best_that_reach_the_threshold() -> None:
     labeller = Labeller(FakeModel(), ["green", "red", "red and green"], ["red", "green", "blue", "cyan", "black"])
     ids, scenes = np.array([7, 9]), np.stack([frames_of("r")[0], frames_of("m")[0]])
-    (tags,) = labeller.tag([(ids, scenes)], threshold=0.5, top=2)
+    tags = labeller.tag(ids, scenes, threshold=0.5, top=2)
     assert [(tag.scene_id, tag.label) for tag in tags] == [(7, "red"), (7, "red and green")]
-    (tags,) = labeller.tag([(ids, scenes)], threshold=0.5, top=1)
+    tags = labeller.tag(ids, scenes, threshold=0.5, top=1)
     assert [tag.label for tag in tags] == ["red"]
-    (tags,) = labeller.tag([(ids, scenes)], threshold=50.0)
+    tags = labeller.tag(ids, scenes, threshold=50.0)
     assert tags == []
 
 

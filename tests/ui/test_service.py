@@ -35,7 +35,7 @@ def service(tmp_path: Path) -> Service:
 def full(service: Service, tmp_path: Path) -> Service:
     job = service.start_job(str(tmp_path / "films"), speech=False)
     job.wait(PATIENCE)
-    assert job.state.summary is not None and job.state.summary.indexed == 2, job.state
+    assert job.state.run.summary is not None and job.state.run.summary.indexed == 2, job.state
     return service
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vsearch.api import Library
-    from vsearch.library import SqliteStore
-    from vsearch.models.protocols import Model
     from vsearch.settings import Settings
 
 app = typer.Typer(
@@ -105,24 +103,6 @@ def library_of(
 
     settings = settings_of(library, "+".join(model) if model else None, weights=weights, device=device)
     return vsearch.open(create=create, model=model or None, settings=settings)
-
-
-def open_library(settings: Settings, *, create: bool = False) -> SqliteStore:
-    from vsearch.library import SqliteStore
-
-    return SqliteStore.open(settings.library, create=create)
-
-
-def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:
-    from vsearch.models.registry import named_models
-
-    return named_models(settings, library, given)
-
-
-def load_named(settings: Settings, name: str) -> Model:
-    from vsearch.models.registry import load_model
-
-    return load_model(name, settings)
 
 
 def console_of(*, stderr: bool = False) -> Console:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,18 +16,13 @@ from vsearch.cli.base import (
     app,
     console_of,
     given_paths,
-    load_named,
-    named_models,
-    open_library,
+    library_of,
     print_json,
-    settings_of,
 )
-from vsearch.errors import InputError, LibraryMissing, QueryError
+from vsearch.errors import InputError
 
 if TYPE_CHECKING:
-    from vsearch.library import LabelRow, SqliteStore
-    from vsearch.models.protocols import Model
-    from vsearch.search.describe import Shown
+    from vsearch.library import LabelRow
 
 
 @app.command()
@@ -39,9 +33,7 @@ def label(
     top: Annotated[int, typer.Option(metavar="N", min=1, help="At most this many labels of a scene.")] = 1,
     threshold: Annotated[
         float,
-        typer.Option(
-            metavar="X", help="How far a label must stand out against everyday phrases, in standard deviations."
-        ),
+        typer.Option(metavar="X", help="How far a label must exceed everyday phrases, in standard deviations."),
     ] = 4.0,
     listed: Annotated[bool, typer.Option("--list", help="List the labels and their number of scenes.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Remove labels: those of --labels, else all.")] = False,
@@ -58,33 +50,34 @@ def label(
     from vsearch.phrases import read_phrases
 
     if listed and (clear or labels is not None):
-        raise InputError("--list goes alone: leave out --clear and --labels.")
+        raise InputError("--list excludes --clear and --labels: omit them.")
     if not listed and not clear and labels is None:
         raise InputError("Give a file of labels with --labels, or use --list or --clear.")
     if not math.isfinite(threshold):
         raise InputError(f"--threshold takes a number, not {threshold}.")
     phrases = None if labels is None else read_phrases(given_paths([labels])[0])
-    settings = settings_of(library, model, weights=weights, device=device)
-    with open_library(settings) as opened:
+    from rich.progress import Progress
+
+    with library_of(library, [model] if model else None, weights, device) as opened:
         if clear:
             cleared = opened.clear_labels(phrases)
         elif phrases is not None:
-            tag_library(
-                opened, load_named(settings, _one_model(named_models(settings, opened))), phrases, top, threshold
-            )
+            console = console_of(stderr=True)
+            with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+                task = bar.add_task("scenes", total=None)
+                opened.label(
+                    phrases,
+                    top=top,
+                    threshold=threshold,
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
         rows = opened.labels()
     if as_json:
         print_json({"cleared": cleared} if clear else [row.as_json() for row in rows])
     elif clear:
-        console_of().print(f"Took labels away from {cleared} scenes.")
+        console_of().print(f"Removed labels from {cleared} scenes.")
     else:
         _print_rows(rows)
-
-
-def _one_model(names: list[str]) -> str:
-    if len(names) > 1:
-        raise QueryError(f"One model gives labels, not {' and '.join(names)}: name one with --model.")
-    return names[0]
 
 
 def _print_rows(rows: list[LabelRow]) -> None:
@@ -101,36 +94,12 @@ def _print_rows(rows: list[LabelRow]) -> None:
     console_of().print(table)
 
 
-def tag_library(library: SqliteStore, model: Model, labels: list[str], top: int, threshold: float) -> None:
-    """Label all scenes that this model has encoded; previous results for these labels are replaced."""
-    from vsearch.search.labels import Labeller
-
-    space = model.space
-    total = next((row.vectors for row in library.spaces() if row.space == space), 0)
-    if not total:
-        raise QueryError(
-            f"The library holds no vectors of the model {space.model!r}: index with --model {space.model}, "
-            "or name another model (`vsearch status`)."
-        )
-    from rich.progress import Progress
-
-    labeller = Labeller(model, labels)
-    tags = []
-    with Progress(console=console_of(stderr=True), transient=True) as progress:  # no writer lock is held
-        task = progress.add_task("scenes", total=total)
-        for ids, vectors in library.all_vectors(space):
-            for found in labeller.tag([(ids, vectors)], threshold=threshold, top=top):
-                tags += found
-            progress.advance(task, len(ids))
-    library.set_labels(space, labels, tags)
-
-
 @app.command()
 def describe(
-    file: Annotated[str, typer.Argument(help="A video: of the library, or a clip of two minutes at most.")],
+    file: Annotated[str, typer.Argument(help="A video of the library, or a clip of at most two minutes.")],
     candidates: Annotated[str, typer.Option(metavar="FILE", help="Text file with one candidate sentence per line.")],
     k: Annotated[int, typer.Option("-k", min=1, help="At most this many sentences.")] = 5,
-    scenes: Annotated[bool, typer.Option("--scenes", help="Describe each scene, not the file as a whole.")] = False,
+    scenes: Annotated[bool, typer.Option("--scenes", help="Describe each scene instead of the whole file.")] = False,
     library: LibraryOption = None,
     model: ModelOption = None,
     weights: WeightsOption = None,
@@ -138,60 +107,22 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """List the sentences of a file that describe a video best."""
-    from vsearch.indexer.discover import absolute
     from vsearch.phrases import read_phrases
-    from vsearch.search.describe import describe as describe_shown
 
     sentences = read_phrases(given_paths([candidates])[0])
-    path = absolute(given_paths([file])[0])
-    settings = settings_of(library, model, weights=weights, device=device)
-    try:
-        with open_library(settings) as opened:
-            loaded = load_named(settings, _one_model(named_models(settings, opened)))
-            shown = _stored(opened, loaded, path)
-    except LibraryMissing:
-        if scenes:
-            raise
-        loaded, shown = load_named(settings, _one_model(named_models(settings, None))), []
-    if scenes and not shown:
-        raise InputError(f"{path} is not in the library with this model: `vsearch index` takes it in.")
-    if not scenes:
-        shown = [_whole(path, loaded, shown)]
-    found = describe_shown(loaded, shown, sentences, k)
+    path = given_paths([file])[0].absolute()
+    with library_of(library, [model] if model else None, weights, device, create=not scenes) as opened:
+        descriptions = opened.describe(path, sentences, k, scenes=scenes)
     if as_json:
-        print_json([one.as_json(path) for one in found])
+        print_json([one.as_json(path) for one in descriptions])
         return
     from rich.text import Text
 
     from vsearch.report import clock, plain_table, readable
 
     table = plain_table("start", "end", "score", "sentence", right=("start", "end", "score"))
-    for one in found:
+    for one in descriptions:
         for number, (text, score) in enumerate(one.sentences):
             span = (clock(one.start), "" if one.end is None else clock(one.end)) if number == 0 else ("", "")
             table.add_row(*span, f"{score:.3f}", Text(readable(text)))
     console_of().print(table)
-
-
-def _stored(library: SqliteStore, model: Model, path: Path) -> list[Shown]:
-    """The stored scenes of a file; empty for a file that is unknown or has changed."""
-    from vsearch.search.describe import stored_scenes
-
-    row = library.find_file(path)
-    try:
-        status = path.stat()
-    except OSError:  # on a disk that is not mounted
-        return [] if row is None else stored_scenes(library, model, row.video_id)
-    if row is None or (row.size, row.mtime_ns) != (status.st_size, status.st_mtime_ns):
-        return []
-    return stored_scenes(library, model, row.video_id)
-
-
-def _whole(path: Path, model: Model, scenes: list[Shown]) -> Shown:
-    from vsearch.search.describe import Shown, whole
-
-    if scenes:
-        return whole(scenes)
-    from vsearch.indexer.clip import encode_clip
-
-    return Shown(encode_clip(path, [model]).vectors[model.space], 0.0, None)

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsearch.errors import InputError, ModelDamaged, UnknownModel
+from vsearch.errors import InputError, ModelDamaged, ModelError, UnknownModel
 from vsearch.models import openclip_names
 from vsearch.models.openclip_names import OpenClipName
 from vsearch.models.protocols import Model
 
 if TYPE_CHECKING:
-    from vsearch.library import SqliteStore
+    from vsearch.library import SpaceRow, SqliteStore
     from vsearch.settings import Settings
 
 EMBEDDED = Path(__file__).parent / "mini"
@@ -134,6 +134,41 @@ def named_models(settings: Settings, library: SqliteStore | None, given: Sequenc
         texts = [library.default_model() or settings.model]
     names = [name for text in texts for name in ([text] if _is_folder(text) else text.split("+"))]
     return list(dict.fromkeys(names))
+
+
+def find_space(rows: Sequence[SpaceRow], name: str, load: Callable[[str], Model]) -> SpaceRow:
+    """The visual space of a model among those of a library.
+
+    name: of the model, or at least 4 characters of its fingerprint, or anything that `load` loads. Raises InputError
+    where there is no such space, or more than one.
+    """
+    rows = [row for row in rows if row.space.channel == "visual"]
+    named = [row for row in rows if row.space.model == name]
+    if not named and len(name) >= 4:
+        named = [row for row in rows if row.space.fingerprint.startswith(name)]
+    if not named:
+        try:
+            space = load(name).space
+        except ModelError:
+            space = None
+        named = [row for row in rows if row.space == space]
+    if not named:
+        known = ", ".join(dict.fromkeys(row.space.model for row in rows)) or "none"
+        raise InputError(f"The library has no embeddings of a model {name!r}, only of: {known}.")
+    if len(named) > 1:
+        prints = " or ".join(row.space.fingerprint[:8] for row in named)
+        raise InputError(
+            f"There are {len(named)} versions of {name} in the library: name one by its fingerprint, {prints}."
+        )
+    return named[0]
+
+
+def is_space_of(row: SpaceRow, name: str, load: Callable[[str], Model]) -> bool:
+    """Whether a space is that of the model with this name."""
+    try:
+        return load(name).space == row.space
+    except ModelError:  # no longer installed
+        return row.space.model == name
 
 
 def lasting_name(name: str, models: Path) -> str:

@@ -1,6 +1,6 @@
-"""What a scene may show that nobody asked about: the cohort against which a label's score is held (labels.py).
+"""The background of labels.py: everyday phrases with which every scene is compared.
 
-Everyday things, evenly from all walks of life, written for this purpose; no data set's list of labels was used.
+They cover many subjects evenly and were written for this purpose; no data set's list of labels was used.
 """
 
 from __future__ import annotations

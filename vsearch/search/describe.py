@@ -1,6 +1,6 @@
-"""From a video to words (video-to-text retrieval): which of some sentences describe a file or its scenes best.
+"""Descriptions: which of some sentences describe a file or its scenes best (video-to-text retrieval).
 
-A sentence's score is its inner product with the vector of what is shown, as in a query.
+The score of a sentence is its inner product with the embedding of the frames, as in a query.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """What is shown in a stretch of a file."""
+class DescribedSpan:
+    """A span of a file with its embedding."""
 
     vector: Vectors
-    """[D] of unit length."""
+    """Embedding [D] of unit length."""
     start: float
+    """Seconds."""
     end: float | None
-    """Seconds; None: to the end."""
+    """Seconds; None: to the end of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The sentences that fit a stretch of a file, best first."""
+    """The sentences that describe a span of a file best."""
 
     start: float
+    """Seconds."""
     end: float | None
+    """Seconds; None: to the end of the file."""
     sentences: tuple[tuple[str, float], ...]
-    """With their scores."""
+    """Sentences with their scores, best first."""
 
     def as_json(self, file: Path) -> dict[str, Any]:
         """An object of `vsearch describe --json`."""
@@ -51,25 +54,25 @@ class Description:
         }
 
 
-def describe(model: TextEncoder, shown: Sequence[Shown], candidates: Sequence[str], k: int) -> list[Description]:
-    """For each stretch the k sentences that fit best; of two that fit as well, the earlier one first."""
-    scores = np.stack([one.vector for one in shown]) @ encode_texts(model, candidates).T
+def describe(model: TextEncoder, spans: Sequence[DescribedSpan], sentences: Sequence[str], k: int) -> list[Description]:
+    """For each span the k sentences that describe it best; of equal scores, the earlier sentence comes first."""
+    scores = np.stack([span.vector for span in spans]) @ encode_texts(model, sentences).T  # [spans, sentences]
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return [
-        Description(one.start, one.end, tuple((candidates[i], float(row[i])) for i in best))
-        for one, row, best in zip(shown, scores, order, strict=True)
+        Description(span.start, span.end, tuple((sentences[i], float(row[i])) for i in best))
+        for span, row, best in zip(spans, scores, order, strict=True)
     ]
 
 
-def stored_scenes(library: SqliteStore, model: TextEncoder, video_id: int) -> list[Shown]:
+def stored_scenes(store: SqliteStore, model: TextEncoder, video_id: int) -> list[DescribedSpan]:
     """The scenes of a video that are encoded with this model, in time order."""
-    rows = library.scenes_of(video_id)
-    vectors = library.scene_vectors(model.space, [row.id for row in rows])
-    return [Shown(unit(vectors[row.id]), row.start, row.end) for row in rows if row.id in vectors]
+    rows = store.scenes_of(video_id)
+    vectors = store.scene_vectors(model.space, [row.id for row in rows])
+    return [DescribedSpan(unit(vectors[row.id]), row.start, row.end) for row in rows if row.id in vectors]
 
 
-def whole(scenes: Sequence[Shown]) -> Shown:
-    """Scenes as one: the mean of their vectors, each weighing its seconds."""
+def whole(scenes: Sequence[DescribedSpan]) -> DescribedSpan:
+    """Scenes as one span: the mean of their embeddings, weighted by duration."""
     seconds = np.array([(scene.end or scene.start) - scene.start for scene in scenes])
     vector = (np.stack([scene.vector for scene in scenes]) * seconds[:, None]).sum(axis=0)
-    return Shown(unit(vector), scenes[0].start, scenes[-1].end)
+    return DescribedSpan(unit(vector), scenes[0].start, scenes[-1].end)

@@ -1,16 +1,16 @@
-"""Which labels of a list a scene shows, zero-shot: nothing is trained, and a label may well not be there at all.
+"""Zero-shot labels: which labels of a list a scene shows, without training; most labels apply to no scene.
 
-A cosine says little by itself: it depends on the model, and on how much a scene looks like anything. So a label's score
-is how many standard deviations it lies above what the same scene scores with a background of everyday phrases
-(background.py). This is the test normalisation (T-norm) of speaker verification, the phrases being its cohort:
-Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent speaker verification systems", 2000. It
-looks at one scene alone: whatever else the library holds, and however often, a scene gets the same labels.
-docs/experiments.md has what was tried in its place, and how THRESHOLD was found (`python -m eval.tags`).
+A cosine alone does not tell whether a label applies: it depends on the model, and on the scene. The score of a label is
+therefore the number of standard deviations by which its cosine exceeds the scene's cosines with a background of
+everyday phrases (background.py). This is the test normalisation (T-norm) of speaker verification, with the phrases as
+the cohort: Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent speaker verification
+systems", 2000. It depends on one scene only: the rest of the library does not change the labels of a scene.
+docs/experiments.md lists the alternatives that were tried, and how THRESHOLD was chosen (`python -m eval.tags`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,28 +23,28 @@ from vsearch.search.background import BACKGROUND
 
 TEMPLATES = ("{}", "a video of {}", "a photo of {}", "this is {}")
 THRESHOLD = 4.0
-"""Standard deviations above the background from which a scene has a label."""
+"""Lowest score, in standard deviations above the background, with which a scene has a label."""
 TOP = 1
-"""Labels of a scene, at most."""
+"""The largest number of labels of a scene."""
 _BATCH = 256
 _LEAST_SPREAD = 1e-3
-"""Where a model tells none of the background's phrases from another, nothing stands out."""
+"""Lower limit of the standard deviation: a model that cannot tell the phrases of the background apart gives no
+labels."""
 
 
 def encode_texts(model: TextEncoder, texts: Sequence[str]) -> Vectors:
-    """Q texts to [Q, D], in batches that bound the memory."""
+    """The embeddings [Q, D] of Q texts, encoded in batches to bound the memory."""
     return np.concatenate([model.encode_texts(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)])
 
 
 def encode_phrases(model: TextEncoder, phrases: Sequence[str]) -> Vectors:
-    """The mean of each phrase's prompts, [P, D] of unit length (Radford et al. 2021, prompt ensembling)."""
-    # A brace in a phrase is a brace: only the template is a format.
+    """The mean embedding of each phrase's prompts, [P, D] of unit length (Radford et al. 2021, prompt ensembling)."""
     prompts = encode_texts(model, [template.format(phrase) for phrase in phrases for template in TEMPLATES])
     return unit(prompts.reshape(len(phrases), len(TEMPLATES), -1).mean(axis=1))
 
 
 class Labeller:
-    """A list of labels, read once by a model."""
+    """A list of labels with its embeddings."""
 
     def __init__(self, model: TextEncoder, labels: Sequence[str], background: Sequence[str] = BACKGROUND) -> None:
         if not labels or len(background) < 2:
@@ -54,7 +54,8 @@ class Labeller:
         self._background = encode_phrases(model, background)
 
     def scores(self, scenes: Vectors) -> NDArray[np.float32]:
-        """Scenes [N, D] against the labels [N, L]: standard deviations above each scene's mean with the background."""
+        """Scores [N, L] of the labels for scenes [N, D]: standard deviations above the scene's mean with the
+        background."""
         cohort = scenes @ self._background.T
         spread = np.maximum(cohort.std(axis=1, keepdims=True), _LEAST_SPREAD)
         scores: NDArray[np.float32] = ((scenes @ self._labels.T - cohort.mean(axis=1, keepdims=True)) / spread).astype(
@@ -63,19 +64,15 @@ class Labeller:
         return scores
 
     def tag(
-        self,
-        scenes: Iterable[tuple[NDArray[np.int64], Vectors]],
-        *,
-        threshold: float = THRESHOLD,
-        top: int = TOP,
-    ) -> Iterator[list[Tag]]:
-        """For each chunk of scenes, ids [N] and vectors [N, D]: the labels that reach the threshold, at most `top` of a
-        scene, its best first."""
-        for ids, vectors in scenes:
-            scores = self.scores(vectors)
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-            yield [
-                Tag(int(ids[row]), self.labels[label], float(scores[row, label]))
-                for row, label in ((row, label) for row in range(len(ids)) for label in best[row])
-                if scores[row, label] >= threshold
-            ]
+        self, ids: NDArray[np.int64], scenes: Vectors, *, threshold: float = THRESHOLD, top: int = TOP
+    ) -> list[Tag]:
+        """The labels of scenes, ids [N] and embeddings [N, D], that reach the threshold: at most `top` of a scene, best
+        first."""
+        scores = self.scores(scenes)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        return [
+            Tag(int(ids[row]), self.labels[label], float(scores[row, label]))
+            for row in range(len(ids))
+            for label in best[row]
+            if scores[row, label] >= threshold
+        ]
