@@ -1,4 +1,4 @@
-"""Words of every script: what is stored and what is asked are folded alike, and quotations are told from inches."""
+"""Folding of text in every script, and the detection of quotations."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ LETTERS = [chr(code) for code in range(0x110000) if chr(code).isalnum()]
 
 
 def add(library: SqliteStore, *texts: str) -> None:
-    """A line a minute: each is a passage of its own."""
+    """Add a segment per minute, so that each is a passage."""
     library.add_video(record("/v/a.mp4", "A"))
     lines = tuple(Segment(60.0 * i, 60.0 * i + 1, text) for i, text in enumerate(texts))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
 
 
 def marked(library: SqliteStore, query: str) -> list[list[str]]:
-    """What is marked in the lines of each hit."""
+    """The highlighted text in the segments of each hit."""
     hits = library.search_text(query, 100)
     return [
         [line.text[a:b] for line, spans in zip(hit.segments, hit.spans, strict=True) for a, b in spans] for hit in hits
     ]
 
 
-def test_every_letter_and_digit_of_unicode_is_a_word() -> None:
+def test_every_letter_and_digit_of_unicode_is_a_token() -> None:
     for letter in [*LETTERS[:30_000:2], *LETTERS[30_000::10]]:
         words = unfolded(folded(letter))
         assert words and words == [token.text for token in tokenize(letter)]
 
 
-def test_case_and_normal_form_mean_nothing_to_any_letter() -> None:
+def test_folding_ignores_case_and_normal_form_of_every_letter() -> None:
     for letter in LETTERS[::7] + [chr(code) for code in range(0x250) if chr(code).isalnum()]:
         words = folded(letter)
         assert folded(unicodedata.normalize("NFD", letter)) == folded(unicodedata.normalize("NFC", letter)) == words
         assert folded(letter.upper()) == folded(letter.lower()) == words
 
 
-def test_the_index_holds_every_letter_as_it_was_folded(library: SqliteStore) -> None:
-    """The tokenizer takes nothing away: a letter is found in its line."""
+def test_index_contains_every_folded_letter(library: SqliteStore) -> None:
+    """The tokenizer of FTS5 removes nothing, and a letter is found in its segment."""
     texts = [" ".join(LETTERS[at : at + 50]) for at in range(0, len(LETTERS), 50)]
     add(library, *texts)
     with library._reader.transaction() as connection:
@@ -84,12 +84,14 @@ def test_the_index_holds_every_letter_as_it_was_folded(library: SqliteStore) -> 
         ("看 NBA 比赛", '"看nba比"', ["看 NBA 比"]),
     ],
 )
-def test_scripts(library: SqliteStore, text: str, query: str, found: list[str] | None) -> None:
+def test_query_matches_text_in_many_scripts(
+    library: SqliteStore, text: str, query: str, found: list[str] | None
+) -> None:
     add(library, "something else", text)
     assert marked(library, query) == ([] if found is None else [found])
 
 
-def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: SqliteStore) -> None:
+def test_quotation_without_spaces_spans_segments(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     lines = (Segment(0.0, 1.0, "大家你好世"), Segment(1.0, 2.0, "界杯 2026"))
     library.set_transcript("A", Transcript(lines, "whisper", "r"))
@@ -113,5 +115,5 @@ def test_a_quotation_of_a_script_without_blanks_runs_over_lines(library: SqliteS
         ('"unclosed and “open', []),
     ],
 )
-def test_what_is_quoted(query: str, quoted: list[str]) -> None:
+def test_quotations_of_a_query(query: str, quoted: list[str]) -> None:
     assert split_quotes(query)[0] == quoted

@@ -1,4 +1,4 @@
-"""The lists of an inverted index hold what is asked for, however deep."""
+"""Searches of an inverted file index find the nearest vectors at any depth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def around_topics(chance: np.random.Generator) -> np.ndarray:
 
 
 def around_small_topics(chance: np.random.Generator) -> np.ndarray:
-    """Beyond the few of its own topic, the nearest of a query lie in many others, all about as near."""
+    """Small clusters: the nearest of a query are in many of them, at similar distances."""
     common = unit(chance.standard_normal((1, DIM)))
     topics = unit(common + unit(chance.standard_normal((400, DIM))))
     return topics[chance.integers(len(topics), size=COUNT)] + 0.1 * chance.standard_normal((COUNT, DIM))
@@ -35,7 +35,7 @@ def anywhere(chance: np.random.Generator) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=[around_topics, around_small_topics, anywhere], ids=lambda made: made.__name__)
 def indexed(request: pytest.FixtureRequest) -> tuple[Base, np.ndarray]:
-    """An index, and its vectors [N, D] in the order of their ids, which begin at 1."""
+    """An index, and its vectors [N, D] by id; ids start at 1."""
     halves = unit(request.param(np.random.default_rng(1)).astype(np.float32)).astype(np.float16)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -60,7 +60,7 @@ def test_recall_does_not_fall_with_depth(indexed: tuple[Base, np.ndarray], k: in
     assert np.mean(shares) >= 0.98
 
 
-def test_a_device_that_searches_anew_in_each_step_finds_as_many(indexed: tuple[Base, np.ndarray]) -> None:
+def test_search_that_repeats_lists_has_the_same_recall(indexed: tuple[Base, np.ndarray]) -> None:
     base, held = indexed
     faiss = load_faiss()
 
@@ -74,7 +74,7 @@ def test_a_device_that_searches_anew_in_each_step_finds_as_many(indexed: tuple[B
     assert nearest_by_steps(lambda probes: search(probes) if probes < 8 else None, 100, 4, LISTS) is None
 
 
-def test_only_the_lists_that_hold_the_nearest_are_compared(
+def test_search_stops_after_the_lists_with_the_nearest(
     indexed: tuple[Base, np.ndarray], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     base, held = indexed

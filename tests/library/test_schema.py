@@ -1,4 +1,4 @@
-"""The tables as released and the models that write them are the same; a newer schema is refused."""
+"""Migrations and SQLAlchemy models define the same schema; a newer schema is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def normal(statement: str) -> str:
     return re.sub(r"\s+", "", statement)
 
 
-def test_the_migrations_make_what_the_models_say(library: SqliteStore) -> None:
+def test_migrations_and_models_define_the_same_tables(library: SqliteStore) -> None:
     with library._reader.transaction() as connection:
         made = {
             normal(sql)
@@ -32,14 +32,14 @@ def test_the_migrations_make_what_the_models_say(library: SqliteStore) -> None:
             )
         }
     dialect = sqlite.dialect()
-    said = set()
+    defined = set()
     for table in catalog.Base.metadata.sorted_tables:
-        said.add(normal(str(CreateTable(table).compile(dialect=dialect))))
-        said |= {normal(str(CreateIndex(index).compile(dialect=dialect))) for index in table.indexes}
-    assert made == said
+        defined.add(normal(str(CreateTable(table).compile(dialect=dialect))))
+        defined |= {normal(str(CreateIndex(index).compile(dialect=dialect))) for index in table.indexes}
+    assert made == defined
 
 
-def test_the_header_says_what_it_is(library: SqliteStore) -> None:
+def test_catalog_file_header_identifies_application_and_version(library: SqliteStore) -> None:
     with library._reader.transaction() as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -47,7 +47,7 @@ def test_the_header_says_what_it_is(library: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("create", [False, True])
-def test_a_newer_library_is_refused_and_left_alone(library: SqliteStore, create: bool) -> None:
+def test_newer_library_is_refused_and_unchanged(library: SqliteStore, create: bool) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.close()
     database = library.path / "catalog.db"
@@ -60,7 +60,7 @@ def test_a_newer_library_is_refused_and_left_alone(library: SqliteStore, create:
     assert database.read_bytes() == before
 
 
-def test_a_library_whose_making_was_interrupted_is_made_again(tmp_path: Path) -> None:
+def test_interrupted_creation_of_a_library_is_repeated(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     folder.mkdir()
     (folder / "catalog.db").touch()
@@ -86,7 +86,7 @@ print([name for name in ("sqlalchemy", "torch", "filelock", "decord", "av", "cv2
 """
 
 
-def test_reading_imports_nothing_heavy(library: SqliteStore) -> None:
+def test_reading_a_library_imports_no_heavy_package(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     done = subprocess.run([sys.executable, "-c", READ, str(library.path)], capture_output=True, text=True, check=True)

@@ -378,7 +378,7 @@ def test_a_damaged_newer_snapshot_is_looked_at_once(library: SqliteStore, caplog
         view = reader._index(1, SPACE)._view
         assert view is not None and view.base is not None and held is not None
         assert view.base.index is held.index  # type: ignore[attr-defined]
-        assert caplog.text.count("passing over the snapshot") == 1
+        assert caplog.text.count("ignoring the snapshot") == 1
 
 
 def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: SqliteStore) -> None:

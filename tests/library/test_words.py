@@ -1,4 +1,4 @@
-"""Finding passages by their words: stems, prefixes, quotes, what a passage is worth, and queries that mean harm."""
+"""Full-text search: stems, prefixes, quotations, scores, and hostile queries."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def texts(hits: list[PassageHit]) -> list[list[str]]:
     return [[line.text for line in hit.segments] for hit in hits]
 
 
-def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: SqliteStore) -> None:
+def test_hit_has_the_scene_and_the_time_of_the_match(talks: SqliteStore) -> None:
     hit = talks.search_text("a new generation", 5)[0]
     assert hit.segments == said(SPEECH)[3:]
     assert (hit.start, hit.end, hit.channel) == (4.2, 5.7, "speech")
@@ -63,14 +63,14 @@ def test_words_come_back_with_the_scene_and_the_time_at_which_they_begin(talks: 
     assert [hit.segments[0].text[a:b] for a, b in hit.spans[0]] == ["new", "generation"]
 
 
-def test_stems_accents_and_prefixes(talks: SqliteStore) -> None:
+def test_query_matches_stems_accents_and_prefixes(talks: SqliteStore) -> None:
     assert texts(talks.search_text("bake cakes", 5)) == [["Today we are baking a chocolate cake."]]
     assert texts(talks.search_text("cafe CREME", 5)) == [["Café crème goes into the bowl."]]
     assert texts(talks.search_text("choc*", 5)) == [["Today we are baking a chocolate cake."]]
     assert talks.search_text("choc", 5) == []
 
 
-def test_a_quote_means_these_words_in_this_order(talks: SqliteStore) -> None:
+def test_quotation_matches_only_these_words_in_this_order(talks: SqliteStore) -> None:
     assert texts(talks.search_text('"ask not what your country"', 5)) == [[SPEECH[1][1]]]
     assert talks.search_text('"asks not what your countries"', 5) == []
     assert talks.search_text('"country your what not ask"', 5) == []
@@ -79,7 +79,7 @@ def test_a_quote_means_these_words_in_this_order(talks: SqliteStore) -> None:
     assert texts(talks.search_text('"ask" "friend to help"', 5)) == [[COOKING[2][1]]]
 
 
-def test_a_quote_may_run_over_into_the_next_line(talks: SqliteStore) -> None:
+def test_quotation_may_continue_in_the_next_segment(talks: SqliteStore) -> None:
     hit = talks.search_text('"fellow americans ask not what"', 5)[0]
     assert [line.text for line in hit.segments] == [SPEECH[0][1], SPEECH[1][1]]
     assert hit.start == 0.0
@@ -87,28 +87,28 @@ def test_a_quote_may_run_over_into_the_next_line(talks: SqliteStore) -> None:
     assert talks.search_text('"for your country and so"', 5) == []
 
 
-def test_where_words_have_times_the_hit_begins_with_the_word(library: SqliteStore) -> None:
+def test_hit_starts_at_the_first_matching_word_if_words_have_times(library: SqliteStore) -> None:
     words = tuple(Word(float(i), i + 0.8, w) for i, w in enumerate(["well", "then", "ask", "not", "what"]))
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", Transcript((Segment(0.0, 5.0, "well then ask not what", words=words),), "whisper", "r"))
     assert library.search_text('"ask not"', 1)[0].start == 2.0
     assert library.search_text("asking", 1)[0].start == 2.0
-    assert library.search_text("then ask not", 1)[0].start == 1.0  # word for word, though "then" says nothing
+    assert library.search_text("then ask not", 1)[0].start == 1.0  # word for word, although "then" is a stop word
     assert library.transcript(library.find_key("A").id)[0].words == words  # type: ignore[union-attr]
 
 
-def test_the_score_is_the_share_of_the_query_that_is_there(talks: SqliteStore) -> None:
+def test_score_is_the_share_of_the_query_in_the_passage(talks: SqliteStore) -> None:
     whole = talks.search_text("chocolate cake", 1)[0].score
     half = talks.search_text("chocolate elephant", 1)[0].score
     apart = talks.search_text("chocolate bowl", 1)[0].score
     assert whole == pytest.approx(1.0)
     assert 0.2 < half < 0.6
     assert half < apart < whole
-    # stop words alone are words, where a person asks for nothing else
+    # a query of only stop words searches for them
     assert talks.search_text("what can you do for your", 1)[0].segments[0].text in {SPEECH[1][1], SPEECH[2][1]}
 
 
-def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: SqliteStore) -> None:
+def test_expect_value_is_low_for_three_rare_words_and_high_for_a_common_one(talks: SqliteStore) -> None:
     rare = talks.search_text("a fellow of the torch passed to a generation of elephants", 1)[0]
     common = talks.search_text("elephants that ask for hay in a green field at night", 1)[0]
     run = talks.search_text("what your country can do", 1)[0]
@@ -116,13 +116,13 @@ def test_three_rare_words_are_no_coincidence_and_a_common_one_is(talks: SqliteSt
     assert run.expect_value < 0.01
 
 
-def test_words_far_apart_are_two_passages(library: SqliteStore) -> None:
+def test_matches_far_apart_are_two_passages(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.set_transcript("A", spoken([(0.0, "red balloon"), (5.0, "green balloon"), (60.0, "blue balloon")]))
     assert sorted(len(hit.segments) for hit in library.search_text("balloon", 9)) == [1, 2]
 
 
-def test_filters_admit_scenes_and_channels(talks: SqliteStore) -> None:
+def test_search_is_limited_to_allowed_scenes_and_channel(talks: SqliteStore) -> None:
     cake = talks.select_scenes(Filters(path="cake.mp4"))
     assert cake is not None
     assert {hit.segments[0].text for hit in talks.search_text("ask", 9, allowed=cake)} == {COOKING[2][1]}
@@ -132,7 +132,7 @@ def test_filters_admit_scenes_and_channels(talks: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: SqliteStore, seed: int) -> None:
+def test_semantic_search_returns_the_nearest_allowed_passages(library: SqliteStore, seed: int) -> None:
     space = Space("words", "w0", DIM, "speech")
     starts = [float(at) for at in range(120)]
     lines = [Segment(at, at + 1.5, "one two three") for at in starts]  # each overlaps with the next
@@ -155,7 +155,7 @@ def test_passages_by_meaning_are_the_nearest_that_filters_admit(library: SqliteS
             assert [hit.start for hit in hits] == expected[:k]
 
 
-def test_words_beside_a_quotation_order_its_hits(talks: SqliteStore) -> None:
+def test_unquoted_words_order_the_hits_of_a_quotation(talks: SqliteStore) -> None:
     assert talks.search_text('"ask" friend', 5)[0].segments[0].text == COOKING[2][1]
     first, *others = talks.search_text('"ask" country', 5)
     assert first.score == 1.0 and all(0 < hit.score <= 1 for hit in others)
@@ -185,7 +185,7 @@ def test_a_cause_stands_in_for_lines(talks: SqliteStore) -> None:
 SOUND = VideoInfo(duration=70.0, width=0, height=0, codec="mp3", container="mp3", has_audio=True)
 
 
-def test_sound_without_pictures_is_found_by_its_words(library: SqliteStore) -> None:
+def test_audio_file_is_found_by_its_speech(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     spans = [Scene(0.0, 30.0), Scene(30.0, 60.0), Scene(60.0, 70.0)]
     video = library.add_sound(stamp("/v/talk.mp3"), "T", SOUND, spans, spoken([(31.0, "a word about sparrows")]))
@@ -285,13 +285,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("query", HOSTILE, ids=[f"{i}" for i in range(len(HOSTILE))])
-def test_no_query_is_an_error(talks: SqliteStore, query: str) -> None:
+def test_hostile_query_is_no_error(talks: SqliteStore, query: str) -> None:
     assert isinstance(talks.search_text(query, 3), list)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text(max_size=60))
-def test_no_text_is_an_error(talks: SqliteStore, query: str) -> None:
+def test_any_text_is_a_valid_query(talks: SqliteStore, query: str) -> None:
     for hit in talks.search_text(query, 3):
         assert 0 < hit.score <= 1
 
@@ -314,10 +314,10 @@ def test_lines_of_passages_are_read_together(library: SqliteStore) -> None:
         len(hits) == 100
         and [hit.segments[0].text[a:b] for hit in hits for a, b in hit.spans[0]] == ["water", "stone"] * 100
     )
-    assert executed < 1.5 * len(hits)  # one looks for the scene
+    assert executed < 1.5 * len(hits)  # one statement per hit finds its scene
 
 
-def test_what_a_query_is_made_of() -> None:
+def test_query_is_parsed_into_tokens_terms_and_phrases() -> None:
     query = parse_query('The man who says "Ask not" to basket*')
     assert query.tokens == ("the", "man", "who", "says", "ask", "not", "to", "basket")
     assert query.terms == ("man", "ask", "basket*")
@@ -325,6 +325,6 @@ def test_what_a_query_is_made_of() -> None:
     assert parse_query("Straße 한국어 été").terms == ("strasse", "한국어", "ete")
 
 
-def test_longest_run() -> None:
+def test_longest_common_run_of_words() -> None:
     assert longest_common_run(["a", "b", "c", "d"], ["x", "b", "c", "y", "d"]) == ["b", "c"]
     assert longest_common_run([], ["a"]) == []

@@ -1,4 +1,4 @@
-"""Searches for words over made transcripts against a reference in plain Python: filters, channels, quotes, depth."""
+"""Full-text search of generated transcripts compared with a reference in plain Python, with filters and quotations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.library.words_reference import Expected, Told, by_phrase, by_phrases,
 from vsearch.library import PassageHit, SqliteStore
 from vsearch.media import Segment, Transcript
 
-# Words by how often they are said; some mean nothing by themselves, some share their stem.
+# Words by frequency. Some are stop words, some share a stem.
 SPOKEN = [*["run"] * 4, "runs", "running", "the", "the", "of", "and", "no", "no", "red", "blue", "green"]
 SPOKEN += ["zeppelin", "horse", "lamp", "brick"]
 
@@ -52,7 +52,7 @@ def filters(draw: random.Random, told: Sequence[Told]) -> tuple[str | None, list
 
 
 def asked(library: SqliteStore, query: str, channel: str | None, allowed: list[int] | None) -> list[PassageHit]:
-    """All hits; the first n are the same however many are asked for."""
+    """All hits. The first n must be the same for every k."""
     ids = None if allowed is None else np.array(sorted(allowed), dtype=np.int64)
     every = library.search_text(query, 10_000, allowed=ids, channel=channel)
     for k in (1, 2, 7, 50):
@@ -62,7 +62,7 @@ def asked(library: SqliteStore, query: str, channel: str | None, allowed: list[i
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_words_are_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
+def test_terms_match_the_same_passages_as_the_reference(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     query = draw.choices(SPOKEN, k=draw.choice([1, 2, 3, 5]))
@@ -71,7 +71,7 @@ def test_words_are_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, l
         expected = by_words(query, told, channel, allowed)
         hits = asked(library, " ".join(query), channel, allowed)
         assert [round(hit.score, 6) for hit in hits] == [one.score for one in expected]
-        for hit in hits:  # a hit shows those lines of its passage that tell the most
+        for hit in hits:  # a hit has the segments of its passage with the most terms
             shown = set(seen(hit, told))
             assert any(
                 (one.video, one.channel) == (hit.video_id, hit.channel) and shown <= set(one.numbers)
@@ -80,7 +80,7 @@ def test_words_are_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, l
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_a_quotation_is_found_as_by_looking_at_every_line(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
+def test_quotation_matches_the_same_passages_as_the_reference(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     phrase = draw.choices(SPOKEN, k=draw.choice([1, 1, 2, 2, 3]))
@@ -96,7 +96,7 @@ def test_a_quotation_is_found_as_by_looking_at_every_line(talks: tuple[SqliteSto
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_quotations_that_lie_together_are_found(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
+def test_several_quotations_match_within_one_window(talks: tuple[SqliteStore, list[Told]], seed: int) -> None:
     library, told = talks
     draw = random.Random(seed)
     phrases = [draw.choices(SPOKEN, k=draw.choice([1, 1, 2])) for _ in range(draw.choice([2, 2, 3]))]
@@ -106,7 +106,7 @@ def test_quotations_that_lie_together_are_found(talks: tuple[SqliteStore, list[T
         hits = asked(library, " ".join(f'"{" ".join(phrase)}"' for phrase in phrases), channel, allowed)
         assert {(hit.video_id, hit.channel) for hit in hits} == by_phrases(phrases, told, channel, allowed)
         lines = [(hit.video_id, hit.channel, number) for hit in hits for number in seen(hit, told)]
-        assert len(lines) == len(set(lines))  # a line is part of one hit
+        assert len(lines) == len(set(lines))  # a segment is part of one hit
         for hit in hits:
             words = [word for line in hit.segments for word in line.text.split()]
             assert all(set(phrase) <= set(words) for phrase in phrases)

@@ -1,4 +1,4 @@
-"""What a search for words should find, in plain Python over every line: slow, and without an index."""
+"""A reference implementation of full-text search in plain Python that scans every segment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vsearch.media import Segment
 
 @dataclass(frozen=True)
 class Told:
-    """A line of a video. Its words are told apart by blanks, and none is changed by stemming but those of STEMS."""
+    """A segment of a video. Its words are separated by spaces, and only those in STEMS are stemmed."""
 
     video: int
     number: int
@@ -28,7 +28,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Expected:
-    """A passage: its lines by number, and its score."""
+    """A passage: the numbers of its segments, and its score."""
 
     video: int
     channel: str
@@ -49,7 +49,7 @@ def weights(terms: Sequence[str], lines: Sequence[Told]) -> dict[str, float]:
 
 
 def talks(lines: Sequence[Told], channel: str | None) -> Iterator[list[Told]]:
-    """The lines of each channel of each video, in time order."""
+    """Yield the segments of each transcript, in time order."""
     for video in sorted({told.video for told in lines}):
         for one in ("speech", "ocr"):
             if channel in (None, one):
@@ -60,7 +60,7 @@ def talks(lines: Sequence[Told], channel: str | None) -> Iterator[list[Told]]:
 def by_words(
     query: Sequence[str], lines: Sequence[Told], channel: str | None, allowed: Collection[int] | None
 ) -> list[Expected]:
-    """Passages that hold words of a query without quotes, best first."""
+    """Passages that contain terms of a query without quotations, best first."""
     terms = list(dict.fromkeys(word for word in query if word not in STOP_WORDS))
     weight = weights(terms, lines)
     stems = set(map(stem, terms))
@@ -103,7 +103,7 @@ def by_phrase(
     channel: str | None,
     allowed: Collection[int] | None,
 ) -> list[Expected]:
-    """Passages that hold one quotation, best first: lines that hold it, and lines in a row over which it runs."""
+    """Passages that contain a quotation in one segment or across consecutive segments, best first."""
     weight = weights([*phrase, *beside], lines)
     found = []
     for talk in talks(lines, channel):
@@ -152,7 +152,7 @@ def _holding(talk: list[Told], phrase: Sequence[str], allowed: Collection[int] |
             if apart or any(told in alone for told in row) or used & {told.number for told in row}:
                 continue
             words = [word for told in row for word in told.words]
-            # It begins in the first line and ends in the last.
+            # The phrase starts in the first segment and ends in the last.
             if any(
                 words[at : at + len(phrase)] == list(phrase)
                 and at < len(row[0].words)
@@ -167,7 +167,7 @@ def _holding(talk: list[Told], phrase: Sequence[str], allowed: Collection[int] |
 def by_phrases(
     phrases: Sequence[Sequence[str]], lines: Sequence[Told], channel: str | None, allowed: Collection[int] | None
 ) -> set[tuple[int, str]]:
-    """(video, channel) in which all quotations stand within SCORING.window of one another."""
+    """(video, channel) with all quotations within the proximity window of one another."""
     found = set()
     for talk in talks(lines, channel):
         places = [_holding(talk, phrase, allowed) for phrase in phrases]

@@ -1,8 +1,8 @@
-"""How arrays and paths are laid out in catalog blobs. Little-endian everywhere, so a library may move between machines.
+"""The encoding of arrays, paths and words in the catalog. Little-endian, so a library can be moved between machines.
 
-A scene's vector is fp16: 2 D bytes. A frame's vector is int8 with one fp32 scale: F + 4 bytes, plus 8 for its time. For
-unit vectors of 512 dimensions a scene of five frames costs 1.0 KB and 2.6 KB; rounding a frame to int8 leaves a cosine
-of more than 0.9999 with the original.
+The embedding of a scene is fp16: 2 D bytes. That of a frame is int8 with one fp32 scale: F + 4 bytes, plus 8 for its
+time. With 512 dimensions, a scene of five frames needs 1.0 KB and 2.6 KB; rounding a frame embedding to int8 leaves a
+cosine above 0.9999 with the original.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DOUBLE = np.dtype("<f8")
 
 
 def path_to_bytes(path: Path) -> bytes:
-    """The path as the file system spells it: names that are not UTF-8 survive."""
+    """The bytes of a path in the file system; keeps names that are not UTF-8."""
     return os.fsencode(path)
 
 
@@ -32,14 +32,14 @@ def path_from_bytes(blob: bytes) -> Path:
     return Path(os.fsdecode(blob))
 
 
-def storable(words: str) -> str:
-    """SQLite takes UTF-8 alone; a file name in a cause, or a broken subtitle, may hold something else."""
-    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+def storable(text: str) -> str:
+    """Escape what is not valid UTF-8, as in some file names and subtitles, because SQLite stores only UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def ids_to_json(ids: Iterable[int]) -> str:
-    """What json_each reads: a condition over any number of ids is one value."""
-    return json.dumps([int(one) for one in ids])
+    """Ids for `json_each`, so that any number of them is one parameter of a statement."""
+    return json.dumps([int(row_id) for row_id in ids])
 
 
 def vector_to_bytes(vector: Vectors) -> bytes:
@@ -48,12 +48,12 @@ def vector_to_bytes(vector: Vectors) -> bytes:
 
 
 def vectors_from_bytes(blobs: Sequence[bytes], dim: int) -> Vectors:
-    """N fp16 blobs to float32 [N, dim]. A blob of another length is a ValueError."""
+    """N fp16 blobs to float32 [N, dim]. Raises ValueError if a blob has another length."""
     return halves_from_bytes(blobs, dim).astype(np.float32)
 
 
 def halves_from_bytes(blobs: Sequence[bytes], dim: int) -> NDArray[np.float16]:
-    """N fp16 blobs to fp16 [N, dim], without conversion."""
+    """As `vectors_from_bytes`, without conversion: fp16 [N, dim]."""
     rows: NDArray[np.float16] = np.frombuffer(b"".join(blobs), dtype=HALF).reshape(-1, dim)
     if len(rows) != len(blobs):
         raise ValueError(f"{len(blobs)} blobs hold {len(rows)} vectors of {dim} dimensions")
@@ -69,7 +69,7 @@ def frames_to_bytes(frame_vectors: Vectors) -> bytes:
 
 
 def frames_from_bytes(blob: bytes, count: int) -> Vectors:
-    """The inverse, up to rounding: float32 [count, F]."""
+    """The inverse of `frames_to_bytes`, up to rounding: float32 [count, F]."""
     scales = np.frombuffer(blob, dtype=_SINGLE, count=count)
     codes = np.frombuffer(blob, dtype=np.int8, offset=4 * count).reshape(count, -1)
     vectors: Vectors = codes.astype(np.float32) * scales[:, None].astype(np.float32)
@@ -90,8 +90,8 @@ def words_to_json(words: Sequence[Word]) -> str | None:
 
 
 def words_from_json(text: str | None) -> tuple[Word, ...]:
-    """What words_to_json wrote; nothing where a damaged catalog holds something else."""
-    if text is None:  # most lines: the parser is not asked for nothing
+    """The inverse of `words_to_json`; no words if the value is damaged."""
+    if text is None:
         return ()
     try:
         return tuple(Word(float(start), float(end), str(word)) for start, end, word in json.loads(text))
@@ -100,12 +100,12 @@ def words_from_json(text: str | None) -> tuple[Word, ...]:
 
 
 def box_to_json(box: Box | None) -> str | None:
-    """[left, top, right, bottom] to a ten-thousandth of the picture."""
+    """[left, top, right, bottom] in fractions of the frame, with four decimals."""
     return None if box is None else json.dumps([round(side, 4) for side in (box.left, box.top, box.right, box.bottom)])
 
 
 def box_from_json(text: str | None) -> Box | None:
-    """What box_to_json wrote; None where a damaged catalog holds something else."""
+    """The inverse of `box_to_json`; None if the value is damaged."""
     if text is None:
         return None
     try:
@@ -115,7 +115,7 @@ def box_from_json(text: str | None) -> Box | None:
         return None
 
 
-def transcript_line(row: Sequence[Any]) -> Segment:
-    """From start, end, text, channel, words, box and confidence."""
+def segment_from_row(row: Sequence[Any]) -> Segment:
+    """A segment from the columns start, end, text, channel, words, box and confidence."""
     start, end, text, channel, words, box, confidence = row
     return Segment(start, end, text, channel, words_from_json(words), box_from_json(box), confidence)

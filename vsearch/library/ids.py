@@ -1,4 +1,4 @@
-"""Sets of ids as ascending arrays. `numpy.unique` hashes integers, which takes twenty times as long as sorting them."""
+"""Sets of ids as ascending arrays. `numpy.unique` hashes integers, which takes twenty times as long as sorting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Ids = NDArray[np.int64]
 
 
 def ascending(*parts: NDArray[np.integer]) -> Ids:
-    """All ids that are in one of the arrays [N], ascending, each once."""
+    """The union of the arrays, ascending [N], without repetition."""
     ids = np.sort(np.concatenate([np.asarray(part, dtype=np.int64).ravel() for part in parts]))
     repeated = np.zeros(len(ids), dtype=np.bool_)
     repeated[1:] = ids[1:] == ids[:-1]

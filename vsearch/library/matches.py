@@ -13,7 +13,7 @@ from vsearch.library.query_terms import find_phrase
 from vsearch.media import Segment
 
 TOKENIZER = "porter ascii"
-"""The tokenizer of the inverted index: see migrations.py."""
+"""The tokenizer of `segment_words`: see migrations.py."""
 
 Match = tuple[int, int, int]
 """The number of the segment in its passage, and the first and last token that match."""
@@ -38,7 +38,7 @@ def read_segments(connection: sqlite3.Connection, ids: Iterable[int]) -> list[St
         (codec.ids_to_json(wanted),),
     )
     segments = {
-        row[0]: StoredSegment(row[0], row[1], codec.transcript_line(row[3:]), tuple(unfolded(row[2]))) for row in rows
+        row[0]: StoredSegment(row[0], row[1], codec.segment_from_row(row[3:]), tuple(unfolded(row[2]))) for row in rows
     }
     return [segments[segment_id] for segment_id in wanted if segment_id in segments]
 

@@ -1,9 +1,8 @@
-"""How many lists of an inverted index a search compares: as many as hold the nearest, whatever the depth.
+"""Choose how many lists of an inverted file index (IVF) to search, so that recall is high at any depth.
 
-That depends on the vectors. Of 150,000 scenes around topics the 400 nearest lie in 300 of 2,048 lists, the 10 nearest
-in 16, and of vectors without any topics they lie everywhere. So lists are compared in steps, the nearest first, each
-step as many as all before it, until a step brings next to nothing new. No list is compared twice, so the most that a
-search costs is one pass over the index.
+No fixed number fits: of 150,000 clustered scenes the 400 nearest are in 300 of 2,048 lists and the 10 nearest in 16;
+without clusters they are everywhere. Lists are therefore searched in steps, the nearest first. Each step doubles the
+number of lists, until one adds almost nothing. No list is searched twice, so a search costs one pass at most.
 """
 
 from __future__ import annotations
@@ -20,33 +19,33 @@ from vsearch.media import Vectors
 Ids = NDArray[np.int64]
 
 _SETTLED = 0.01
-"""The share of the nearest that the last step may still have brought."""
-_JUDGED = 128
-"""How many of the nearest are looked at for this, at least: of ten, none may be new by chance."""
+"""Largest share of the nearest that the last step may have added."""
+_CHECKED = 128
+"""How many of the nearest are checked for this at least: among ten, none may be new by coincidence."""
 
 
 def nearest_in_lists(index: Any, queries: Vectors, k: int, wanted: int, first: int, selector: Any) -> Ids:
-    """Ids [Q, wanted], best first, -1 where there are fewer; of the k best of them, few are missed.
+    """Ids [Q, wanted], best first, padded with -1; few of the k nearest are missed.
 
-    first: lists of the first step. selector: FAISS's, or None.
+    first: number of lists in the first step. selector: of FAISS, or None.
     """
     faiss = load_faiss()
     inverted = faiss.downcast_index(index)
     queries = np.ascontiguousarray(queries, dtype=np.float32)
-    judged = max(k, _JUDGED)
-    depth = max(wanted, judged)
+    checked = max(k, _CHECKED)
+    depth = max(wanted, checked)
     closeness, lists = inverted.quantizer.search(queries, inverted.nlist)
     scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)
     ids = np.full((len(queries), depth), -1, dtype=np.int64)
     done, until = 0, first
     while done < inverted.nlist:
         step = slice(done, min(until, inverted.nlist))
-        found = _compare(inverted, queries, depth, lists[:, step], closeness[:, step], selector)
-        scores, ids = np.concatenate([scores, found[0]], axis=1), np.concatenate([ids, found[1]], axis=1)
+        new_scores, new_ids = _compare(inverted, queries, depth, lists[:, step], closeness[:, step], selector)
+        scores, ids = np.concatenate([scores, new_scores], axis=1), np.concatenate([ids, new_ids], axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
         scores, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
-        new = np.count_nonzero(order[:, :judged] >= depth, axis=1).max()
-        if done and new <= _SETTLED * judged and (ids >= 0).all():
+        new = np.count_nonzero(order[:, :checked] >= depth, axis=1).max()
+        if done and new <= _SETTLED * checked and (ids >= 0).all():
             break
         done, until = until, 2 * until
     return ids[:, :wanted]
@@ -68,16 +67,16 @@ def _compare(
 
 
 def nearest_by_steps(search: Callable[[int], Ids | None], k: int, first: int, lists: int) -> Ids | None:
-    """The same where each step compares the lists of those before it again: `search` takes a number of lists, and gives
-    ids best first, or None where it cannot."""
+    """As `nearest_in_lists`, for a device that searches all lists again in each step. search: takes a number of lists;
+    returns ids [Q, N], best first, or None if it failed."""
     probes = min(first, lists)
-    found = search(probes)
-    while found is not None and probes < lists:
-        before, probes = found, min(lists, 2 * probes)
-        found = search(probes)
-        if found is not None and (found >= 0).all():
-            judged = min(max(k, _JUDGED), found.shape[1])
-            new = max(np.count_nonzero(~np.isin(now[:judged], was)) for now, was in zip(found, before, strict=True))
-            if new <= _SETTLED * judged:
+    ids = search(probes)
+    while ids is not None and probes < lists:
+        previous, probes = ids, min(lists, 2 * probes)
+        ids = search(probes)
+        if ids is not None and (ids >= 0).all():
+            checked = min(max(k, _CHECKED), ids.shape[1])
+            new = max(np.count_nonzero(~np.isin(now[:checked], old)) for now, old in zip(ids, previous, strict=True))
+            if new <= _SETTLED * checked:
                 break
-    return found
+    return ids

@@ -111,7 +111,7 @@ class Reader(VectorReader):
                 "WHERE video_id = ? ORDER BY start_seconds, id",
                 (video_id,),
             ).fetchall()
-        return [codec.transcript_line(row) for row in rows]
+        return [codec.segment_from_row(row) for row in rows]
 
     def transcripts(self, video_id: int) -> list[TranscriptRow]:
         with self.transaction() as connection:

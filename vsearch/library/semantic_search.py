@@ -85,7 +85,7 @@ def _segments(connection: sqlite3.Connection, channel: str, passages: Sequence[i
         "AND segments.end_seconds <= passages.end_seconds ORDER BY segments.start_seconds, segments.id",
         (json.dumps(passages), channel),
     ):
-        segments.setdefault(passage, []).append(codec.transcript_line(row))
+        segments.setdefault(passage, []).append(codec.segment_from_row(row))
     return segments
 
 

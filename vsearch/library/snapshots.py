@@ -81,7 +81,7 @@ def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator
     for name in sorted(headers(folder, space_id), key=change_of, reverse=True):
         snapshot, reason = inspect(name, space, library_id)
         if snapshot is None:
-            _log.warning("passing over the snapshot %s: %s", name.name, reason)
+            _log.warning("ignoring the snapshot %s: %s", name.name, reason)
         else:
             yield snapshot
 

@@ -1,4 +1,4 @@
-"""One space of a library, ready to be searched: a base index, and what the catalog has changed since it was taken."""
+"""The searchable index of one space: a snapshot, and the changes of the catalog since it was written."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from vsearch.media import Space, Vectors
 
 _log = logging.getLogger(__name__)
 
-# Without a usable snapshot, more vectors than this are put into an index in memory (1 KB each instead of 2, at 512
-# dimensions); fewer are kept as a plain matrix.
 _MATRIX_LIMIT = 20_000
+"""Without a usable snapshot, up to this many vectors are kept as a matrix in memory. More are put into a FAISS index,
+which needs half the memory."""
 _MERGE_AT = 16
+"""Batches of recent vectors beyond which they are merged into one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """The space as of one change. Never changed in place, so threads search it while another brings it up to date."""
+    """The space at one change number. Immutable, so threads can search it while another one updates it."""
 
     library_id: str
     change: int
     base: Base | None
     recent: tuple[Recent, ...]
     tried: int = -1
-    """The newest snapshot that was looked at: the base, or one that could not be used."""
+    """Change number of the newest snapshot that was tried: that of the base, or of one that was unusable."""
 
 
 class SpaceIndex:
-    """Follows the catalog: every search first replays what was committed since the last, and adopts newer snapshots."""
+    """Follows the catalog: a search first adopts a newer snapshot, if any, and replays what was committed since."""
 
     def __init__(self, folder: Path, space_id: int, space: Space, reader: Reader) -> None:
         self._folder = folder
@@ -54,7 +55,8 @@ class SpaceIndex:
     def search(
         self, queries: Vectors, k: int, allowed: Ids | None, exact_below: int
     ) -> tuple[NDArray[np.float32], Ids]:
-        """Scores [Q, k'] and ids [Q, k'], best first. `allowed`: ascending ids; at most `exact_below`: all compared."""
+        """Scores [Q, k'] and ids [Q, k'], best first. allowed: ascending ids; up to `exact_below` of
+        them are compared without an index."""
         with self._reader.transaction():
             if allowed is not None and len(allowed) <= exact_below:
                 proposed = allowed
@@ -71,14 +73,14 @@ class SpaceIndex:
         return vectors.best(queries, ids, np.stack(list(held.values())).astype(np.float32), k)
 
     def _bring_up_to_date(self) -> _View:
-        """The view as of the state that this thread's transaction sees, or of a later one. Inside a transaction: a
-        thread that waits here has its connection, so whoever it waits for never waits for one."""
+        """The view at the state that this thread's transaction sees, or later. Call inside a transaction: a thread that
+        waits here already has its connection, so the thread that it waits for never waits for one."""
         with self._guard:
-            # Listed before the state is read, where this transaction has not read before: so none can be ahead of it.
+            # Listed before the first read of this transaction, so that no snapshot is ahead of it.
             view = self._view
             try:
                 offered = snapshots.changes(self._folder, self._space_id)
-            except OSError:  # no descriptor is left
+            except OSError:  # out of file descriptors
                 if view is None:
                     raise
                 offered = []  # a newer snapshot can wait
@@ -94,7 +96,7 @@ class SpaceIndex:
             return view
 
     def _adopt(self, view: _View | None, newest: int, state: CatalogState) -> _View:
-        """The newest usable snapshot; else what there was; else everything from the catalog."""
+        """The newest usable snapshot; else the current view; else everything from the catalog."""
         for snapshot in snapshots.find(self._folder, self._space_id, self._space, state.library_id):
             if view is not None and snapshot.header.change <= view.tried:
                 break
@@ -129,18 +131,18 @@ class SpaceIndex:
         return replace(view, change=state.change, base=base, recent=recent)
 
     def chunks(self) -> Iterator[tuple[Ids, vectors.Halves]]:
-        """All vectors of the space. Inside a transaction."""
+        """All vectors of the space. Call inside a transaction."""
         return self._reader.vectors_since(self._space_id, self._space.dim, -1)
 
 
 def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
-    """A snapshot opened as a base, if the catalog can bring it up to date."""
+    """Open a snapshot as a base; None if the catalog cannot bring it up to date."""
     header = snapshot.header
     if header.change > state.change:
-        _log.warning("passing over the snapshot %s: it is ahead of the catalog", snapshot.file.name)
+        _log.warning("ignoring the snapshot %s: it is ahead of the catalog", snapshot.file.name)
         return None
     if header.change < state.pruned_through:
-        _log.info("passing over the snapshot %s: it is too old to be brought up to date", snapshot.file.name)
+        _log.info("ignoring the snapshot %s: it is too old to be brought up to date", snapshot.file.name)
         return None
     kinds: dict[str, vectors.Kind] = {"flat": "flat", "ivf": "ivf"}
     if header.kind not in kinds:
@@ -149,6 +151,6 @@ def usable(snapshot: Snapshot, state: CatalogState) -> Base | None:
         index = vectors.open_snapshot(snapshot)
     except (RuntimeError, OSError, ValueError) as error:
         raise_if_exhausted(error)
-        _log.warning("passing over the snapshot %s: %s", snapshot.file.name, str(error).splitlines()[0])
+        _log.warning("ignoring the snapshot %s: %s", snapshot.file.name, str(error).splitlines()[0])
         return None
     return Base.of(index, Recipe(kinds[header.kind], header.lists))

@@ -1,12 +1,12 @@
-"""Nearest vectors: FAISS proposes, the catalog decides.
+"""Nearest-neighbour search: FAISS proposes candidates, the fp16 vectors of the catalog score them.
 
-An index only finds candidates; their scores are computed from the catalog's own fp16 vectors. So a score is the same
-whether a vector came from a snapshot, from what was added since, or through a filter, and however the index rounds.
+A score is therefore the same whether a vector comes from a snapshot, was added since, or passed a filter, and however
+the index quantises.
 
 Index types by the number of scenes (chosen by benchmarks/query_latency.py, 512 dimensions, 2 cores):
-  flat   up to 100,000: every vector is compared, as fp16, exactly what the catalog holds. IDMap2 over SQfp16
-  ivf    beyond: about 4 sqrt(N) k-means lists, of which as many are compared as the depth needs; 8 bits a component
-         (SQ8). Lists of fp16 found no more (the catalog scores anyway), were slower and twice as large
+  flat   up to 100,000: every vector is compared, as fp16 like in the catalog. IDMap2 over SQfp16
+  ivf    beyond: about 4 sqrt(N) k-means lists, searched as deep as needed (probing.py); 8 bits per component (SQ8).
+         Lists of fp16 had the same recall, were slower and twice as large
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Kind = Literal["flat", "ivf"]
 Ids = NDArray[np.int64]
 Halves = NDArray[np.float16]
 Chunks = Callable[[], Iterator[tuple[Ids, Halves]]]
-"""Starts a pass over all vectors: (ids [N], fp16 [N, D]) at a time."""
+"""Starts a pass over all vectors in chunks of (ids [N], fp16 [N, D])."""
 
 FLAT_LIMIT = 100_000
 _PROBES = 16
-"""Lists that the first step compares at least."""
+"""Fewest lists in the first step of a search."""
 _COMPARED = 16
-"""Vectors that the first step compares for each that is wanted: see probing.py."""
-_SPARE = 16  # more candidates than wanted where codes are rounded
+"""Vectors that the first step compares for each requested one: see probing.py."""
+_SPARE = 16  # additional candidates if vectors are quantised
 _POINTS_PER_LIST = 40  # k-means training; FAISS warns below 39
 
 
@@ -53,7 +53,7 @@ class Recipe:
 
     @staticmethod
     def for_count(count: int) -> Recipe:
-        """The type for a number of vectors; lists come in powers of two, so that they seldom change."""
+        """The type for a number of vectors. The number of lists is a power of two, so that it rarely changes."""
         if count <= FLAT_LIMIT:
             return Recipe("flat")
         return Recipe("ivf", 2 ** round(math.log2(4 * math.sqrt(count))))
@@ -63,20 +63,20 @@ class Recipe:
 
 
 def build(recipe: Recipe, dim: int, count: int, chunks: Chunks) -> Any:
-    """A FAISS index over all vectors. Memory: the index, a chunk, and while lists are trained the sample."""
+    """Build a FAISS index of all vectors. Memory: the index, a chunk, and a sample during training."""
     faiss = load_faiss()
 
     metric = faiss.METRIC_INNER_PRODUCT
     if recipe.kind == "flat":
-        # No training: fp16 codes are the catalog's bytes, and comparing them is exact.
+        # The codes are the fp16 vectors of the catalog: no training, exact comparison.
         index: Any = faiss.IndexIDMap2(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, metric))
     else:
         quantizer = faiss.IndexFlatIP(dim)
-        # The vectors themselves, not their residuals: then a code can be read without its list.
+        # Codes of the vectors, not of residuals, can be decoded without their list.
         codes = faiss.ScalarQuantizer.QT_8bit
         index = faiss.IndexIVFScalarQuantizer(quantizer, dim, recipe.lists, codes, metric, False)
         index.cp.spherical = True
-        index.cp.niter = 5  # half the usual: costs half a percent of recall at most
+        index.cp.niter = 5  # half the default: costs half a percent of recall at most
         index.train(_sample(recipe.lists * _POINTS_PER_LIST, count, chunks))
     for ids, halves in chunks():
         index.add_with_ids(halves.astype(np.float32), ids)
@@ -84,39 +84,39 @@ def build(recipe: Recipe, dim: int, count: int, chunks: Chunks) -> Any:
 
 
 def _sample(wanted: int, count: int, chunks: Chunks) -> Vectors:
-    """`wanted` vectors, evenly spread over the library; all where there are no more."""
-    places = np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
+    """`wanted` vectors, evenly spread over the library; all if there are fewer."""
+    indices = np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(np.int64))
     parts = []
     offset = 0
     for _, halves in chunks():
-        here = places[(places >= offset) & (places < offset + len(halves))] - offset
-        parts.append(halves[here].astype(np.float32))
+        chosen = indices[(indices >= offset) & (indices < offset + len(halves))] - offset
+        parts.append(halves[chosen].astype(np.float32))
         offset += len(halves)
     return np.concatenate(parts)
 
 
 def open_snapshot(snapshot: Snapshot) -> Any:
-    """The FAISS index of a snapshot, memory-mapped. RuntimeError where FAISS cannot make sense of it, OSError.
+    """The FAISS index of a snapshot, memory-mapped. Raises RuntimeError if it is invalid, or OSError.
 
-    Mapped here, and not by FAISS: its own file names are UTF-8 on some systems and of the code page on others.
+    It is not mapped by FAISS, which encodes file names as UTF-8 on some systems and in the code page on others.
     """
     faiss = load_faiss()
     with snapshot.file.open("rb") as stream:
         content = np.frombuffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
     index = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), len(content)))
-    index.referenced_objects = (content,)  # FAISS keeps only the address
+    index.referenced_objects = (content,)  # FAISS keeps only the pointer
     if index.ntotal != snapshot.header.count or index.d != snapshot.header.dim:
         raise RuntimeError(f"the index holds {index.ntotal} vectors of {index.d} dimensions")
     return index
 
 
 def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
-    """All that an index holds, as (ids [N], float32 [N, D]) in chunks."""
+    """Yield the contents of an index in chunks of (ids [N], float32 [N, D])."""
     faiss = load_faiss()
     if recipe.kind == "flat":
         ids = faiss.vector_to_array(index.id_map)
         inner = faiss.downcast_index(index.index)
-        # A pointer, because a mapped index's codes are no vector of C++
+        # A pointer, because the codes of a mapped index are no C++ vector.
         codes = faiss.rev_swig_ptr(inner.codes.data(), len(ids) * inner.code_size).reshape(len(ids), -1)
         for start in range(0, len(ids), 4096):
             part = codes[start : start + 4096].view(np.float16).astype(np.float32)
@@ -133,7 +133,7 @@ def entries(index: Any, recipe: Recipe) -> Iterator[tuple[Ids, Vectors]]:
 
 
 def on_gpu(index: Any, recipe: Recipe) -> Search | None:
-    """A copy of the index on the first GPU; None where there is none."""
+    """Copy an index to the first GPU; None if there is none."""
     if gpus() == 0:
         return None
     if recipe.kind == "ivf":
@@ -144,21 +144,21 @@ def on_gpu(index: Any, recipe: Recipe) -> Search | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
-    """A FAISS index that stands still, and what of it no longer counts."""
+    """An immutable FAISS index, and the ids in it that are no longer valid."""
 
     index: Any
     recipe: Recipe
     hidden: Ids
-    """Ascending ids that were removed or encoded anew since; some may never have been in the index."""
+    """Ascending ids that were removed or encoded again since; some may never have been in the index."""
     gpu: GpuCopy | None = None
 
     @staticmethod
     def of(index: Any, recipe: Recipe) -> Base:
-        """Nothing hidden; on a GPU, too, where there is one and it pays."""
+        """A base without hidden ids, which may be copied to a GPU."""
         return Base(index, recipe, np.empty(0, dtype=np.int64), GpuCopy(partial(on_gpu, index, recipe)))
 
     def propose(self, queries: Vectors, k: int, allowed: Ids | None) -> Ids:
-        """Ids of about the k nearest of each query, in no order, without repetition."""
+        """Ids of about the k nearest to each query, ascending, without repetition."""
         admitted = self.index.ntotal - len(self.hidden)
         if allowed is not None:
             allowed = np.setdiff1d(allowed, self.hidden, assume_unique=True)
@@ -173,9 +173,9 @@ class Base:
         return _ids(self._search_lists(queries, wanted, k, allowed, admitted))
 
     def _search_lists(self, queries: Vectors, wanted: int, k: int, allowed: Ids | None, admitted: int) -> Ids:
-        """Search an inverted index: ids [Q, wanted], -1 where there are fewer."""
+        """Search an IVF index: ids [Q, wanted], padded with -1."""
         lists, selector, gpu = self.recipe.lists, self._selector(allowed), self.gpu
-        # A filter that admits one scene in n leaves one in n of what each list offers: begin with n times as many.
+        # A filter that admits one scene in n leaves one in n vectors of each list: start with n times as many lists.
         compared = max(_PROBES * self.index.ntotal / lists, _COMPARED * k)
         first = min(lists, math.ceil(compared * lists / max(1, admitted)))
         if selector is None and gpu is not None:
@@ -186,7 +186,7 @@ class Base:
             return nearest_in_lists(self.index, queries, k, wanted, first, selector)
 
     def _selector(self, allowed: Ids | None) -> Any:
-        """The selector of FAISS for these ids; None where every id may be found."""
+        """A FAISS selector of these ids without the hidden ones; None if every id may be found."""
         faiss = load_faiss()
         if allowed is not None:
             bits = np.zeros(8 * (int(allowed[-1]) // 8 + 1), dtype=np.bool_)
@@ -201,14 +201,14 @@ class Base:
             if proposed is not None:
                 return proposed
         with _threads_for(queries):
-            found: Ids = self.index.search(queries, k, params=load_faiss().SearchParameters(sel=selector))[1]
-        return found
+            ids: Ids = self.index.search(queries, k, params=load_faiss().SearchParameters(sel=selector))[1]
+        return ids
 
 
 @contextmanager
 def _threads_for(queries: Vectors) -> Iterator[None]:
-    """FAISS divides work by query. For a single one a second thread has nothing to do, but is waited for: on a busy
-    machine that costs more than the search. The setting is the calling thread's own."""
+    """Limit FAISS to one thread per query. It parallelises by query, and on a busy machine waiting for an idle thread
+    takes longer than the search. The setting is local to the calling thread."""
     faiss = load_faiss()
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(min(before, len(queries)))
@@ -220,7 +220,7 @@ def _threads_for(queries: Vectors) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recent:
-    """Vectors that no snapshot holds yet, in memory."""
+    """Vectors in memory that are in no snapshot yet."""
 
     ids: Ids
     vectors: Vectors
@@ -240,7 +240,7 @@ class Recent:
 
 
 def best(queries: Vectors, ids: Ids, vectors: Vectors, k: int) -> tuple[NDArray[np.float32], Ids]:
-    """The k best of `ids` for each query by inner product: scores [Q, k'], ids [Q, k'], equal scores by id."""
+    """The k best of `ids` for each query by inner product: scores and ids [Q, k'], equal scores by id."""
     order = np.argsort(ids)
     ids, vectors = ids[order], vectors[order]
     scores = queries @ vectors.T
@@ -248,5 +248,5 @@ def best(queries: Vectors, ids: Ids, vectors: Vectors, k: int) -> tuple[NDArray[
     return np.take_along_axis(scores, ranked, axis=1), ids[ranked]
 
 
-def _ids(found: Ids) -> Ids:
-    return ascending(found[found >= 0])
+def _ids(padded: Ids) -> Ids:
+    return ascending(padded[padded >= 0])
