@@ -115,9 +115,9 @@ def measure_engine(library: Path, model: str, queries: Sequence[str]) -> list[fl
     """Milliseconds of the page's question to the engine in this program; the first one is left out."""
     from vsearch.settings import read_settings
     from vsearch.ui.ask import Ask
-    from vsearch.ui.service import Service
+    from vsearch.ui.page_state import PageState
 
-    service = Service(read_settings(library=library, model=model))
+    service = PageState(read_settings(library=library, model=model))
     seconds = [service.search(Ask(q=query)).seconds for query in queries]
     service.close()
     return [one * 1000 for one in seconds[1:]]

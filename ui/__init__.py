@@ -1,1 +1,1 @@
-"""The page in the browser. `vsearch ui` starts it; server.py puts it together, app.py is what is seen."""
+"""The page in the browser, started by `vsearch ui`: page_server.py serves it, app.py draws it."""

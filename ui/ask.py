@@ -1,158 +1,165 @@
-"""What is asked on the page, as it stands in the address: `?q=a+dog&folder=...&page=2`.
+"""The search on the page, as in its address: `?q=a+dog&folder=...&page=2`.
 
-The address is the one truth, so that a search can be kept as a bookmark and the back button works. It is written by
-anybody: what cannot be read in it is left out.
+The address is the only state of a search, so bookmarks and the back button work. Anyone can write an address: values
+that are not valid are ignored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from vsearch.library.rows import label_key
 from vsearch.phrases import LONGEST_PHRASE
 
 CHANNELS = {"all": "All", "visual": "Frames", "speech": "Speech", "ocr": "OCR"}
-"""What may be searched, and what a person calls it."""
+"""The names of the channels on the page."""
 MAX_PAGE = 1000
 MAX_LABELS = 20
+MAX_SECONDS = 86_400.0
+
+Parse = Callable[[str], Any]
+"""The value of a text in the address; None where it is not valid."""
+
+
+def _part(parse: Parse, *, default: Any = None, describe: Callable[[Any], str] | None = None) -> Any:
+    """A part of the address. describe: for a filter, the text of the button that removes it."""
+    return field(default=default, metadata={"parse": parse, "describe": describe})
+
+
+def _whole(least: int, most: int) -> Parse:
+    def parse(text: str) -> int | None:
+        if not text.isascii() or not text.isdigit() or len(text) > 19:
+            return None
+        return value if least <= (value := int(text)) <= most else None
+
+    return parse
+
+
+def _number(most: float) -> Parse:
+    def parse(text: str) -> float | None:
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        return value if math.isfinite(value) and 0 <= value <= most else None
+
+    return parse
+
+
+def _date(text: str) -> date | None:
+    try:
+        value = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return value if 1970 <= value.year <= 9000 else None
+
+
+def _flag(text: str) -> bool:
+    return text == "1"
+
+
+def _text(text: str) -> str:
+    return text.strip()
+
+
+def _folder(text: str) -> str:
+    return text.strip().replace("\0", "")
+
+
+def _language(text: str) -> str | None:
+    code = text.strip().lower()
+    return code if code.isalpha() and len(code) <= 8 else None
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    keys = dict.fromkeys(label_key(line) for line in text.split("\n"))  # no label contains a line break
+    return tuple(key for key in keys if 0 < len(key) <= LONGEST_PHRASE)[:MAX_LABELS]
+
+
+def _channel(text: str) -> str | None:
+    return text if text in CHANNELS else None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """All of it has a default; an address holds only what differs."""
+    """A search on the page. An address contains only what differs from the defaults.
 
-    q: str = ""
-    like: int | None = None
-    """The scene that others are to resemble, by its id in the library."""
-    page: int = 1
-    folder: str = ""
-    since: date | None = None
-    until: date | None = None
-    """That day is part of it."""
-    min_duration: float | None = None
-    """Seconds of a scene."""
-    max_duration: float | None = None
-    has_speech: bool = False
-    """Only scenes in which something is said."""
-    language: str = ""
-    """ISO 639 code of what is said."""
-    label: tuple[str, ...] = ()
-    """Only scenes that have all of these, spelt as the library does."""
-    channel: str = "all"
-    weight: float | None = None
-    """What spoken words weigh against pictures; None as the settings say."""
-    moments: bool = False
+    Filters have the names of the fields of `vsearch.Filters`. Each is also the key of its widget.
+    """
+
+    q: str = _part(_text, default="")
+    """The text of the query."""
+    like: int | None = _part(_whole(1, 2**62))
+    """Id of a scene: search for similar scenes."""
+    page: int = _part(_whole(1, MAX_PAGE), default=1)
+    folder: str = _part(_folder, default="", describe="in {}".format)
+    since: date | None = _part(_date, describe="from {}".format)
+    until: date | None = _part(_date, describe="to {}".format)
+    """The last day, inclusive."""
+    min_duration: float | None = _part(_number(MAX_SECONDS), describe="at least {:g} s".format)
+    max_duration: float | None = _part(_number(MAX_SECONDS), describe="at most {:g} s".format)
+    has_speech: bool = _part(_flag, default=False, describe=lambda _: "with speech")
+    language: str = _part(_language, default="", describe="language {}".format)
+    label: tuple[str, ...] = _part(_labels, default=(), describe=lambda labels: f"labelled {', '.join(labels)}")
+    channel: str = _part(_channel, default="all", describe=lambda name: f"channel {CHANNELS[name]}")
+    weight: float | None = _part(_number(100.0), describe="speech weight {:g}".format)
+    """Weight of the speech channel; None: that of the settings."""
+    moments: bool = _part(_flag, default=False, describe=lambda _: "exact moments")
 
     @property
     def filters(self) -> dict[str, str]:
-        """Every filter that is set: its name here, and how a person reads it."""
-        found: dict[str, str] = {}
-        if self.folder:
-            found["folder"] = f"in {self.folder}"
-        if self.since:
-            found["since"] = f"from {self.since.isoformat()}"
-        if self.until:
-            found["until"] = f"to {self.until.isoformat()}"
-        if self.min_duration is not None:
-            found["min_duration"] = f"at least {self.min_duration:g} s"
-        if self.max_duration is not None:
-            found["max_duration"] = f"at most {self.max_duration:g} s"
-        if self.has_speech:
-            found["has_speech"] = "somebody speaks"
-        if self.language:
-            found["language"] = f"language {self.language}"
-        if self.label:
-            found["label"] = f"labelled {', '.join(self.label)}"
-        if self.channel != "all":
-            found["channel"] = f"channel {CHANNELS[self.channel]}"
-        if self.weight is not None:
-            found["weight"] = f"words weigh {self.weight:g}"
-        if self.moments:
-            found["moments"] = "exact moments"
-        return found
+        """The filters that are set: name, and description for the user."""
+        return {
+            part.name: part.metadata["describe"](getattr(self, part.name))
+            for part in fields(self)
+            if part.metadata["describe"] is not None and getattr(self, part.name) != part.default
+        }
 
     @property
     def since_moment(self) -> datetime | None:
-        """Local time."""
+        """The first moment of `since`, in local time."""
         return None if self.since is None else datetime.combine(self.since, time())
 
     @property
     def until_moment(self) -> datetime | None:
-        """Local time: the first moment after that day."""
+        """The first moment after `until`, in local time."""
         return None if self.until is None else datetime.combine(self.until, time()) + timedelta(days=1)
 
 
 def read_address(parameters: Mapping[str, str]) -> Ask:
-    """The question that an address holds."""
-    seconds, given = (0.0, 86_400.0), parameters.get
-    channel = given("channel", "all")
-    since, until = _date(given("since")), _date(given("until"))
-    if since and until and since > until:
-        until = None
-    min_duration, max_duration = _number(given("min_duration"), *seconds), _number(given("max_duration"), *seconds)
-    if min_duration is not None and max_duration is not None and min_duration > max_duration:
-        max_duration = None
-    return Ask(
-        q=given("q", "").strip(),
-        like=_whole(given("like"), 1, 2**62),
-        page=_whole(given("page"), 1, MAX_PAGE) or 1,
-        folder=given("folder", "").strip().replace("\0", ""),
-        since=since,
-        until=until,
-        min_duration=min_duration or None,
-        max_duration=max_duration,
-        has_speech=given("has_speech") == "1",
-        language=lang if (lang := given("language", "").strip().lower()).isalpha() and len(lang) <= 8 else "",
-        label=_labels(given("label", "").split("\n")),
-        channel=channel if channel in CHANNELS else "all",
-        weight=_number(given("weight"), 0.0, 100.0),
-        moments=given("moments") == "1",
-    )
+    """The search in an address."""
+    given: dict[str, Any] = {}
+    for part in fields(Ask):
+        value = part.metadata["parse"](parameters.get(part.name, ""))
+        if value is not None:
+            given[part.name] = value
+    if given.get("min_duration") == 0:
+        del given["min_duration"]
+    for least, most in (("since", "until"), ("min_duration", "max_duration")):
+        if least in given and most in given and given[least] > given[most]:
+            del given[most]
+    return Ask(**given)
 
 
 def write_address(ask: Ask) -> dict[str, str]:
-    """The other way round: what differs from the defaults."""
-    found: dict[str, str] = {}
-    for field in fields(Ask):
-        value = getattr(ask, field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            found[field.name] = "1"
-        elif isinstance(value, tuple):
-            found[field.name] = "\n".join(value)  # the one character that no label holds
-        elif isinstance(value, float):
-            found[field.name] = f"{value:g}"
-        else:
-            found[field.name] = value.isoformat() if isinstance(value, date) else str(value)
-    return found
+    """The address of a search: the values that differ from the defaults, as text."""
+    return {
+        part.name: address_text(getattr(ask, part.name))
+        for part in fields(Ask)
+        if getattr(ask, part.name) != part.default
+    }
 
 
-def _labels(texts: Sequence[str]) -> tuple[str, ...]:
-    keys = dict.fromkeys(label_key(text) for text in texts)
-    return tuple(key for key in keys if 0 < len(key) <= LONGEST_PHRASE)[:MAX_LABELS]
-
-
-def _whole(text: str | None, least: int, most: int) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 19:
-        return None
-    return value if least <= (value := int(text)) <= most else None
-
-
-def _number(text: str | None, least: float, most: float) -> float | None:
-    try:
-        value = float(text or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and least <= value <= most else None
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        value = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return value if 1970 <= value.year <= 9000 else None
+def address_text(value: Any) -> str:
+    """A value as text in the address."""
+    if isinstance(value, bool):
+        return "1" if value else ""
+    if isinstance(value, tuple | list):
+        return "\n".join(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,5 +1,7 @@
-"""What the page shows of a hit: plain data that the browser lays out. It never becomes HTML on the way: the script of
-the page sets it as text, so file names and transcripts may hold whatever they like."""
+"""Hits as cards: plain data that the script of the page shows.
+
+The script sets it as text, never as HTML, so file names and transcripts may contain anything.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +12,25 @@ from vsearch.media import Hit
 from vsearch.report import clock, readable
 
 LABELS = {
-    "visual": "picture",
+    "visual": "frames",
     "itm": "match",
-    "late": "frames",
+    "late": "best frames",
     "speech": "speech",
-    "ocr": "ocr",
-    "example": "likeness",
+    "ocr": "OCR",
 }
-"""Channels as a person calls them; any other keeps its own name."""
+"""Names of channels on the page; others are shown as they are."""
 LONGEST_WORDS = 240
-"""Characters of spoken words on a card."""
+"""Characters of segments on a card."""
 
 
 def cards(hits: Sequence[Hit], best: Mapping[str, float], version: int) -> list[dict[str, Any]]:
-    """Hits as the script of the page takes them. best: see `best_scores`. version: changes whenever the library does,
-    so that a browser never shows the picture of a scene that is gone."""
+    """Hits as cards. best: see `best_scores`. version: the change number of the library, so that browsers do not show
+    cached thumbnails of removed scenes."""
     return [_card(hit, best, version) for hit in hits]
 
 
 def best_scores(hits: Sequence[Hit]) -> dict[str, float]:
-    """The best score of every channel: a full bar."""
+    """The best score of each channel; its bar is full."""
     best: dict[str, float] = {}
     for hit in hits:
         for name, value in hit.channels.items():
@@ -62,7 +63,7 @@ def _bar(name: str, value: float, best: float) -> dict[str, Any]:
 
 
 def _words(hit: Hit) -> list[dict[str, Any]]:
-    """The lines that hold words of the query: when, and pieces of [text, whether it matched]."""
+    """The matching segments: their times, and pieces of [text, whether it matched]."""
     lines: list[dict[str, Any]] = []
     left = LONGEST_WORDS
     for line, spans in hit.marked():

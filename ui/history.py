@@ -1,4 +1,4 @@
-"""What was asked before: the last queries, newest first, kept in the library's folder for the next time."""
+"""Earlier queries: the last ones, stored in the folder of the library."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 FILE = "queries.json"
 KEPT = 50
+"""Queries that are kept."""
 LONGEST = 500
-"""Characters of a query that is kept."""
+"""Characters of a query; the rest is cut off."""
 
 
 class History:
-    """Thread-safe. Where the folder cannot be written to, it lasts as long as the program."""
+    """The earlier queries, newest first. Thread-safe. Where the folder cannot be written to, in memory only."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
@@ -27,7 +28,7 @@ class History:
             return self._queries[:count]
 
     def add(self, query: str) -> None:
-        """A query that was asked; one that was asked before moves to the front."""
+        """Add a query at the front; a repeated one moves there."""
         query = " ".join(query.split())[:LONGEST]
         with self._guard:
             if not query or self._queries[:1] == [query]:
@@ -49,9 +50,9 @@ class History:
 
 def _read(file: Path) -> list[str]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        queries = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    if not isinstance(found, list):
+    if not isinstance(queries, list):
         return []
-    return [query[:LONGEST] for query in found if isinstance(query, str) and query.strip()][:KEPT]
+    return [query[:LONGEST] for query in queries if isinstance(query, str) and query.strip()][:KEPT]

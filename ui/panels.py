@@ -1,4 +1,4 @@
-"""What opens on the page beside the results: filters, an example, earlier queries, folders to index, a run."""
+"""The panels of the page: filters, example, earlier queries, the form to index a folder, and the index run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import streamlit as st
 from vsearch.errors import VsearchError
 from vsearch.report import clock, footage
 from vsearch.ui.ask import CHANNELS, MAX_LABELS, Ask
-from vsearch.ui.example import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
 from vsearch.ui.form import without_filters
-from vsearch.ui.jobs import IndexJob, JobState
-from vsearch.ui.service import Service
-from vsearch.ui.state import change, go, set_example, settle, trouble
+from vsearch.ui.index_thread import IndexThread, ThreadState
+from vsearch.ui.page_state import PageState
+from vsearch.ui.session import change, clear_message, go, set_example, show_message
 from vsearch.ui.text import literal
+from vsearch.ui.uploads import CLIP_ENDINGS, CLIP_LIMIT, PICTURE_ENDINGS, from_upload
 
 HISTORY_SHOWN = 12
 
 
 def filters_panel(ask: Ask, folders: list[str], labels: list[str]) -> None:
-    """folders: to choose from; any other may be typed. labels: that the library has."""
+    """folders: suggestions; others can be typed. labels: those of the library."""
     count = len(ask.filters)
     label = f"Filters ({count})" if count else "Filters"
     with st.popover(label, icon=":material/tune:", key="filters"):
@@ -52,17 +52,15 @@ def filters_panel(ask: Ask, folders: list[str], labels: list[str]) -> None:
                 on_change=change,
             )
         st.segmented_control(
-            "Look for what is",
+            "Search",
             list(CHANNELS),
             format_func=lambda name: CHANNELS[name],
             key="channel",
             required=True,
             on_change=change,
         )
-        st.slider(
-            "What spoken words weigh against pictures", 0.0, 5.0, step=0.25, key="weight", on_change=change, format="%g"
-        )
-        st.toggle("Only where somebody speaks", key="has_speech", on_change=change)
+        st.slider("Weight of speech against frames", 0.0, 5.0, step=0.25, key="weight", on_change=change, format="%g")
+        st.toggle("Only scenes with speech", key="has_speech", on_change=change)
         st.toggle("Exact moments instead of whole scenes", key="moments", on_change=change)
         st.button("Clear filters", key="clear", on_click=lambda: go(without_filters(ask)), disabled=not count)
 
@@ -88,49 +86,49 @@ def _uploaded(key: str) -> None:
     file = st.session_state.get(key)
     if file is None:
         return
-    st.session_state.uploads += 1  # an uploader is emptied by being another one
+    st.session_state.uploads += 1  # a new key is the only way to empty an uploader
     try:
         set_example(from_upload(file.name, file.getvalue()))
     except VsearchError as error:
-        trouble(str(error))
+        show_message(str(error))
 
 
-def history_panel(service: Service) -> None:
-    queries = service.history.queries(HISTORY_SHOWN)
+def history_panel(state: PageState) -> None:
+    queries = state.history.queries(HISTORY_SHOWN)
     with st.popover("Earlier", icon=":material/history:", key="history", disabled=not queries):
         for at, query in enumerate(queries):
             text = query if len(query) <= 60 else query[:59] + "…"
             st.button(literal(text), key=f"earlier{at}", type="tertiary", on_click=lambda asked=query: go(Ask(q=asked)))
-        st.button("Forget them", key="forget", icon=":material/delete:", on_click=service.history.clear)
+        st.button("Clear the list", key="forget", icon=":material/delete:", on_click=state.history.clear)
 
 
-def index_form(service: Service, key: str) -> None:
-    """Where a person names a folder. key: of this form, of which a page may hold two."""
+def index_form(state: PageState, key: str) -> None:
+    """The form to index a folder. key: prefix of its widgets; a page may have two forms."""
     with st.form(f"{key}_form", border=False):
         st.text_input(
             "Folder of videos on this computer",
             key=f"{key}_folder",
             placeholder=str(Path.home() / "Videos"),
-            help="Folders below it are read too. The files themselves are never changed.",
+            help="Subfolders are included. Files are never changed.",
         )
-        st.checkbox("Listen to what is said, where a speech model is installed", value=True, key=f"{key}_speech")
+        st.checkbox("Transcribe speech, where a speech model is installed", value=True, key=f"{key}_speech")
         st.form_submit_button(
-            "Index this folder", type="primary", icon=":material/add:", on_click=lambda: _start(service, key)
+            "Index this folder", type="primary", icon=":material/add:", on_click=lambda: _start(state, key)
         )
 
 
-def _start(service: Service, key: str) -> None:
-    state = st.session_state
+def _start(state: PageState, key: str) -> None:
+    form = st.session_state
     try:
-        service.start_job(state[f"{key}_folder"], speech=state[f"{key}_speech"])
-        settle()
+        state.start_job(form[f"{key}_folder"], speech=form[f"{key}_speech"])
+        clear_message()
     except VsearchError as error:
-        trouble(str(error))
+        show_message(str(error))
 
 
-def job_panel(service: Service) -> None:
-    """The run that goes on, or how the last one ended until that has been read."""
-    job = service.job
+def job_panel(state: PageState) -> None:
+    """The current index run, or the result of the last one until the user closes it."""
+    job = state.job
     if job is None or st.session_state.get("read") is job:
         return
     with st.container(border=True, key="job"):
@@ -141,13 +139,13 @@ def job_panel(service: Service) -> None:
 
 
 @st.fragment(run_every=1.0)
-def _running(job: IndexJob) -> None:
+def _running(job: IndexThread) -> None:
     state = job.state
     run = state.run
     searchable = run.indexed + run.transcribed + run.ocr_videos
     if state.over or searchable != st.session_state.get("searchable", 0):
         st.session_state.searchable = searchable
-        st.rerun()  # the whole page: there is more to search now
+        st.rerun()  # the whole page: new scenes can be searched
     line, stop = st.columns([5, 1], vertical_alignment="center")
     line.progress(state.share if run.total_final else min(state.share, 0.99), text=progress_text(state))
     stop.button("Stop", key="stop", on_click=job.stop, width="stretch")
@@ -155,7 +153,7 @@ def _running(job: IndexJob) -> None:
         st.caption(f"Not used: {literal(path.name)}: {literal(cause)}")
 
 
-def progress_text(state: JobState) -> str:
+def progress_text(state: ThreadState) -> str:
     """One line of Markdown."""
     run = state.run
     parts = [f"**Indexing** {literal(state.doing)}"]
@@ -170,7 +168,7 @@ def progress_text(state: JobState) -> str:
     return " · ".join(parts)
 
 
-def _ended(job: IndexJob) -> None:
+def _ended(job: IndexThread) -> None:
     state = job.state
     kind, text = outcome(state)
     line, done = st.columns([5, 1], vertical_alignment="center")
@@ -183,13 +181,16 @@ def _ended(job: IndexJob) -> None:
                 st.caption(f"{literal(path)}: {literal(cause)}")
 
 
-def outcome(state: JobState) -> tuple[str, str]:
+def outcome(state: ThreadState) -> tuple[str, str]:
     """How a run ended: "error", "warning" or "success", and a line of Markdown."""
     if state.error:
         return "error", f"Indexing ended early. {literal(state.error)} What was indexed before is kept."
     summary = state.run.summary
     if state.stopped or summary is None:
-        return "warning", f"Stopped after {_videos(state.run.indexed)}. They are kept; index the folder again to go on."
+        return (
+            "warning",
+            f"Stopped after {_videos(state.run.indexed)}. They are kept; index the folder again to continue.",
+        )
     parts = []
     if summary.indexed:
         parts.append(f"{_videos(summary.indexed)} indexed: {summary.scenes} scenes, {footage(summary.footage)}")

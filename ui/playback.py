@@ -1,5 +1,4 @@
-"""How a scene is played in a browser: the file itself where browsers can, else a clip of the scene that is made once
-and kept in the cache, within bounds."""
+"""Playing a scene in a browser: the file itself where browsers can play it, else a clip of the scene from the cache."""
 
 from __future__ import annotations
 
@@ -12,11 +11,12 @@ from vsearch.errors import MediaError, PathError
 from vsearch.library.rows import SceneRow
 
 CLIPS = "clips"
-"""The folder inside the cache."""
+"""Folder in the cache."""
 LIMIT_BYTES = 2_000_000_000
+"""Size of that folder."""
 LONGEST = 120.0
-"""Seconds of a clip."""
 SHORTEST = 0.1
+"""Limits of a clip, in seconds."""
 
 _KINDS = (
     (4, b"ftyp", "video/mp4"),
@@ -29,59 +29,59 @@ _KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
-    """A file of the library and the part that is to be seen."""
+class Span:
+    """A span [start, end) of a file in the library that is to be played."""
 
     path: Path
     start: float
-    """Seconds of the file."""
+    """Seconds."""
     end: float
 
     @classmethod
-    def of(cls, row: SceneRow | None, start: float | None = None, end: float | None = None) -> Film:
-        """A scene, or [start, end) of its file: a moment may reach over its scene's edges.
+    def of(cls, row: SceneRow | None, start: float | None = None, end: float | None = None) -> Span:
+        """A scene, or [start, end) of its file: a moment may extend beyond its scene.
 
-        Raises PathError where the scene or its file is gone.
+        Raises PathError where the scene or its file does not exist any more.
         """
         if row is None:
             raise PathError("This scene is no longer in the library: search again.")
         if not row.path.is_file():
-            raise PathError(f"{row.path} is no longer there: index the folder that it was moved to.")
+            raise PathError(f"{row.path} does not exist any more: if it was moved, index its new folder.")
         start = row.start if start is None else start
         end = row.end if end is None or end <= start else end
         return cls(row.path, start, min(max(end, start + SHORTEST), start + LONGEST))
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What the player is to do."""
+class Playback:
+    """What the player loads."""
 
     kind: Literal["original", "clip"]
     offset: float
-    """Seconds of the file at the beginning of what is played."""
+    """Time in the file, in seconds, at which the loaded media starts."""
     note: str = ""
 
 
-def how_to_play(film: Film, cache: Path, *, clip: bool = False) -> Plan:
-    """clip: the browser has tried the file and cannot play it. A clip is made here, so that its troubles can be told.
+def how_to_play(span: Span, cache: Path, *, clip: bool = False) -> Playback:
+    """How to play a span. clip: the browser could not play the file. A clip is made now, so that errors are shown.
 
     Raises MediaError, PathError.
     """
-    if not clip and _can_play(film.path):
-        return Plan("original", 0.0)
-    made_clip(film, cache)
-    return Plan("clip", film.start, "Browsers cannot play this file: this is a copy of the scene.")
+    if not clip and _can_play(span.path):
+        return Playback("original", 0.0)
+    made_clip(span, cache)
+    return Playback("clip", span.start, "Browsers cannot play this file: this is a copy of the scene.")
 
 
-def made_clip(film: Film, cache: Path) -> Path:
-    """A file that every browser plays. Raises MediaError, PathError."""
+def made_clip(span: Span, cache: Path) -> Path:
+    """A clip of the span that every browser plays. Raises MediaError, PathError."""
     from vsearch.clips import ClipCache
 
-    return ClipCache(cache / CLIPS, LIMIT_BYTES).playable(film.path, film.start, film.end)
+    return ClipCache(cache / CLIPS, LIMIT_BYTES).playable(span.path, span.start, span.end)
 
 
 def media_type(path: Path) -> str:
-    """What to call a file by its first bytes, whatever its name: nothing here is ever called a document."""
+    """The media type of a file by its first bytes; never that of a document, whatever its name."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -100,7 +100,7 @@ def _can_play(path: Path) -> bool:
 
 @lru_cache(maxsize=1000)
 def _probed(path: Path, size: int, mtime_ns: int) -> bool:
-    """size, mtime_ns: another file needs another look."""
+    """Whether browsers play a file. size, mtime_ns: for the cache, which forgets files that change."""
     from vsearch.clips import browser_can_play
 
     try:

@@ -1,5 +1,7 @@
-"""The results on the page: a component of our own, so that hundreds of widgets are not needed for two dozen scenes,
-playing starts at once, and the keyboard works. Its parts lie in static/."""
+"""The results and the player on the page: one Streamlit component, with its HTML, CSS and JavaScript in static/.
+
+Streamlit's own widgets would be too many for a grid of scenes, slow to play, and without keyboard control.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ def show_results(
     *,
     on_like: Callable[[], None],
     on_picture: Callable[[], None],
-    on_trouble: Callable[[], None],
+    on_problem: Callable[[], None],
 ) -> None:
-    """cards: see cards.py. The callbacks find what they are told in `told(name)`."""
+    """cards: see cards.py. A callback reads the message of the component with `sent(name)`."""
     component = st.components.v2.component(
         "vsearch_results", html=static("results.html"), css=static("results.css"), js=static("results.js")
     )
@@ -30,16 +32,16 @@ def show_results(
         data={"hits": cards, "focus": True},
         on_like_change=on_like,
         on_picture_change=on_picture,
-        on_trouble_change=on_trouble,
+        on_problem_change=on_problem,
     )
 
 
-def told(name: str) -> Any:
-    """What the component has just said."""
+def sent(name: str) -> Any:
+    """The last message of the component: "like", "picture" or "problem"."""
     return st.session_state[KEY].get(name)
 
 
 @cache
 def static(name: str) -> str:
-    """A file of static/."""
+    """The text of a file in static/."""
     return (STATIC / name).read_text(encoding="utf-8")

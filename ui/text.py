@@ -1,5 +1,4 @@
-"""Texts for Streamlit, which reads Markdown wherever it shows a text: names and transcripts must come out as they are,
-and load nothing from anywhere."""
+"""Escaping of file names and transcripts for Streamlit, which renders text as Markdown, and for HTML."""
 
 from __future__ import annotations
 
@@ -14,16 +13,16 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&=])")
 
 
 def literal(text: str | Path) -> str:
-    """A text that Markdown shows as it is: one line."""
+    """One line of Markdown that shows the text literally."""
     return _SPECIAL.sub(r"\\\1", readable(text))
 
 
 def from_home(path: Path) -> str:
-    """A path as people write it: ~ for their own folder."""
+    """A path with ~ for the home folder."""
     home = Path.home()
     return f"~{os.sep}{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)
 
 
 def escaped(text: str | Path) -> str:
-    """A text for HTML: one line."""
+    """One line of HTML that shows the text literally."""
     return html.escape(readable(text))

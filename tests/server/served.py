@@ -17,10 +17,10 @@ from vsearch.indexer.events import Event
 from vsearch.library import SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.search.example import Example
-from vsearch.server.app import make_app
-from vsearch.server.jobs import Runner
+from vsearch.server.http_app import make_app
+from vsearch.server.job_queue import Runner
 from vsearch.server.limits import Limits
-from vsearch.server.service import Access, Service
+from vsearch.server.server_state import Access, ServerState
 
 Serve = Callable[..., TestClient]
 
@@ -45,7 +45,7 @@ def indexed(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
     """serve(library=..., runner=..., **fields of Limits or Access) -> a client."""
-    opened: list[tuple[Service, Library]] = []
+    opened: list[tuple[ServerState, Library]] = []
 
     def make(
         *,
@@ -63,7 +63,7 @@ def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
         def index(paths: Sequence[Path]) -> Generator[Event, None, None]:
             return run_index(served.store, IndexPlan(FakeModel()), paths)
 
-        service = Service(
+        state = ServerState(
             served,
             ClipCache(tmp_path / "clips", 2**26),
             runner or index,
@@ -71,12 +71,12 @@ def serve(indexed: Path, tmp_path: Path) -> Iterator[Serve]:
             access or Access(),
             Limits(**limits),  # type: ignore[arg-type]
         )
-        opened.append((service, served))
-        return TestClient(make_app(service), base_url="http://localhost:8765")
+        opened.append((state, served))
+        return TestClient(make_app(state), base_url="http://localhost:8765")
 
     yield make
-    for service, served in opened:
-        assert service.close(), "a thread is still busy"
+    for state, served in opened:
+        assert state.close(), "a thread is still busy"
         served.close()
 
 

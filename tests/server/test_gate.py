@@ -19,10 +19,10 @@ from tests.server.served import Serve
 from vsearch.errors import InputError
 from vsearch.library import SqliteStore
 from vsearch.search.example import Example
-from vsearch.server import run
+from vsearch.server import listen
+from vsearch.server.listen import PatientProtocol, access_for, bind, url_of
 from vsearch.server.roots import NotAllowed, allowed_paths
-from vsearch.server.run import PatientProtocol, access_for, bind, url_of
-from vsearch.server.service import Access
+from vsearch.server.server_state import Access
 
 TOKEN = "correct horse battery".replace(" ", "-")
 
@@ -159,7 +159,7 @@ def answer_to(bound: socket.socket, *pieces: bytes) -> bytes:
 
 
 def test_a_client_that_never_ends_is_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(listen, "HEADER_SECONDS", 0.2)
     with listening(serve(receive_seconds=0.2)) as bound:
         assert url_of(bound).startswith("http://127.0.0.1:")
         assert answer_to(bound) == b""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.server.served import Serve
-from vsearch.server.service import Access
+from vsearch.server.server_state import Access
 
 ANYBODY = Access(hosts=frozenset())
 ROUTES = [

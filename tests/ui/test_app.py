@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
 from vsearch.library.folder import CATALOG
 from vsearch.settings import read_settings
-from vsearch.ui.service import close_services, shared_service
+from vsearch.ui.page_state import close_states, shared_state
 
 if TYPE_CHECKING:
     Open = Callable[..., AppTest]
@@ -44,7 +44,7 @@ def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Open]:
         return app
 
     yield run
-    close_services()
+    close_states()
 
 
 def hits(app: AppTest) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def test_no_library_yet(show: Open, tmp_path: Path) -> None:
     app = show(tmp_path / "library")
     assert "There is no library yet" in texts(app) and "~/library" in texts(app)
     app.button[-1].click().run()
-    assert app.error[0].value == r"Type the path of a folder that holds videos\."
+    assert app.error[0].value == r"Type the path of a folder with videos\."
     assert not (tmp_path / "library").exists()
 
 
@@ -125,11 +125,11 @@ def test_earlier_queries_can_be_asked_again_and_forgotten(show: Open, colours: P
     app.button(key="earlier1").click().run()
     assert app.query_params == {"q": "green *stars*"}
     app.button(key="forget").click().run()
-    assert shared_service(read_settings()).history.queries() == []
+    assert shared_state(read_settings()).history.queries() == []
 
 
-def test_nothing_fits(show: Open, colours: Path) -> None:
-    assert "Take a filter away" in texts(show(colours, q="red", max_duration="0.5"))
+def test_no_scene_matches(show: Open, colours: Path) -> None:
+    assert "Remove a filter" in texts(show(colours, q="red", max_duration="0.5"))
     assert "Words in quotes" in texts(show(colours, q='"never said"'))
 
 
@@ -142,7 +142,7 @@ def test_a_question_that_cannot_be_asked_is_told(show: Open, colours: Path) -> N
 
 def test_a_page_that_lies_beyond_the_last(show: Open, colours: Path) -> None:
     app = show(colours, q="red", page="7")
-    assert "Nothing fits" in texts(app)
+    assert "No scene matches" in texts(app)
     better = next(button for button in app.button if button.label == "← Better")
     better.click().run()
     assert app.query_params["page"] == "6"
@@ -172,7 +172,7 @@ def test_a_folder_is_indexed_from_the_page(show: Open, tmp_path: Path) -> None:
     app.text_input(key="first_folder").set_value(str(films))
     app.checkbox(key="first_speech").uncheck()
     app.button[-1].click().run()
-    job = shared_service(read_settings()).job
+    job = shared_state(read_settings()).job
     assert job is not None
     job.wait(PATIENCE)
     app.run()

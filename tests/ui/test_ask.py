@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vsearch.ui.ask import CHANNELS, MAX_LABELS, Ask, read_address, write_address
-from vsearch.ui.form import asked, widget_values, without, without_filters
+from vsearch.ui.form import search_from_widgets, widget_values, without, without_filters
 
 SECONDS = st.one_of(st.none(), st.integers(1, 1000).map(float))
 ASKS = st.builds(
@@ -95,15 +95,17 @@ def test_the_last_day_is_part_of_the_span() -> None:
 @given(ASKS)
 def test_widgets_show_the_address_and_give_it_back(ask: Ask) -> None:
     shown = widget_values(ask, weight=2.0)
-    again = asked(shown, ask, weight=2.0)
+    again = search_from_widgets(shown, ask, weight=2.0)
     weight = None if ask.weight == 2.0 else ask.weight
     assert without(again, "weight") == without(ask, "weight") and again.weight == weight
 
 
 def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -> None:
     before = Ask(q="a dog", like=7, page=3)
-    assert asked(widget_values(before) | {"q": "a cat"}, before) == Ask(q="a cat")
-    assert asked(widget_values(before) | {"moments": True}, before) == Ask(q="a dog", like=7, moments=True)
+    assert search_from_widgets(widget_values(before) | {"q": "a cat"}, before) == Ask(q="a cat")
+    assert search_from_widgets(widget_values(before) | {"moments": True}, before) == Ask(
+        q="a dog", like=7, moments=True
+    )
 
 
 def test_filters_are_named_and_taken_away() -> None:

@@ -91,7 +91,7 @@ def test_search_and_play_from_the_right_second(served: Served, page: Page) -> No
     wait_for_answer(page)
     assert "q=blue" in page.url
     expect(first(page).locator(".name")).to_have_text("flags.mp4")
-    expect(first(page).locator(".bar .channel")).to_have_text("picture")
+    expect(first(page).locator(".bar .channel")).to_have_text("frames")
     expect(first(page).locator(".still.ready")).to_be_visible()
     first(page).click()
     playing(page)
@@ -143,7 +143,7 @@ def test_a_file_that_is_gone_is_told_in_the_player(serve: Serve, page: Page, tmp
     wait_for_answer(page)
     (films / "flags.mp4").unlink()
     first(page).click()
-    expect(page.locator(".wait")).to_contain_text("is no longer there")
+    expect(page.locator(".wait")).to_contain_text("does not exist any more")
 
 
 def test_more_like_this_and_the_back_button(served: Served, page: Page) -> None:
@@ -214,7 +214,7 @@ def test_a_broken_picture_is_told_in_plain_words(served: Served, page: Page, tmp
 
 def test_filters_stand_in_the_address(served: Served, page: Page) -> None:
     visit(page, f"{served.address}/?q=red&max_duration=1")
-    expect(page.get_by_text("Nothing fits")).to_be_visible()
+    expect(page.get_by_text("No scene matches")).to_be_visible()
     page.get_by_role("button", name="at most 1 s").click()
     wait_for_answer(page)
     assert "max_duration" not in page.url
@@ -236,11 +236,11 @@ def test_hostile_names_and_words_stay_text(serve: Serve, page: Page, tmp_path: P
     )
     command = [sys.executable, "-c", "from vsearch.cli import main; main()", "index", str(folder), "--model", "fake"]
     done = subprocess.run([*command, "--library", str(tmp_path / "library"), "--json"], cwd=ROOT, capture_output=True)
-    assert done.returncode == 0 and json.loads(done.stdout)["lines"] == 1, done.stderr
+    assert done.returncode == 0 and json.loads(done.stdout)["segments"] == 1, done.stderr
     alerts: list[str] = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     visit(page, f"{serve(tmp_path / 'library').address}/?q=red+flag&folder=%3Cb%3E**x**")
-    expect(page.get_by_text("Nothing fits")).to_be_visible()
+    expect(page.get_by_text("No scene matches")).to_be_visible()
     page.get_by_role("button", name="in <b>**x**").click()
     wait_for_answer(page)
     expect(first(page).locator(".name")).to_have_text(name)

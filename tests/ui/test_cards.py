@@ -25,7 +25,7 @@ def test_a_card_says_what_and_when() -> None:
         "2.5 s",
     )
     assert card["bars"] == [
-        {"name": "picture", "share": 0.5, "value": "0.400"},
+        {"name": "frames", "share": 0.5, "value": "0.400"},
         {"name": "speech", "share": 1.0, "value": "0.500"},
     ]
     assert card["picture"] == "vsearch/thumbnail/7?v=3"

@@ -1,5 +1,5 @@
 // The results: a grid of scenes, and a player over the page. Everything that comes from videos (names, words) is set as
-// text, never as HTML. Python is told only what changes the question: "like", "picture", "trouble".
+// text, never as HTML. Python is told only what changes the question: "like", "picture", "problem".
 
 const SEARCH_BOX = '.st-key-q input';
 const PICTURE_LIMIT = 20_000_000;
@@ -269,10 +269,10 @@ function pictureIn(files) {
 }
 
 function send(file, actions) {
-  if (file.size > PICTURE_LIMIT) { actions.trouble(`The picture is larger than ${PICTURE_LIMIT / 1e6} MB.`); return; }
+  if (file.size > PICTURE_LIMIT) { actions.problem(`The picture is larger than ${PICTURE_LIMIT / 1e6} MB.`); return; }
   const reader = new FileReader();
   reader.onload = () => actions.picture({ name: file.name, data: String(reader.result).split(',')[1] || '', at: Date.now() });
-  reader.onerror = () => actions.trouble('The picture cannot be read.');
+  reader.onerror = () => actions.problem('The picture cannot be read.');
   reader.readAsDataURL(file);
 }
 
@@ -286,7 +286,7 @@ export default function (component) {
     const actions = {
       like: (hit) => state.tell('like', hit.id),
       picture: (picture) => state.tell('picture', picture),
-      trouble: (text) => state.tell('trouble', text),
+      problem: (text) => state.tell('problem', text),
       play: (position) => state.player.show(position),
       focus: (position) => focusOn(state.cards, position),
     };

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS = {
     "index": "index",
     "transcript": "transcript",
-    "query": "query",
+    "query": "query_command",
     "export": "export",
     "label": "label",
     "describe": "label",

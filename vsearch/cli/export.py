@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vsearch.cli.base import JsonOption, app, console_of, given_paths, print_json
-from vsearch.cli.question import Question, answer, asks, say_missing
+from vsearch.cli.question import Question, answer, asks, print_missing
 from vsearch.errors import InputError, PathError, QueryError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def export(
         print_json(done.as_json())
     else:
         _say(done, exact=exact)
-    say_missing(missing)
+    print_missing(missing)
     if done.trouble and not done.files and not done.clips:
         raise typer.Exit(1)
 

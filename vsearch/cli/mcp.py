@@ -22,8 +22,8 @@ def mcp(
         from vsearch.mcp.server import build_server
     except ImportError as error:
         raise InputError("The mcp library is not installed: pip install 'vsearch[mcp]'.") from error
-    from vsearch.mcp.tools import Tools
+    from vsearch.mcp.tools import LibraryTools
 
     # The first search loads the model: a program that starts all its servers at once does not wait for it.
     with library_of(library, model, weights, device) as opened:
-        build_server(Tools(opened)).run("stdio")
+        build_server(LibraryTools(opened)).run("stdio")

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -153,7 +152,7 @@ def answer(question: Question) -> tuple[list[Hit], int]:
 
 
 def _query(question: Question) -> Query:
-    from vsearch.cli.example import given_example
+    from vsearch.cli.example_options import given_example
     from vsearch.search.query import Query
 
     return Query(
@@ -173,16 +172,12 @@ def _filters(question: Question) -> Filters:
     """The filters among the options: those with the name of a field of Filters."""
     from vsearch.library.filters import Filters
 
-    given = {field.name: getattr(question, field.name) for field in fields(Filters)}
-    if question.folder is not None:
-        given["folder"] = Path(os.path.abspath(given_paths([question.folder])[0]))  # noqa: PTH100 - not resolve
-    given["since"] = date_of(question.since, "--since")
-    given["until"] = date_of(question.until, "--until", end_of_day=True)
-    given["label"] = tuple(question.label or ())
-    return Filters(**given)
+    folder = None if question.folder is None else os.path.abspath(given_paths([question.folder])[0])  # noqa: PTH100
+    since, until = date_of(question.since, "--since"), date_of(question.until, "--until", end_of_day=True)
+    return Filters.parse({**vars(question), "folder": folder, "since": since, "until": until})
 
 
-def say_missing(missing: int) -> None:
+def print_missing(missing: int) -> None:
     """Print one line if there are videos that could not be searched."""
     if missing:
         console_of(stderr=True).print(

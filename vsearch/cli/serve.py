@@ -42,10 +42,10 @@ def serve(
 ) -> None:
     """Serve the library over HTTP: search, thumbnails, clips, indexing. Stop with Ctrl-C."""
     try:
-        from vsearch.server.app import make_app
-        from vsearch.server.run import access_for, bind, url_of
-        from vsearch.server.run import serve as serve_until_stopped
-        from vsearch.server.service import Service
+        from vsearch.server.http_app import make_app
+        from vsearch.server.listen import access_for, bind, url_of
+        from vsearch.server.listen import serve as serve_until_stopped
+        from vsearch.server.server_state import ServerState
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is missing: pip install 'vsearch[server]'") from error
     from vsearch.api import Library
@@ -63,10 +63,12 @@ def serve(
     opened = Library(settings, model, create=bool(roots), threads=settings.threads or 1)
     with bind(host, port) as bound:
         opened.load()
-        service = Service(opened, ClipCache(settings.cache / "clips", CLIPS_BYTES), opened.index_events, roots, access)
+        state = ServerState(
+            opened, ClipCache(settings.cache / "clips", CLIPS_BYTES), opened.index_events, roots, access
+        )
         typer.echo(f"Serving {opened.path} on {url_of(bound)} (routes: {url_of(bound)}/docs). Stop with Ctrl-C.")
         try:
-            serve_until_stopped(make_app(service), bound)
+            serve_until_stopped(make_app(state), bound)
         finally:
-            if service.close():  # otherwise a thread still reads, and the process ends without closing the library
+            if state.close():  # otherwise a thread still reads, and the process ends without closing the library
                 opened.close()

@@ -35,7 +35,7 @@ def ui(
         timer = Timer(1.5, webbrowser.open, [address])
         timer.daemon = True
         timer.start()
-    from vsearch.ui.server import run
+    from vsearch.ui.page_server import run
 
     run(settings, port)
 

@@ -7,11 +7,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import QueryError
 from vsearch.languages import language_spellings, short_language
@@ -77,6 +77,14 @@ class Filters:
             raise QueryError(f"There is no language {self.language!r}: give a code such as en, de or zh.")
         if not all(label.strip() and len(label) <= LONGEST_LABEL for label in self.label):
             raise QueryError("A label is empty or too long: give one such as dog (`vsearch label --list` names them).")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Filters:
+        """The filters among the named values of an interface: folders as text, labels as any sequence, or None."""
+        given = {name: values[name] for name in cls.__dataclass_fields__ if values.get(name) is not None}
+        if "folder" in given:
+            given["folder"] = Path(given["folder"])
+        return cls(**{**given, "label": tuple(given.get("label", ()))})
 
     def video_conditions(self, reader: Reader) -> list[Condition]:
         """The filters that are set and concern whole videos, as SQL over `videos`."""

@@ -1,4 +1,4 @@
-"""The library for language models: a server of the Model Context Protocol over standard input and output.
+"""A server of the Model Context Protocol over standard input and output: language models search the library.
 
-tools.py says what can be asked and answers it; server.py puts that on the wire with the `mcp` library (extra `mcp`).
+tools.py has the tools, server.py serves them with the `mcp` library (extra `mcp`).
 """

@@ -1,7 +1,7 @@
-"""What a language model may ask of a library. Only reading: nothing here opens the library for writing.
+"""The tools of the MCP server: read-only access to a library.
 
-A video is named by its path as the tools tell it. A path from a caller is only looked up in the catalog; the file that
-is opened is the one that the catalog holds.
+Tools identify a video by its path. A path from a caller is only looked up in the catalog; the file that is opened is
+the one in the catalog.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 MOST_HITS = 100
 MOST_LABELS = 20
-"""That a scene must have."""
+"""Labels in one filter."""
 MOST_LISTED = 500
-"""Labels in one answer."""
-MOST_LINES = 500
+"""Labels in one result."""
+MOST_SEGMENTS = 500
 MOST_VIDEOS = 200
 LONGEST_PATH = 4096
 FRAME_SIDE = 768
-"""Pixels of the longer side of a frame: what vision models look at in one piece."""
+"""Pixels of the longer side of a frame: vision models accept this size without tiling."""
 
 
 @dataclass
-class Tools:
-    """Answers questions about one library; safe to use from several threads, one after the other."""
+class LibraryTools:
+    """The tools over one library. Thread-safe."""
 
     library: Library
     _lock: Lock = field(default_factory=Lock)
@@ -57,51 +57,51 @@ class Tools:
         return [_printable(hit.as_json()) for hit in hits]
 
     def get_transcript(self, video: str, start: float = 0.0, end: float | None = None) -> dict[str, Any]:
-        """The lines that are spoken or shown in [start, end), at most MOST_LINES, and whether there are more."""
+        """The segments of speech and OCR that overlap [start, end), at most MOST_SEGMENTS."""
         row = self._find(video)
         known = self.library.store.find_transcript(row.video_id)
-        lines = [
-            line
-            for line in self.library.store.transcript(row.video_id)
-            if line.end > start and (end is None or line.start < end)
+        segments = [
+            segment
+            for segment in self.library.store.transcript(row.video_id)
+            if segment.end > start and (end is None or segment.start < end)
         ]
-        told = [
+        shown = [
             {
-                "start": round(line.start, 3),
-                "end": round(line.end, 3),
-                "text": readable(line.text),
-                "channel": line.channel,
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+                "text": readable(segment.text),
+                "channel": segment.channel,
             }
-            for line in lines[:MOST_LINES]
+            for segment in segments[:MOST_SEGMENTS]
         ]
         return {
             "video": readable(row.path),
             "language": None if known is None else known.language,
-            "listened": known is not None and known.cause is None,
-            "segments": told,
-            "next_start": round(lines[MOST_LINES].start, 3) if len(lines) > MOST_LINES else None,
+            "transcribed": known is not None and known.cause is None,
+            "segments": shown,
+            "next_start": round(segments[MOST_SEGMENTS].start, 3) if len(segments) > MOST_SEGMENTS else None,
         }
 
     def get_frame(self, video: str, time: float) -> tuple[bytes, float]:
-        """JPEG of the picture that is shown at a time, and the seconds at which it appears. MediaError, PathError."""
+        """The frame at a time, as JPEG, and its own time in seconds. Raises MediaError, PathError."""
         from vsearch.clips import still
 
         row = self._find(video)
         _check_range("time", time, 0, 1e7)
-        with self._lock:  # one decoder at a time is enough for one caller
+        with self._lock:  # one decoder at a time
             return still(row.path, time, side=FRAME_SIDE)
 
     def list_videos(self, contains: str = "", offset: int = 0, limit: int = MOST_VIDEOS) -> dict[str, Any]:
-        """Files whose path contains a text, by path, and how many there are in all."""
+        """Files whose path contains a text, by path, and their total number."""
         _check_range("limit", limit, 1, MOST_VIDEOS)
         _check_range("offset", offset, 0, 2**31)
         rows = [row for row in self.library.store.files() if caseless(contains) in caseless(readable(row.path))]
         videos = []
         for row in rows[offset : offset + limit]:
-            found = self.library.store.find_key(row.key)
-            if found is None:
-                continue  # it was removed a moment ago
-            info = found.info
+            record = self.library.store.find_key(row.key)
+            if record is None:
+                continue  # it was removed in the meantime
+            info = record.info
             videos.append(
                 {
                     "video": readable(row.path),
@@ -115,26 +115,26 @@ class Tools:
 
     def list_labels(self, contains: str = "") -> dict[str, Any]:
         """The first MOST_LISTED labels that contain a text, by name, as the objects of `vsearch label --list --json`,
-        and how many there are in all."""
+        and their total number."""
         rows = [row for row in self.library.store.labels() if caseless(contains) in row.label]
         return {"total": len(rows), "labels": [_printable(row.as_json()) for row in rows[:MOST_LISTED]]}
 
     def _find(self, video: str) -> FileRow:
-        """The catalog's row of a path as the tools tell it. The disk is not touched."""
+        """The row of a path that a tool returned. Reads the catalog only, not the disk."""
         if len(video) <= LONGEST_PATH and "\0" not in video:
             row = self.library.store.find_file(Path(video))
             if row is not None:
                 return row
-            # Names that cannot be printed are told with escapes.
+            # Tools return names that cannot be printed with escapes.
             if "\\" in video:
                 for row in self.library.store.files():
                     if readable(row.path) == video:
                         return row
-        raise PathError(f"{readable(video[:200])} is not in the library: list_videos tells what is.")
+        raise PathError(f"{readable(video[:200])} is not in the library: list_videos lists its videos.")
 
 
 def _printable(value: Any) -> Any:
-    """The same value without lone surrogates and control characters: what goes out must be UTF-8."""
+    """The value without lone surrogates and control characters, so that it can be sent as UTF-8."""
     if isinstance(value, str):
         return readable(value)
     if isinstance(value, dict):

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vsearch.server.answers import problem
 from vsearch.server.limits import RETRY_SECONDS
-from vsearch.server.service import Service
+from vsearch.server.server_state import ServerState
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +42,15 @@ class _Refused(HTTPException):
 class Guard:
     """Wraps the app. HTTP only."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, state: ServerState) -> None:
+        self._app, self._state = app, state
         self._requests = self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, answer = time.perf_counter(), _Answer(send, self._service.limits.send_seconds)
+        begun, answer = time.perf_counter(), _Answer(send, self._state.limits.send_seconds)
         try:
             await self._serve(scope, receive, answer)
         except _Refused as refused:
@@ -64,15 +64,15 @@ class Guard:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
-            self._service.metrics.observe(route, method, answer.status, time.perf_counter() - begun)
+            self._state.metrics.observe(route, method, answer.status, time.perf_counter() - begun)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        limits, upload = self._service.limits, scope["method"] == "POST" and scope["path"] == "/search"
+        limits, upload = self._state.limits, scope["method"] == "POST" and scope["path"] == "/search"
         self._admit(scope["path"], headers)
         if self._requests >= limits.requests or (upload and self._uploads >= limits.uploads):
             raise _Refused(503, "The server is busy: try again soon.", Retry_After=str(RETRY_SECONDS))
-        body = _Body(receive, limits.upload_bytes if upload else limits.body_bytes, self._service)
+        body = _Body(receive, limits.upload_bytes if upload else limits.body_bytes, self._state)
         body.check(headers.get(b"content-length"))
         self._requests += 1
         self._uploads += upload
@@ -83,7 +83,7 @@ class Guard:
             self._uploads -= upload
 
     def _admit(self, path: str, headers: dict[bytes, str]) -> None:
-        access = self._service.access
+        access = self._state.access
         host = headers.get(b"host", "")
         if access.hosts:
             # A page of the web whose name was made to point here (DNS rebinding) calls the server by that name.
@@ -102,11 +102,11 @@ class Guard:
 class _Body:
     """`receive` with an end to size and patience."""
 
-    def __init__(self, receive: Receive, limit: int, service: Service) -> None:
-        self._receive, self._limit, self._limits = receive, limit, service.limits
+    def __init__(self, receive: Receive, limit: int, state: ServerState) -> None:
+        self._receive, self._limit, self._limits = receive, limit, state.limits
         self._taken = 0
         self._whole = False
-        self._until = time.monotonic() + service.limits.body_seconds
+        self._until = time.monotonic() + state.limits.body_seconds
 
     def check(self, length: str | None) -> None:
         """What the client announces."""

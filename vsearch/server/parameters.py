@@ -1,10 +1,8 @@
-"""The parameters of /search, as FastAPI parses them, and the Query that they become."""
+"""The parameters of /search, and the Query that is made of them."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +20,7 @@ SceneId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 
 
 class Parameters(BaseModel):
-    """Everything but the text and the example. Names are those of `Filters` and `Query`."""
+    """All parameters but the text and the example, with the names of `Filters` and `Query`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,15 +58,11 @@ class Parameters(BaseModel):
 
     def query(self, text: str, example: Example | None) -> Query:
         """Raises QueryError."""
-        given = {field.name: getattr(self, field.name) for field in fields(Filters)}
-        filters = Filters(
-            **{**given, "folder": None if self.folder is None else Path(self.folder), "label": tuple(self.label)}
-        )
         return Query(
             text=text,
             k=self.k,
             per_video=self.per_video,
-            filters=filters,
+            filters=Filters.parse(dict(self)),
             channel=self.channel,
             rerank=self.rerank,
             recall=self.recall,

@@ -21,12 +21,12 @@ from vsearch.search.example import ClipFile, Example, SceneExample, read_picture
 from vsearch.search.query import Query as SearchQuery
 from vsearch.server import answers
 from vsearch.server.answers import AsciiJSON, Problem
-from vsearch.server.jobs import JobsFull
+from vsearch.server.job_queue import JobsFull
 from vsearch.server.limits import MAX_PATHS, MAX_WORDS, RETRY_SECONDS
-from vsearch.server.metrics import CONTENT_TYPE, family
 from vsearch.server.parameters import LARGEST_ID, Parameters, QueryParameters, SceneId, only_one
+from vsearch.server.request_metrics import CONTENT_TYPE, family
 from vsearch.server.roots import allowed_paths
-from vsearch.server.service import Service, service_of
+from vsearch.server.server_state import ServerState, state_of
 
 KINDS = {".mp4": "video/mp4", ".webm": "video/webm", ".m4a": "audio/mp4"}
 
@@ -39,20 +39,20 @@ def fails(*statuses: int) -> Responses:
 
 
 router = APIRouter(default_response_class=AsciiJSON)
-ServiceHere = Annotated[Service, Depends(service_of)]
+State = Annotated[ServerState, Depends(state_of)]
 Id = Annotated[int, InPath(ge=1, le=LARGEST_ID)]
 
 
 @router.get("/search", response_model=list[answers.Found], responses=fails(422))
-async def search(service: ServiceHere, parameters: Annotated[QueryParameters, Query()]) -> Response:
+async def search(state: State, parameters: Annotated[QueryParameters, Query()]) -> Response:
     """Scenes that match a text or are similar to a scene, best first: the objects of `vsearch query --json`."""
     query = parameters.query(parameters.q, parameters.example())
-    return AsciiJSON(await service.quick.run(partial(_hits, service, query)))
+    return AsciiJSON(await state.quick.run(partial(_hits, state, query)))
 
 
 @router.post("/search", response_model=list[answers.Found], responses=fails(400, 422))
 async def search_by_example(
-    service: ServiceHere,
+    state: State,
     parameters: Annotated[Parameters, Query()],
     q: Annotated[str, Form(max_length=MAX_WORDS, description="Text, alone or with an example.")] = "",
     like: Annotated[SceneId | None, Form(description="Similar scenes to this one.")] = None,
@@ -66,30 +66,30 @@ async def search_by_example(
         example = SceneExample(like)
     elif image is not None:
         data = await image.read()
-        example = await service.slow.run(partial(read_picture, data))
+        example = await state.slow.run(partial(read_picture, data))
     elif clip is not None:
-        example = await service.slow.run(partial(_read_clip, service, clip.file))
+        example = await state.slow.run(partial(_read_clip, state, clip.file))
     query = parameters.query(q, example)
-    return AsciiJSON(await service.quick.run(partial(_hits, service, query)))
+    return AsciiJSON(await state.quick.run(partial(_hits, state, query)))
 
 
 @router.get("/videos", response_model=answers.Videos, responses=fails(422))
 async def videos(
-    service: ServiceHere,
+    state: State,
     limit: Annotated[int, Query(ge=1, le=1000, description="At most this many.")] = 100,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID, description="Only ids above this one: `next` of a page.")] = 0,
 ) -> Response:
     """The videos of the library, by id."""
-    rows = await service.quick.run(partial(service.library.store.videos, after, limit + 1))
+    rows = await state.quick.run(partial(state.library.store.videos, after, limit + 1))
     page = rows[:limit]
     following = page[-1][0].id if len(rows) > limit else None
     return AsciiJSON({"videos": [_video(row, scenes) for row, scenes in page], "next": following})
 
 
 @router.get("/videos/{id}", response_model=answers.WholeVideo, responses=fails(404, 422))
-async def video(service: ServiceHere, id: Id) -> Response:
+async def video(state: State, id: Id) -> Response:
     """One video and its scenes."""
-    return AsciiJSON(await service.quick.run(partial(_whole_video, service, id)))
+    return AsciiJSON(await state.quick.run(partial(_whole_video, state, id)))
 
 
 @router.get(
@@ -97,9 +97,9 @@ async def video(service: ServiceHere, id: Id) -> Response:
     response_class=Response,
     responses=fails(404, 422) | {200: {"content": {"image/jpeg": {}}}},
 )
-async def thumbnail(service: ServiceHere, id: Id) -> Response:
+async def thumbnail(state: State, id: Id) -> Response:
     """The thumbnail of a scene."""
-    picture = await service.quick.run(partial(service.library.store.thumbnail, id))
+    picture = await state.quick.run(partial(state.library.store.thumbnail, id))
     if picture is None:
         raise HTTPException(404, "There is no such scene, or it has no thumbnail.")
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})
@@ -116,9 +116,9 @@ async def thumbnail(service: ServiceHere, id: Id) -> Response:
         416: {"description": "A Range beyond the end of the file", "content": {"text/plain": {}}},
     },
 )
-async def clip(service: ServiceHere, id: Id) -> Response:
+async def clip(state: State, id: Id) -> Response:
     """The scene as a file that every browser plays. Supports byte ranges."""
-    path = await service.slow.run(partial(_clip, service, id))
+    path = await state.slow.run(partial(_clip, state, id))
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise HTTPException(404, "The clip is no longer in the cache: request it again.")
@@ -136,12 +136,12 @@ class IndexRequest(BaseModel):
 
 
 @router.post("/index", status_code=202, response_model=answers.Job, responses=fails(400, 415, 422))
-async def index(service: ServiceHere, wanted: IndexRequest) -> Response:
+async def index(state: State, wanted: IndexRequest) -> Response:
     """Index files or folders: anything below the --root folders; elsewhere, only files that are in the library already.
     Poll /jobs/{id} for progress."""
-    paths = await service.quick.run(partial(allowed_paths, wanted.paths, service.roots, service.library.store))
+    paths = await state.quick.run(partial(allowed_paths, wanted.paths, state.roots, state.library.store))
     try:
-        job = service.jobs.add(paths)
+        job = state.jobs.add(paths)
     except JobsFull:
         text = "Too many index jobs wait already: try again later."
         raise HTTPException(503, text, headers={"Retry-After": str(30 * RETRY_SECONDS)}) from None
@@ -149,49 +149,49 @@ async def index(service: ServiceHere, wanted: IndexRequest) -> Response:
 
 
 @router.get("/jobs/{id}", response_model=answers.Job, responses=fails(404, 422))
-async def job(service: ServiceHere, id: Annotated[str, InPath(max_length=64)]) -> Response:
+async def job(state: State, id: Annotated[str, InPath(max_length=64)]) -> Response:
     """The state of an index job."""
-    found = service.jobs.find(id)
+    found = state.jobs.find(id)
     if found is None:
         raise HTTPException(404, "There is no such job.")
     return AsciiJSON(found)
 
 
 @router.get("/health", response_model=answers.Health, responses=fails())
-async def health(service: ServiceHere) -> Response:
+async def health(state: State) -> Response:
     """Whether the library can be read. Needs no token."""
-    await service.quick.run(service.library.store.spaces)
+    await state.quick.run(state.library.store.spaces)
     return AsciiJSON({"status": "ok", "version": __version__})
 
 
 @router.get("/metrics", response_class=Response, responses=fails() | {200: {"content": {"text/plain": {}}}})
-async def metrics(service: ServiceHere) -> Response:
+async def metrics(state: State) -> Response:
     """Metrics for Prometheus."""
-    pools = (service.quick, service.slow)
-    lines = service.metrics.lines()
+    pools = (state.quick, state.slow)
+    lines = state.metrics.lines()
     lines += family(
         "vsearch_pending", "gauge", "Work under way or waiting.", (({"pool": p.name}, p.pending) for p in pools)
     )
     refused = (({"pool": p.name}, p.rejected) for p in pools)
     lines += family("vsearch_refused_total", "counter", "Work refused for want of room.", refused)
-    jobs = (({"state": state}, count) for state, count in service.jobs.counts().items())
+    jobs = (({"state": name}, count) for name, count in state.jobs.counts().items())
     lines += family("vsearch_index_jobs", "gauge", "Index jobs that are remembered.", jobs)
     lines += family("vsearch_info", "gauge", "The version.", [({"version": __version__}, 1)])
     return Response("\n".join(lines) + "\n", headers={"Content-Type": CONTENT_TYPE})
 
 
-def _hits(service: Service, query: SearchQuery) -> list[dict[str, Any]]:
-    return [hit.as_json() for hit in service.library.search(query)]
+def _hits(state: ServerState, query: SearchQuery) -> list[dict[str, Any]]:
+    return [hit.as_json() for hit in state.library.search(query)]
 
 
-def _read_clip(service: Service, upload: BinaryIO) -> Example:
+def _read_clip(state: ServerState, upload: BinaryIO) -> Example:
     """The file name that the client sent is ignored."""
     with TemporaryDirectory(prefix="vsearch-") as folder:
         path = Path(folder) / "clip"
         with path.open("wb") as file:
             shutil.copyfileobj(upload, file)
         try:
-            return service.library.resolve(ClipFile(path))
+            return state.library.resolve(ClipFile(path))
         except MediaError as error:
             raise MediaError(str(error).replace(str(path), "The clip")) from error
 
@@ -212,17 +212,17 @@ def _video(row: VideoRow, scenes: int) -> dict[str, Any]:
     }
 
 
-def _whole_video(service: Service, video_id: int) -> dict[str, Any]:
-    found = service.library.store.videos(video_id - 1, 1)
+def _whole_video(state: ServerState, video_id: int) -> dict[str, Any]:
+    found = state.library.store.videos(video_id - 1, 1)
     if not found or found[0][0].id != video_id:
         raise HTTPException(404, "There is no such video.")
-    scenes = service.library.store.scenes_of(video_id)
+    scenes = state.library.store.scenes_of(video_id)
     listed = [{"id": row.id, "start": round(row.start, 3), "end": round(row.end, 3)} for row in scenes]
     return {**_video(*found[0]), "scene_list": listed}
 
 
-def _clip(service: Service, scene_id: int) -> Path:
-    row = service.library.store.scenes([scene_id]).get(scene_id)
+def _clip(state: ServerState, scene_id: int) -> Path:
+    row = state.library.store.scenes([scene_id]).get(scene_id)
     if row is None:
         raise HTTPException(404, "There is no such scene.")
-    return service.clips.playable(row.path, row.start, row.end)
+    return state.clips.playable(row.path, row.start, row.end)

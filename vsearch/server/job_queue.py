@@ -37,7 +37,7 @@ class _Job:
     error: str | None = None
 
 
-class Jobs:
+class JobQueue:
     """A queue and the one thread that works on it."""
 
     def __init__(self, runner: Runner, waiting: int) -> None:

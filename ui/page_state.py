@@ -1,4 +1,4 @@
-"""What the page asks for: one library and its models, loaded once, whatever number of browsers look at them."""
+"""The state of the page: one library with its models, shared by all browsers, and its index run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,57 +17,57 @@ from vsearch.errors import InputError, LibraryError, LibraryMissing, MediaError,
 from vsearch.media import Hit
 from vsearch.settings import Settings
 from vsearch.ui.ask import Ask
-from vsearch.ui.example import Example
 from vsearch.ui.history import History
-from vsearch.ui.jobs import IndexJob
+from vsearch.ui.index_thread import IndexThread
+from vsearch.ui.uploads import Upload
 
 if TYPE_CHECKING:
     from vsearch.indexer.events import Event
     from vsearch.library import LibraryStatus, SceneRow
-    from vsearch.search.example import Example as GivenExample
+    from vsearch.search.example import Example
     from vsearch.search.query import Channel, Query
 
 PAGE_SIZE = 24
 KEPT_EXAMPLES = 8
 MOST_FILES = 50_000
-"""Up to here all files are gone through to show some."""
+"""The largest number of files that are read to list folders and new videos."""
 FRESH_SECONDS = 5.0
-"""For so long the counts of the library are not asked for again: a million rows take a moment to count."""
+"""Seconds for which the counts of the library are kept: counting a million rows takes a moment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HitsPage:
     """One page of hits."""
 
     hits: tuple[Hit, ...]
     more: bool
     """There is another page."""
     best: dict[str, float]
-    """The best score of every channel, over this page and those before it."""
+    """The best score of each channel on this page and the pages before."""
     seconds: float
-    """That the engine took."""
+    """Time that the search took."""
     missing: int
-    """Videos that this model has not encoded, and so were not searched."""
-    asked: bool = True
-    """False: these are scenes to look at before anything is asked."""
+    """Number of videos that were not searched, because the model has not encoded them."""
+    searched: bool = True
+    """False: scenes that are shown before the first search."""
 
 
-class Service:
-    """Thread-safe. Errors are those of vsearch.errors."""
+class PageState:
+    """A library, its index run, and the earlier queries. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._guard = threading.RLock()
         self.library = Library(settings)
-        """Its store raises LibraryMissing until a library is created, here or by another process."""
+        """Its store raises LibraryMissing until an index run creates it."""
         self._history: History | None = None
         self._status: tuple[float, LibraryStatus] | None = None
         self._labels: tuple[int, list[str]] | None = None
-        """As they were at this change of the library."""
-        self._job: IndexJob | None = None
-        self._examples: dict[str, GivenExample] = {}
+        """A change number, and the labels at this change number."""
+        self._job: IndexThread | None = None
+        self._examples: dict[str, Example] = {}
 
-    # -- what is there
+    # -- contents
 
     def load(self) -> None:
         """Load the models, unless the library cannot be read; the page reports that. Raises ModelError, InputError."""
@@ -75,11 +75,11 @@ class Service:
             _ = self.library.models
 
     def status(self) -> LibraryStatus | None:
-        """What the library holds; None where there is none. A few seconds old at most."""
+        """Counts of the library, at most FRESH_SECONDS old; None where there is no library."""
         with self._guard:
             if self._status is None or time.monotonic() - self._status[0] > FRESH_SECONDS:
                 try:
-                    self._status = (time.monotonic(), self.library.store.status())
+                    self._status = (time.monotonic(), self.library.status())
                 except LibraryMissing:
                     return None
             return self._status[1]
@@ -91,18 +91,18 @@ class Service:
                 self._history = History(self.settings.library)
             return self._history
 
-    # -- answers
+    # -- search
 
-    def search(self, ask: Ask, example: Example | None = None, size: int = PAGE_SIZE) -> Answer:
-        """The page of hits that is asked for. Raises QueryError, InputError, LibraryError, ModelError."""
+    def search(self, ask: Ask, upload: Upload | None = None, size: int = PAGE_SIZE) -> HitsPage:
+        """The page of hits of a search. Raises QueryError, InputError, LibraryError, ModelError."""
         first = (ask.page - 1) * size
-        query = to_query(ask, None if example is None else self._decoded(example), k=first + size + 1)
+        query = to_query(ask, None if upload is None else self._example(upload), k=first + size + 1)
         began = time.perf_counter()
         hits = self.library.search(query, speech_weight=ask.weight)
         seconds = time.perf_counter() - began
         from vsearch.ui.cards import best_scores
 
-        return Answer(
+        return HitsPage(
             hits=tuple(hits[first : first + size]),
             more=len(hits) > first + size,
             best=best_scores(hits),
@@ -110,22 +110,20 @@ class Service:
             missing=self.library.missing_videos(),
         )
 
-    def _decoded(self, example: Example) -> GivenExample:
-        """Pictures are decoded here, clips in a process that may crash. The last few are kept: a search is asked again
-        for every page of hits."""
+    def _example(self, upload: Upload) -> Example:
+        """An uploaded example, decoded. The last few are kept, because each page of hits is a search of its own."""
         with self._guard:
-            if example.digest in self._examples:
-                return self._examples[example.digest]
-        given = _decode(example, self.library)
+            if upload.digest in self._examples:
+                return self._examples[upload.digest]
+        example = _decode(upload, self.library)
         with self._guard:
             while len(self._examples) >= KEPT_EXAMPLES:
                 self._examples.pop(next(iter(self._examples)))
-            self._examples[example.digest] = given
-        return given
+            self._examples[upload.digest] = example
+        return example
 
     def recent(self, count: int) -> list[Hit]:
-        """The middle scenes of the newest files, to have something to look at: none where there are too many files to
-        go through."""
+        """The middle scene of each of the newest files; none where the library has more than MOST_FILES."""
         status = self.status()
         if status is None or status.files > MOST_FILES:
             return []
@@ -141,21 +139,20 @@ class Service:
         return hits
 
     def folders(self, count: int = 200) -> list[str]:
-        """Folders that hold files of the library, to choose from."""
+        """Folders with files of the library."""
         status = self.status()
         if status is None or status.files > MOST_FILES:
             return []
-        found = sorted({str(file.path.parent) for file in self.library.store.files()})
-        return found[:count]
+        return sorted({str(file.path.parent) for file in self.library.store.files()})[:count]
 
     def labels(self) -> list[str]:
-        """Every label that a scene has, in the order of the alphabet."""
+        """Every label of the library, in alphabetical order."""
         status = self.status()
         if status is None:
             return []
         with self._guard:
             if self._labels is None or self._labels[0] != status.change:
-                self._labels = (status.change, sorted({row.label for row in self.library.store.labels()}))
+                self._labels = (status.change, sorted({row.label for row in self.library.labels()}))
             return self._labels[1]
 
     def scene(self, scene_id: int) -> SceneRow | None:
@@ -164,18 +161,18 @@ class Service:
     # -- indexing
 
     @property
-    def job(self) -> IndexJob | None:
-        """The run that goes on, or the last one."""
+    def job(self) -> IndexThread | None:
+        """The current index run, or the last one."""
         with self._guard:
             return self._job
 
-    def start_job(self, folder: str, *, speech: bool = True) -> IndexJob:
-        """Begin to index a folder or file. Raises PathError where there is nothing, InputError while another runs."""
+    def start_job(self, folder: str, *, speech: bool = True) -> IndexThread:
+        """Start to index a folder or file. Raises PathError where there is none, InputError during another run."""
         path = checked_path(folder)
         with self._guard:
             if self._job is not None and not self._job.state.over:
                 raise InputError("A folder is being indexed already: wait for it, or stop it first.")
-            self._job = IndexJob(lambda: self._index(path, speech))
+            self._job = IndexThread(lambda: self._index(path, speech))
             return self._job
 
     def _index(self, path: Path, speech: bool) -> Iterator[Event]:
@@ -184,33 +181,28 @@ class Service:
             self._status = None
 
     def close(self) -> None:
-        """Stop a run and let go of the library."""
+        """Stop the run and close the library."""
         job = self.job
         if job is not None:
             job.stop(wait=8.0)
         self.library.close()
 
 
-def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
-    """The engine's question. Raises QueryError."""
+def to_query(ask: Ask, example: Example | None, k: int) -> Query:
+    """The query of a search on the page. Raises QueryError."""
     from vsearch.library.filters import Filters
     from vsearch.search.example import SceneExample
     from vsearch.search.query import Query
 
     like = None if ask.like is None else SceneExample(ask.like)
+    values = {part.name: getattr(ask, part.name) or None for part in fields(Ask)}
+    values |= {"since": ask.since_moment, "until": ask.until_moment}
+    if ask.folder:
+        values["folder"] = Path(ask.folder).expanduser().absolute()
     return Query(
         text=ask.q,
         k=k,
-        filters=Filters(
-            since=ask.since_moment,
-            until=ask.until_moment,
-            min_duration=ask.min_duration,
-            max_duration=ask.max_duration,
-            folder=Path(ask.folder).expanduser().absolute() if ask.folder else None,
-            has_speech=True if ask.has_speech else None,
-            language=ask.language or None,
-            label=ask.label,
-        ),
+        filters=Filters.parse(values),
         channel=cast("Channel", ask.channel),
         moments=ask.moments,
         example=example or like,
@@ -218,54 +210,54 @@ def to_query(ask: Ask, example: GivenExample | None, k: int) -> Query:
 
 
 def checked_path(text: str) -> Path:
-    """A folder or file that a person typed. Raises PathError."""
+    """The path of a folder or file that the user typed. Raises PathError."""
     if not text.strip():
-        raise PathError("Type the path of a folder that holds videos.")
+        raise PathError("Type the path of a folder with videos.")
     if "\0" in text:
-        raise PathError("That is not the path of a folder.")
+        raise PathError("This is not the path of a folder.")
     path = Path(text.strip().strip("\"'")).expanduser()
     if not path.is_absolute():
-        raise PathError(f"{path} could be anywhere: type the whole path, such as {Path.home() / 'Videos'}.")
+        raise PathError(f"{path} is not a whole path: type one such as {Path.home() / 'Videos'}.")
     try:
         if not path.exists():
             raise PathError(f"There is nothing at {path}.")
     except OSError as error:
-        raise PathError(f"{path} cannot be looked at: {error.strerror or error}.") from error
+        raise PathError(f"{path} cannot be read: {error.strerror or error}.") from error
     return path
 
 
-def _decode(example: Example, library: Library) -> GivenExample:
-    """Raises QueryError, MediaError where it cannot be decoded."""
-    if example.kind == "picture":
+def _decode(upload: Upload, library: Library) -> Example:
+    """Decode an example, a clip in a child process. Raises QueryError, MediaError."""
+    if upload.kind == "picture":
         from vsearch.search.example import read_picture
 
-        return read_picture(example.data)
+        return read_picture(upload.data)
     from vsearch.search.example import ClipFile
 
     with tempfile.TemporaryDirectory(prefix="vsearch-") as folder:
         file = Path(folder) / "clip"
-        file.write_bytes(example.data)
+        file.write_bytes(upload.data)
         try:
             return library.resolve(ClipFile(file))
         except MediaError as error:
-            raise MediaError(str(error).replace(str(file), example.name)) from error
+            raise MediaError(str(error).replace(str(file), upload.name)) from error
 
 
-_services: dict[tuple[Path, str], Service] = {}
+_states: dict[tuple[Path, str], PageState] = {}
 _guard = threading.Lock()
 
 
-def shared_service(settings: Settings) -> Service:
-    """The one of these settings in this program: the page and the routes beside it use the same."""
+def shared_state(settings: Settings) -> PageState:
+    """The page state for these settings: one for the page and its routes."""
     with _guard:
         key = (settings.library, settings.model)
-        if key not in _services:
-            _services[key] = Service(settings)
-        return _services[key]
+        if key not in _states:
+            _states[key] = PageState(settings)
+        return _states[key]
 
 
-def close_services() -> None:
+def close_states() -> None:
     with _guard:
-        for service in _services.values():
-            service.close()
-        _services.clear()
+        for state in _states.values():
+            state.close()
+        _states.clear()

@@ -1,4 +1,4 @@
-"""The page's server: Streamlit, and beside it the routes that its player asks."""
+"""The server of the page: Streamlit, with the routes of the player."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import App
 
 from vsearch.settings import Settings
-from vsearch.ui.routes import routes
-from vsearch.ui.service import close_services, shared_service
+from vsearch.ui.page_state import close_states, shared_state
+from vsearch.ui.player_routes import routes
 
 PAGE = Path(__file__).with_name("app.py")
 ADDRESS = "127.0.0.1"
 HOSTS = ["127.0.0.1", "localhost"]
-"""Names under which the page may be asked for: with any other, a website may have its name lead here."""
+"""Allowed Host headers; others could be websites whose name was made to point here (DNS rebinding)."""
 
 GRACE = 15.0
-"""Seconds after Ctrl-C in which browsers may hang up and a run of the indexer may end."""
+"""Seconds after Ctrl-C for connections to close and an index run to end."""
 
 LIGHT = {"primaryColor": "#5b5bd6", "backgroundColor": "#fbfbfd", "secondaryBackgroundColor": "#f1f1f6"}
 DARK = {"primaryColor": "#8b8bf5", "backgroundColor": "#101116", "secondaryBackgroundColor": "#1b1c24"}
 
 
 def build(settings: Settings) -> App:
-    """The application of a library. The page finds its settings in the environment, as every part of vsearch does."""
+    """The application for a library. app.py reads its settings from the environment."""
     os.environ["VSEARCH_LIBRARY"] = str(settings.library)
-    if "model" in settings.model_fields_set:  # else it is the library that says which
+    if "model" in settings.model_fields_set:  # else the library names its model
         os.environ["VSEARCH_MODEL"] = settings.model
 
     @asynccontextmanager
     async def lifespan(_: App) -> AsyncIterator[dict[str, Any]]:
-        _limit_goodbyes()
+        _limit_shutdown()
         try:
             yield {}
         finally:
-            close_services()
+            close_states()
 
     return App(
         PAGE,
-        routes=routes(lambda: shared_service(settings)),
+        routes=routes(lambda: shared_state(settings)),
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
         lifespan=lifespan,
     )
 
 
-def _limit_goodbyes() -> None:
-    """Uvicorn waits for every connection to close, however long that takes. A library is whole at any instant, so the
-    program may end without them. Uvicorn's own handler has been set by now, and is asked first."""
+def _limit_shutdown() -> None:
+    """End the process GRACE seconds after Ctrl-C, even if connections are open, for which Uvicorn would wait.
+
+    The library is consistent at any time. Uvicorn's own handler is already set, and runs as well.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     before = signal.getsignal(signal.SIGINT)
@@ -71,8 +73,8 @@ def _limit_goodbyes() -> None:
 
 
 def options(port: int) -> dict[str, Any]:
-    """Streamlit's own settings: nothing is sent anywhere, no file is watched, no traceback reaches the page."""
-    found: dict[str, Any] = {
+    """Settings of Streamlit: no telemetry, no watched files, no tracebacks on the page."""
+    settings: dict[str, Any] = {
         "server.address": ADDRESS,
         "server.port": port,
         "server.headless": True,
@@ -87,13 +89,13 @@ def options(port: int) -> dict[str, Any]:
         "theme.baseRadius": "0.7rem",
     }
     for name, colours in (("light", LIGHT), ("dark", DARK)):
-        found |= {f"theme.{name}.{key}": value for key, value in colours.items()}
-    return found
+        settings |= {f"theme.{name}.{key}": value for key, value in colours.items()}
+    return settings
 
 
 def run(settings: Settings, port: int) -> None:
-    """Serve until somebody stops it."""
+    """Serve until Ctrl-C."""
     try:
         build(settings).run(config=options(port))
     finally:
-        close_services()
+        close_states()

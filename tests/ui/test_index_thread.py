@@ -11,15 +11,15 @@ import pytest
 from vsearch.errors import LibraryLocked
 from vsearch.indexer.events import Event, Finished, Indexed, Progress, Skipped, Started, Summary
 from vsearch.indexer.state import RunState
-from vsearch.ui.jobs import IndexJob, JobState
+from vsearch.ui.index_thread import IndexThread, ThreadState
 
 FILM = Path("/films/a.mp4")
 PATIENCE = 60.0
 SUMMARY = Summary(1, 0, 0, 0, 0, (), scenes=3, footage=10.0, wall=1.0)
 
 
-def ended(events: Iterator[Event]) -> JobState:
-    job = IndexJob(lambda: events)
+def ended(events: Iterator[Event]) -> ThreadState:
+    job = IndexThread(lambda: events)
     job.wait(PATIENCE)
     state = job.state
     assert state.over
@@ -74,7 +74,7 @@ def test_stopping_closes_the_run_where_it_is() -> None:
         finally:
             closed.set()
 
-    job = IndexJob(events)
+    job = IndexThread(events)
     assert began.wait(PATIENCE) and not job.state.over
     job.stop()
     go_on.set()
@@ -85,7 +85,7 @@ def test_stopping_closes_the_run_where_it_is() -> None:
 
 
 def test_time_left_is_told_once_it_can_be() -> None:
-    state = JobState(RunState(done=30.0, total=90.0, total_final=True), elapsed=10.0)
+    state = ThreadState(RunState(done=30.0, total=90.0, total_final=True), elapsed=10.0)
     assert state.speed == 3.0 and state.left == 20.0
-    assert JobState(RunState(done=30.0, total=90.0), elapsed=10.0).left is None
-    assert JobState(RunState(), elapsed=10.0).share == 0.0
+    assert ThreadState(RunState(done=30.0, total=90.0), elapsed=10.0).left is None
+    assert ThreadState(RunState(), elapsed=10.0).share == 0.0

@@ -9,10 +9,10 @@ from fastapi import Request
 
 from vsearch.api import Library
 from vsearch.clips import ClipCache
-from vsearch.server.jobs import Jobs, Runner
+from vsearch.server.job_queue import JobQueue, Runner
 from vsearch.server.limits import Limits
-from vsearch.server.metrics import RequestMetrics
 from vsearch.server.pool import Pool
+from vsearch.server.request_metrics import RequestMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Service:
+class ServerState:
     """A library that is served."""
 
     library: Library
@@ -39,13 +39,13 @@ class Service:
     metrics: RequestMetrics = field(default_factory=RequestMetrics)
     quick: Pool = field(init=False)
     slow: Pool = field(init=False)
-    jobs: Jobs = field(init=False)
+    jobs: JobQueue = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.limits
         object.__setattr__(self, "quick", Pool("quick", limits.quick_threads, limits.quick_waiting))
         object.__setattr__(self, "slow", Pool("slow", limits.slow_threads, limits.slow_waiting))
-        object.__setattr__(self, "jobs", Jobs(self.index, limits.jobs_waiting))
+        object.__setattr__(self, "jobs", JobQueue(self.index, limits.jobs_waiting))
 
     def close(self, seconds: float = 3.0) -> bool:
         """Stop all threads. False if one of them is still busy after that time."""
@@ -53,6 +53,6 @@ class Service:
         return all(ended)
 
 
-def service_of(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
+def state_of(request: Request) -> ServerState:
+    state: ServerState = request.app.state.server
+    return state

@@ -13,26 +13,26 @@ from vsearch.errors import InputError, LibraryMissing, PathError, QueryError
 from vsearch.library.rows import SceneRow
 from vsearch.settings import Settings
 from vsearch.ui.ask import Ask
-from vsearch.ui.example import PICTURE_LIMIT, from_page, from_upload
 from vsearch.ui.history import FILE, KEPT, History
-from vsearch.ui.playback import Film, how_to_play, made_clip, media_type
-from vsearch.ui.service import Service, checked_path
+from vsearch.ui.page_state import PageState, checked_path
+from vsearch.ui.playback import Span, how_to_play, made_clip, media_type
+from vsearch.ui.uploads import PICTURE_LIMIT, from_page, from_upload
 
 PATIENCE = 120.0
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
+def service(tmp_path: Path) -> PageState:
     """Of a library that is not there yet; two films wait in `films`."""
     films = tmp_path / "films"
     films.mkdir()
     make_video(films / "flags.mp4", [Shot("red", 2.0), Shot("green", 2.0), Shot("blue", 2.0)])
     make_video(films / "old.avi", [Shot("yellow", 2.0)], codec="mpeg4")
-    return Service(Settings(library=tmp_path / "library", model="fake", cache=tmp_path / "cache"))
+    return PageState(Settings(library=tmp_path / "library", model="fake", cache=tmp_path / "cache"))
 
 
 @pytest.fixture
-def full(service: Service, tmp_path: Path) -> Service:
+def full(service: PageState, tmp_path: Path) -> PageState:
     job = service.start_job(str(tmp_path / "films"), speech=False)
     job.wait(PATIENCE)
     assert job.state.run.summary is not None and job.state.run.summary.indexed == 2, job.state
@@ -47,13 +47,13 @@ def png(colour: tuple[int, int, int]) -> bytes:
     return file.getvalue()
 
 
-def test_no_library_is_no_error_until_something_is_asked(service: Service) -> None:
+def test_no_library_is_no_error_until_something_is_asked(service: PageState) -> None:
     assert service.status() is None and service.recent(5) == [] and service.folders() == []
     with pytest.raises(LibraryMissing):
         service.search(Ask(q="red"))
 
 
-def test_a_folder_is_indexed_and_searched_page_by_page(full: Service, tmp_path: Path) -> None:
+def test_a_folder_is_indexed_and_searched_page_by_page(full: PageState, tmp_path: Path) -> None:
     status = full.status()
     assert status is not None and (status.videos, status.scenes) == (2, 4)
     first, second = full.search(Ask(q="red"), size=3), full.search(Ask(q="red", page=2), size=3)
@@ -66,7 +66,7 @@ def test_a_folder_is_indexed_and_searched_page_by_page(full: Service, tmp_path: 
     full.close()
 
 
-def test_filters_reach_the_engine(full: Service, tmp_path: Path) -> None:
+def test_filters_reach_the_engine(full: PageState, tmp_path: Path) -> None:
     assert not full.search(Ask(q="red", max_duration=1.0)).hits
     assert not full.search(Ask(q="red", has_speech=True)).hits
     assert len(full.search(Ask(q="red", folder=str(tmp_path / "films"))).hits) == 4
@@ -76,7 +76,7 @@ def test_filters_reach_the_engine(full: Service, tmp_path: Path) -> None:
     full.close()
 
 
-def test_labels_are_those_that_the_library_has(full: Service, service: Service) -> None:
+def test_labels_are_those_that_the_library_has(full: PageState, service: PageState) -> None:
     from vsearch.library import SqliteStore, Tag
     from vsearch.models.fake import FakeModel
 
@@ -84,7 +84,7 @@ def test_labels_are_those_that_the_library_has(full: Service, service: Service) 
     with SqliteStore.open(full.settings.library) as library:
         tags = [Tag(1, "Flag", 9.0), Tag(2, "Flag", 9.0), Tag(2, "lawn", 9.0)]
         library.set_labels(FakeModel().space, ["flag", "lawn", "sea"], tags)
-    fresh = Service(full.settings)  # counts may be a few seconds old
+    fresh = PageState(full.settings)  # counts may be a few seconds old
     assert fresh.labels() == ["flag", "lawn"]
     assert {hit.scene_id for hit in fresh.search(Ask(q="red", label=("flag",))).hits} == {1, 2}
     assert [hit.scene_id for hit in fresh.search(Ask(label=("flag", "lawn"))).hits] == [2]
@@ -92,7 +92,7 @@ def test_labels_are_those_that_the_library_has(full: Service, service: Service) 
     full.close()
 
 
-def test_examples_in_the_place_of_words(full: Service, tmp_path: Path) -> None:
+def test_an_example_replaces_text(full: PageState, tmp_path: Path) -> None:
     green = full.search(Ask(), from_upload("lawn.png", png((0, 200, 0))))
     assert green.hits[0].start == 2.0
     make_video(tmp_path / "clip.mp4", [Shot("yellow", 1.0)])
@@ -107,7 +107,7 @@ def test_examples_in_the_place_of_words(full: Service, tmp_path: Path) -> None:
     full.close()
 
 
-def test_one_run_at_a_time(full: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_run_at_a_time(full: PageState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running = full.job
     assert running is not None
     monkeypatch.setattr(type(running), "state", property(lambda _: type("Going", (), {"over": False})()))
@@ -165,12 +165,12 @@ def test_a_history_without_a_folder_lasts_as_long_as_the_program(tmp_path: Path)
     assert history.queries() == ["a dog"] and not (tmp_path / "none").exists()
 
 
-def test_a_browser_gets_the_file_or_a_clip_of_the_scene(full: Service, tmp_path: Path) -> None:
-    film = Film.of(SceneRow(1, 1, tmp_path / "films" / "flags.mp4", 2.0, 4.0))
+def test_a_browser_gets_the_file_or_a_clip_of_the_scene(full: PageState, tmp_path: Path) -> None:
+    film = Span.of(SceneRow(1, 1, tmp_path / "films" / "flags.mp4", 2.0, 4.0))
     plan = how_to_play(film, tmp_path / "cache")
     assert (plan.kind, plan.offset) == ("original", 0.0) and media_type(film.path) == "video/mp4"
     assert how_to_play(film, tmp_path / "cache", clip=True).kind == "clip"
-    old = Film.of(SceneRow(2, 2, tmp_path / "films" / "old.avi", 0.5, 1.5))
+    old = Span.of(SceneRow(2, 2, tmp_path / "films" / "old.avi", 0.5, 1.5))
     plan = how_to_play(old, tmp_path / "cache")
     assert (plan.kind, plan.offset) == ("clip", 0.5)
     assert media_type(made_clip(old, tmp_path / "cache")) == "video/mp4"
@@ -181,12 +181,12 @@ def test_spans_are_kept_within_bounds(tmp_path: Path) -> None:
     file = tmp_path / "a.html"
     file.write_bytes(b"<html>")
     row = SceneRow(1, 1, file, 2.0, 4.0)
-    assert Film.of(row, 3.0, 9.0) == Film(file, 3.0, 9.0)
-    assert Film.of(row, 3.0, 1e9).end == 123.0
-    assert Film.of(row, 3.0, 1.0) == Film(file, 3.0, 4.0)
-    assert Film.of(row, 5.0, None) == Film(file, 5.0, 5.1)
+    assert Span.of(row, 3.0, 9.0) == Span(file, 3.0, 9.0)
+    assert Span.of(row, 3.0, 1e9).end == 123.0
+    assert Span.of(row, 3.0, 1.0) == Span(file, 3.0, 4.0)
+    assert Span.of(row, 5.0, None) == Span(file, 5.0, 5.1)
     assert media_type(file) == "application/octet-stream", "never a document"
     with pytest.raises(PathError, match="no longer in the library"):
-        Film.of(None)
-    with pytest.raises(PathError, match="no longer there"):
-        Film.of(SceneRow(1, 1, tmp_path / "gone.mp4", 0.0, 1.0))
+        Span.of(None)
+    with pytest.raises(PathError, match="does not exist any more"):
+        Span.of(SceneRow(1, 1, tmp_path / "gone.mp4", 0.0, 1.0))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vsearch.cli.base import JsonOption, app, console_of, print_json
-from vsearch.cli.question import Question, answer, asks, say_missing
+from vsearch.cli.question import Question, answer, asks, print_missing
 
 
 @app.command()
@@ -30,7 +30,7 @@ def query(
         console_of(stderr=True).print(
             "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says or shows so."
         )
-    say_missing(missing)
+    print_missing(missing)
     if open_first and hits:
         from vsearch.player import play
 

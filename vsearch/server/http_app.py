@@ -10,18 +10,18 @@ from starlette.exceptions import HTTPException
 from vsearch import __version__
 from vsearch.errors import InputError, LibraryError, PathError, VsearchError
 from vsearch.server.answers import problem
+from vsearch.server.docs_page import page_of
 from vsearch.server.guard import Guard
 from vsearch.server.limits import RETRY_SECONDS
-from vsearch.server.page import page_of
 from vsearch.server.roots import NotAllowed
 from vsearch.server.routes import router
-from vsearch.server.service import Service
+from vsearch.server.server_state import ServerState
 
 DESCRIPTION = "Find the moment in a video that a sentence describes."
 
 
-def make_app(service: Service) -> FastAPI:
-    """The routes over a service. Whoever made the service closes it."""
+def make_app(state: ServerState) -> FastAPI:
+    """The application over a server state, which the caller closes."""
     app = FastAPI(
         title="vsearch",
         version=__version__,
@@ -30,7 +30,7 @@ def make_app(service: Service) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = service
+    app.state.server = state
     app.include_router(router)
 
     @app.get("/docs", include_in_schema=False)
@@ -41,7 +41,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(NotAllowed, _not_allowed)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, service=service)
+    app.add_middleware(Guard, state=state)
     return app
 
 

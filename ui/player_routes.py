@@ -1,7 +1,7 @@
-"""What the page's player asks for, by the id of a scene: its thumbnail, how it can be played, and the film itself.
+"""The routes of the player, by scene id: its thumbnail, how it can be played, and the media.
 
-Only files of the library are ever sent. No path comes from a request. What is sent says what it is and is never a
-document: a film whose file would pass as a web page stays a film.
+Only files of the library are sent, and no path comes from a request. Responses have a media type that is never that of
+a document, so that a video file with HTML in it cannot run as a page.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from vsearch.errors import VsearchError
 from vsearch.report import readable
-from vsearch.ui.playback import Film, how_to_play, made_clip, media_type
-from vsearch.ui.service import Service
+from vsearch.ui.page_state import PageState
+from vsearch.ui.playback import Span, how_to_play, made_clip, media_type
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -25,12 +25,12 @@ SAFE = {
 }
 
 
-def routes(service: Callable[[], Service]) -> list[BaseRoute]:
-    """Endpoints are plain functions: Starlette runs them in threads."""
+def routes(state: Callable[[], PageState]) -> list[BaseRoute]:
+    """The routes. Endpoints are plain functions, which Starlette runs in threads."""
 
     def thumbnail(request: Request) -> Response:
         try:
-            picture = service().library.store.thumbnail(_scene_id(request))
+            picture = state().library.store.thumbnail(_scene_id(request))
         except VsearchError:
             picture = None
         if picture is None:
@@ -41,16 +41,16 @@ def routes(service: Callable[[], Service]) -> list[BaseRoute]:
     def play(request: Request) -> Response:
         scene_id = _scene_id(request)
         try:
-            film = _film(service(), request)
-            plan = how_to_play(film, service().settings.cache, clip=request.query_params.get("clip") == "1")
+            span = _span(state(), request)
+            plan = how_to_play(span, state().settings.cache, clip=request.query_params.get("clip") == "1")
         except VsearchError as error:
             return JSONResponse({"error": readable(str(error))}, status_code=404, headers=SAFE)
-        end = "" if plan.kind == "original" else f"?start={film.start:.3f}&end={film.end:.3f}"
+        end = "" if plan.kind == "original" else f"?start={span.start:.3f}&end={span.end:.3f}"
         return JSONResponse(
             {
                 "kind": plan.kind,
                 "url": f"vsearch/{plan.kind}/{scene_id}{end}",
-                "start": round(film.start - plan.offset, 3),
+                "start": round(span.start - plan.offset, 3),
                 "offset": round(plan.offset, 3),
                 "note": plan.note,
             },
@@ -59,14 +59,14 @@ def routes(service: Callable[[], Service]) -> list[BaseRoute]:
 
     def original(request: Request) -> Response:
         try:
-            path = _film(service(), request).path
+            path = _span(state(), request).path
         except VsearchError as error:
             return JSONResponse({"error": readable(str(error))}, status_code=404, headers=SAFE)
         return FileResponse(path, media_type=media_type(path), headers=SAFE)
 
     def clip(request: Request) -> Response:
         try:
-            path = made_clip(_film(service(), request), service().settings.cache)
+            path = made_clip(_span(state(), request), state().settings.cache)
         except VsearchError as error:
             return JSONResponse({"error": readable(str(error))}, status_code=404, headers=SAFE)
         return FileResponse(path, media_type=media_type(path), headers=SAFE)
@@ -81,14 +81,14 @@ def routes(service: Callable[[], Service]) -> list[BaseRoute]:
 
 def _scene_id(request: Request) -> int:
     scene: int = request.path_params["scene"]
-    return min(scene, 2**62)  # more than SQLite can hold is no scene either
+    return min(scene, 2**62)  # the largest integer of SQLite is above
 
 
-def _film(service: Service, request: Request) -> Film:
-    """The file of a scene and the part of it that is asked for. Raises PathError, LibraryError."""
-    row = service.scene(_scene_id(request))
+def _span(state: PageState, request: Request) -> Span:
+    """The requested span of the file of a scene. Raises PathError, LibraryError."""
+    row = state.scene(_scene_id(request))
     start, end = (_seconds(request, "start"), _seconds(request, "end"))
-    return Film.of(row, start, end)
+    return Span.of(row, start, end)
 
 
 def _seconds(request: Request, name: str) -> float | None:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vsearch.errors import InputError
-from vsearch.server.service import Access
+from vsearch.server.server_state import Access
 
 HEADER_SECONDS = 15.0
 """Until the head of a request must be whole: uvicorn itself waits for ever."""

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class JobState:
+class ThreadState:
     """The state of an index run at one moment."""
 
     run: RunState
@@ -58,19 +58,19 @@ class JobState:
         return max(0.0, (self.run.total - self.run.done) / self.speed)
 
 
-class IndexJob:
+class IndexThread:
     """One index run in a thread. events: called in that thread; closing what it returns ends the run."""
 
     def __init__(self, events: Callable[[], Iterator[Event]]) -> None:
         self._events = events
-        self._state = JobState(RunState())
+        self._state = ThreadState(RunState())
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
         self._thread.start()
 
     @property
-    def state(self) -> JobState:
+    def state(self) -> ThreadState:
         state = self._state
         return state if state.over else replace(state, elapsed=time.monotonic() - self._began)
 
@@ -104,4 +104,4 @@ class IndexJob:
             log.exception("indexing ended")
             error = "Indexing ended because of an error in the program. The terminal says more."
         stopped, elapsed = self._stop.is_set() and run.summary is None, time.monotonic() - self._began
-        self._state = JobState(run, elapsed, error, stopped, over=True)
+        self._state = ThreadState(run, elapsed, error, stopped, over=True)
