@@ -8,10 +8,11 @@ from pathlib import Path
 
 from vsearch.child_process import Child
 from vsearch.errors import MediaError
-from vsearch.indexer.decisions import Store, stamp_now
+from vsearch.indexer.decisions import stamp_now
 from vsearch.indexer.events import ThumbnailsMade
 from vsearch.indexer.messages import MakeThumbnails, ThumbnailMade
 from vsearch.library.rows import FileRow
+from vsearch.library.store import Store
 
 log = logging.getLogger(__name__)
 

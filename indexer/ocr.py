@@ -14,7 +14,7 @@ from pathlib import Path
 from vsearch.child_messages import Message
 from vsearch.child_process import Child
 from vsearch.errors import MediaError, ModelError
-from vsearch.indexer.decisions import Store, stamp_now
+from vsearch.indexer.decisions import stamp_now
 from vsearch.indexer.discover import Found, promises_video
 from vsearch.indexer.events import Event, Skipped, Transcribing, Untranscribed
 from vsearch.indexer.keyframes import key_moments
@@ -33,6 +33,7 @@ from vsearch.indexer.spool import Spool
 from vsearch.indexer.transcript_stage import Made, Target, TranscriptStage
 from vsearch.indexer.worker import find_reader
 from vsearch.library.rows import VideoRow
+from vsearch.library.store import Store
 from vsearch.media import Segment, Transcript
 from vsearch.models.protocols import RecognisedText
 

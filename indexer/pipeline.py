@@ -17,7 +17,7 @@ from pathlib import Path
 from vsearch.child_messages import Alive, Failed, Message
 from vsearch.child_process import Child, Inbox, receive, to_error
 from vsearch.indexer.assemble import SceneAssembler, regroup
-from vsearch.indexer.decisions import FileDecider, Job, SoundFile, Store, stamp_now
+from vsearch.indexer.decisions import FileDecider, Job, SoundFile, stamp_now
 from vsearch.indexer.discover import Found, Unreadable, walk
 from vsearch.indexer.events import Discovered, Event, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from vsearch.indexer.messages import Decode, Decoded, KeyFrameFound, Probe, VideoProbed, VideoRejected, Warm
@@ -25,6 +25,7 @@ from vsearch.indexer.ocr import OcrStage
 from vsearch.indexer.options import IndexOptions
 from vsearch.indexer.state import RunState
 from vsearch.library.rows import VideoRecord, same_scenes
+from vsearch.library.store import Store
 from vsearch.models.protocols import VideoEncoder
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vsearch.indexer.decisions import Store, is_gone, stamp_now
+from vsearch.indexer.decisions import is_gone, stamp_now
 from vsearch.indexer.events import Pruned, Skipped
 from vsearch.library.rows import FileRow
+from vsearch.library.store import Store
 from vsearch.media import FileStamp
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vsearch.errors import ModelError
-from vsearch.indexer.decisions import Store
 from vsearch.indexer.discover import Found, Unreadable, absolute, walk
 from vsearch.indexer.events import Event, Finished
 from vsearch.indexer.missing_thumbnails import make_missing_thumbnails
@@ -20,7 +19,7 @@ from vsearch.indexer.prune import forget_gone
 from vsearch.indexer.speech import SpeechStage
 from vsearch.indexer.state import RunState
 from vsearch.indexer.transcript_stage import TranscriptStage, encode_missing_passages
-from vsearch.library import SqliteStore
+from vsearch.library.store import Store
 from vsearch.models.protocols import Model
 from vsearch.models.registry import keep_first_model, load_model
 from vsearch.models.sentence_encoder import load_sentences
@@ -99,7 +98,7 @@ class IndexRun:
     settings: Settings
     plan: IndexPlan
 
-    def events(self, library: SqliteStore, paths: Sequence[Path]) -> Generator[Event, None, None]:
+    def events(self, library: Store, paths: Sequence[Path]) -> Generator[Event, None, None]:
         """Events and errors of `run_index`. The library keeps the model of its first run."""
         yield from run_index(library, self.plan, paths)
         model = self.plan.encoder

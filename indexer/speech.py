@@ -11,7 +11,7 @@ from vsearch.child_process import Child
 from vsearch.errors import MediaError
 from vsearch.indexer.audio import Inspected
 from vsearch.indexer.content_key import content_key
-from vsearch.indexer.decisions import Store, note_path, stamp_now, unreadable
+from vsearch.indexer.decisions import note_path, stamp_now, unreadable
 from vsearch.indexer.discover import Found, has_sound_ending, promises_video, sniff
 from vsearch.indexer.events import Event, Indexed, Skipped, Untranscribed
 from vsearch.indexer.messages import FindTracks, ReadSubtitles, SubtitlesRead, TracksFound
@@ -21,6 +21,7 @@ from vsearch.indexer.sound import RECIPE, numbered, preferred, transcribe_sound
 from vsearch.indexer.subtitles import read_subtitles, within
 from vsearch.indexer.transcript_stage import Made, Target, TranscriptStage
 from vsearch.library.rows import Failure, TranscriptRow, VideoRow
+from vsearch.library.store import Store
 from vsearch.media import FileStamp, PassageVectors, Scene, Segment, Transcript, VideoInfo
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from vsearch.errors import MediaError, ModelError
 from vsearch.indexer.audio import Inspected
-from vsearch.indexer.decisions import Store, stamp_now
+from vsearch.indexer.decisions import stamp_now
 from vsearch.indexer.discover import Found, Unreadable
 from vsearch.indexer.events import EncodingPassages, Event, Skipped, Transcribed, Unchanged, Untranscribed
 from vsearch.indexer.options import IndexPlan
 from vsearch.library.rows import VideoRow
+from vsearch.library.store import Store
 from vsearch.media import TRANSCRIPT_CHANNELS, FileStamp, PassageVectors, Transcript
 from vsearch.models.protocols import SentenceEncoder
 from vsearch.models.sentence_encoder import encode_passages

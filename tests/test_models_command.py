@@ -49,7 +49,7 @@ def indexed(
 def spaces(tmp_path: Path) -> list[tuple[str, int]]:
     with SqliteStore.open(tmp_path / "library") as library:
         assert library.verify().clean and library.status().speech_segments == 1
-        with library._reader.transaction() as connection:
+        with library.transaction() as connection:
             assert connection.execute("SELECT COUNT(*) FROM thumbnails").fetchone() == (3,)
         return [(row.space.model, row.videos) for row in library.spaces() if row.space.channel == "visual"]
 

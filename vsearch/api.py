@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         RemovalReport,
         SpaceRemoval,
         SpaceRow,
-        SqliteStore,
+        Store,
         VerifyReport,
     )
     from vsearch.media import Hit, Transcript
@@ -98,7 +98,7 @@ class Library:
         self._create = create
         self._threads = threads
         self._guard = threading.RLock()
-        self._store: SqliteStore | None = None
+        self._store: Store | None = None
         self._models: dict[str, Model] = {}
 
     def __enter__(self) -> Self:
@@ -117,11 +117,11 @@ class Library:
                 self._store = None
 
     @property
-    def store(self) -> SqliteStore:
+    def store(self) -> Store:
         """What is stored. Raises LibraryMissing, LibraryDamaged, LibraryTooNew."""
         return self._open_store(create=self._create)
 
-    def _open_store(self, *, create: bool) -> SqliteStore:
+    def _open_store(self, *, create: bool) -> Store:
         from vsearch.library import SqliteStore
 
         with self._guard:
@@ -224,7 +224,7 @@ class Library:
         """How many videos cannot be found because a model has not encoded them yet; of several models the most."""
         return self._engine(self.store).missing_videos()
 
-    def _engine(self, store: SqliteStore, speech_weight: float | None = None) -> SearchEngine:
+    def _engine(self, store: Store, speech_weight: float | None = None) -> SearchEngine:
         from vsearch.search.engine import SearchEngine
         from vsearch.search.fuse import Fusion
 
@@ -294,7 +294,7 @@ class Library:
                 store = self._open_store(create=not stages.get("only"))
             yield from run.events(store, [Path(path) for path in paths])
 
-    def _store_for_dry_run(self, stack: ExitStack) -> SqliteStore:
+    def _store_for_dry_run(self, stack: ExitStack) -> Store:
         """The store; where there is none, an empty temporary one."""
         from vsearch.library import SqliteStore
 
@@ -429,7 +429,7 @@ class Library:
         return repair_library(self.path)
 
 
-def _unchanged_video(store: SqliteStore, path: Path) -> int | None:
+def _unchanged_video(store: Store, path: Path) -> int | None:
     """The id of the video in a file, unless the file has changed since it was indexed."""
     row = store.find_file(path)
     try:

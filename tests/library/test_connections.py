@@ -42,7 +42,7 @@ def test_a_thread_that_has_ended_keeps_nothing_open(library: SqliteStore) -> Non
 
     def ask() -> None:
         found.append(search(library))
-        with contextlib.suppress(KeyError), library._reader.transaction() as connection:
+        with contextlib.suppress(KeyError), library.transaction() as connection:
             connection.execute("SELECT COUNT(*) FROM scenes").fetchone()
             raise KeyError  # the thread ends inside a transaction
 
@@ -62,7 +62,7 @@ def test_threads_that_live_on_keep_nothing_open_between_questions(library: Sqlit
     asked, go_on = threading.Barrier(41), threading.Event()
 
     def ask() -> None:
-        with library._reader.transaction():
+        with library.transaction():
             asked.wait()
         asked.wait()
         go_on.wait()
@@ -135,7 +135,7 @@ def test_many_threads_with_few_descriptors_wait_for_each_other(library: SqliteSt
 NONE_LEFT = """
 import os, resource, sys
 from pathlib import Path
-import faiss, sqlalchemy, vsearch.library.space_index
+import faiss, vsearch.library.space_index
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryError
 from vsearch.library import SqliteStore, connection
@@ -190,7 +190,7 @@ def test_a_library_that_goes_away_is_missing(library: SqliteStore) -> None:
 READ_BESIDE = """
 import os, sys
 from pathlib import Path
-import faiss, sqlalchemy, vsearch.library.space_index
+import faiss, vsearch.library.space_index
 from tests.library.made import SPACE, unit
 from vsearch.library import SqliteStore
 

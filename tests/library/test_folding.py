@@ -47,7 +47,7 @@ def test_index_contains_every_folded_letter(library: SqliteStore) -> None:
     """The tokenizer of FTS5 removes nothing, and a letter is found in its segment."""
     texts = [" ".join(LETTERS[at : at + 50]) for at in range(0, len(LETTERS), 50)]
     add(library, *texts)
-    with library._reader.transaction() as connection:
+    with library.transaction() as connection:
         terms = dict(connection.execute("SELECT id, folded FROM segments").fetchall())
         connection.execute("CREATE VIRTUAL TABLE temp.held USING fts5vocab(main, segment_words, instance)")
         for term, line in connection.execute("SELECT term, doc FROM temp.held"):

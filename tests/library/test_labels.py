@@ -72,11 +72,9 @@ def test_labels_that_belong_to_nothing_are_found_and_dropped(library: SqliteStor
     library.set_labels(SPACE, ["dog"], [Tag(ids[0], "dog", 5.0)])
     alone = library.add_video(record("/v/alone.mp4", "ALONE"))
     scene = library.scenes_of(alone)[0].id
-    with library._writing() as writer:
-        values = {"scene": scene, "space": library.spaces()[1].id}
-        writer.run(
-            [("INSERT INTO labels (scene_id, space_id, label, score) VALUES (:scene, :space, 'cat', 1)", values)]
-        )
+    with library._transaction() as (connection, _):
+        values = (scene, library.spaces()[1].id)
+        connection.execute("INSERT INTO labels (scene_id, space_id, label, score) VALUES (?, ?, 'cat', 1)", values)
     assert not library.verify().clean
     assert library.verify(repair=True).clean
     assert [row.label for row in library.labels()] == ["dog"]

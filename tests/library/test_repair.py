@@ -76,7 +76,7 @@ def broken(tmp_path: Path) -> Path:
         shutil.copytree(tmp_path / "whole", folder)
     assert (folder / "catalog.db-wal").stat().st_size
     with (folder / "catalog.db").open("r+b") as file:
-        file.seek(30 * 8192)
+        file.seek(42 * 8192)  # a page of the table frames
         file.write(b"\xff" * 8192)
     return folder
 
@@ -193,9 +193,8 @@ def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Sqlite
         connection.execute("UPDATE scenes SET end_seconds = start_seconds WHERE id = 7")
         connection.execute("INSERT INTO files VALUES (99, x'2f78', 1, 1, 77)")
     before = library.status().change
-    with library._writing() as writer:
-        found = verify.check(library._reader, library.path / "snapshots")
-        done = verify.put_right(found, writer, library.path / "snapshots")
+    found = verify.check(library, library.path / "snapshots")
+    done = verify.repair(found, library, library.path / "snapshots")
     assert library.status().change == before + 1
     assert [row.key for row in library.files()] == ["in the place of 3"]
     assert sum("to be indexed again" in line for line in done) == 3

@@ -172,7 +172,7 @@ def test_verify_finds_a_snapshot_that_says_something_else(library: SqliteStore, 
         (ids[:-1], None, "1 vectors are missing and 0 are too many"),
         (np.append(ids, 40), None, "0 vectors are missing and 1 are too many"),
     ):
-        held = library._reader.vectors(1, DIM, range(1, 19))
+        held = library.vectors(1, DIM, range(1, 19))
         rows = np.stack([held[i].astype(np.float32) if i in held else unit(i, 1)[0] for i in wrong_ids.tolist()])
         rows = rows if wrong_rows is None else wrong_rows
         save_by_hand(library, wrong_ids, rows)
@@ -182,7 +182,7 @@ def test_verify_finds_a_snapshot_that_says_something_else(library: SqliteStore, 
 
 
 def save_by_hand(library: SqliteStore, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
-    state = library._reader.state()
+    state = library.state()
     recipe = Recipe("flat")
     index = vectors.build(recipe, DIM, len(ids), lambda: iter([(ids, rows.astype(np.float16))]))
     folder = library.path / "snapshots"
@@ -231,7 +231,7 @@ def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_
         assert len(answers(reader)) == 15
         library.forget_files([Path("/v/0.mp4"), Path("/v/1.mp4")])
         library.save_snapshots()
-        assert library._reader.removed_since(1, -1).size == 0
+        assert library.removed_since(1, -1).size == 0
         assert answers(reader) == answers(library)
         assert len(answers(reader)) == 9
 
@@ -300,8 +300,8 @@ def test_large_libraries_use_lists_and_answer_with_exact_scores(
 
 
 def everything(library: SqliteStore) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    with library._reader.transaction():
-        parts = list(library._reader.vectors_since(1, DIM, -1))
+    with library.transaction():
+        parts = list(library.vectors_since(1, DIM, -1))
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts]).astype(np.float32)
 
 
@@ -384,7 +384,7 @@ def test_a_damaged_newer_snapshot_is_looked_at_once(library: SqliteStore, caplog
 def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: SqliteStore) -> None:
     fill(library, 2)
     library.save_snapshots()
-    (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library._reader.state().library_id)
+    (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library.state().library_id)
     index = vectors.open_snapshot(found)
     rows = np.concatenate([part for _, part in vectors.entries(index, Recipe("flat"))])
     expected = np.concatenate([np.stack([s.vector for s in scenes(seed)]) for seed in range(2)])

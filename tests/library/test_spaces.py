@@ -93,10 +93,8 @@ def test_a_library_that_is_open_elsewhere_goes_on(library: SqliteStore) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sqlite3, sys
 from pathlib import Path
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from tests.library.made import OTHER
 from vsearch.library import SqliteStore, snapshots
 from vsearch.library.writer import Writer
@@ -104,12 +102,19 @@ from vsearch.library.writer import Writer
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
+class Dying(sqlite3.Connection):
+    def execute(self, statement, *values):
+        if statement == "COMMIT":
+            die()
+        return super().execute(statement, *values)
+
 if sys.argv[2] == "before the commit":
-    event.listen(Engine, "commit", die)
+    opened = sqlite3.connect
+    sqlite3.connect = lambda *given, **named: opened(*given, **named, factory=Dying)
 elif sys.argv[2] == "before its snapshots go":
     snapshots.sweep_unknown = die
 else:
-    Writer.compact = die
+    Writer._compact = die
 with SqliteStore.open(Path(sys.argv[1])) as library:
     library.remove_spaces([OTHER])
 """

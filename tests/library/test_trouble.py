@@ -38,15 +38,13 @@ def run(code: str, folder: Path) -> str:
 
 def test_a_full_catalog_is_a_full_library_and_keeps_what_it_had(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
-    with library._writing() as writer, writer._engine.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
+    (pages,) = library._writing_connection().execute("PRAGMA page_count").fetchone()
+    library._writing_connection().execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(LibraryFull, match="no space left"):
         library.add_video(record("/v/b.mp4", "B", count=200))
     assert [row.key for row in library.files()] == ["A"]
     assert library.verify().clean
-    with library._writing() as writer, writer._engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    library._writing_connection().execute("PRAGMA max_page_count = 1000000")
     library.add_video(record("/v/b.mp4", "B", count=200))
     assert found(library) == 203
 
@@ -114,7 +112,7 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 import numpy as np
-import faiss, filelock, sqlalchemy, vsearch.library.salvage, vsearch.library.space_index, vsearch.library.writer
+import faiss, filelock, vsearch.library.salvage, vsearch.library.space_index, vsearch.library.writer
 from tests.library.made import SPACE, record, unit
 from vsearch.errors import LibraryReadOnly
 from vsearch.library import SqliteStore

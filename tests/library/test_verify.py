@@ -85,7 +85,7 @@ def test_what_a_kill_left_of_older_snapshots_is_swept_before_removals_are_forgot
     folder = library.path / "snapshots"
     older = [(file, file.read_bytes()) for file in folder.iterdir()]
     library.forget_files([Path("/v/0.mp4")])
-    save_snapshots(folder, library._reader, 0.0)
+    save_snapshots(folder, library, 0.0)
     for file, content in older:  # as if it had been killed before it removed them
         file.write_bytes(content)
     library.save_snapshots()

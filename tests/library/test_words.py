@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.library.made import DIM, INFO, record, stamp, stored, unit
 from vsearch.library import PassageHit, SqliteStore, TranscriptRow
 from vsearch.library.filters import Filters
-from vsearch.library.migrations import _STEPS, VERSION
 from vsearch.library.query_terms import longest_common_run, parse_query
 from vsearch.media import PassageVectors, Scene, Segment, Space, Transcript, VideoInfo, Word
 
@@ -236,26 +235,6 @@ def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: SqliteSto
     assert talks.verify().clean
     assert talks.search_text("chocolate", 5) == []
     assert len(talks.search_text("ask", 5)) == 2
-
-
-def test_a_library_of_the_first_schema_learns_its_words(tmp_path: Path) -> None:
-    folder = tmp_path / "library"
-    folder.mkdir()
-    connection = sqlite3.connect(folder / "catalog.db")
-    for statement in _STEPS[0]:
-        connection.execute(statement)
-    connection.execute("INSERT INTO meta VALUES (1, 'x', 3, 0)")
-    connection.execute("INSERT INTO videos VALUES (1, 'A', 9.0, 64, 36, 'h264', 'mp4', 0, 1, NULL)")
-    connection.execute("INSERT INTO files VALUES (1, CAST('/v/a.mp4' AS BLOB), 1, 1, 1)")
-    connection.execute("INSERT INTO scenes VALUES (1, 1, 0, 0.0, 9.0)")
-    connection.execute("INSERT INTO segments VALUES (1, 1, 'speech', 1.0, 2.0, 'an old acquaintance')")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
-    with SqliteStore.open(folder) as library:
-        assert library.search_text("acquaintances", 1)[0].start == 1.0
-        with library._reader.transaction() as upgraded:
-            assert upgraded.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 HOSTILE = [

@@ -125,19 +125,6 @@ def test_what_is_not_in_the_library_is_not_touched(ask: Ask, film: Path, tmp_pat
     ask(questions)
 
 
-def test_a_library_of_an_older_version_is_left_as_it_is(
-    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vsearch.errors import LibraryError
-    from vsearch.library import migrations
-
-    monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
-    before = _digests(tmp_path / "library")
-    with pytest.raises(LibraryError, match="older version"):
-        SqliteStore.open(tmp_path / "library", upgrade=False)
-    assert _digests(tmp_path / "library") == before
-
-
 def _digests(folder: Path) -> dict[str, str]:
     """What readers of SQLite leave beside a catalog is no part of it."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".db-shm")

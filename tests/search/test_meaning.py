@@ -117,8 +117,8 @@ def test_words_without_vectors_are_named_and_can_be_given_some(library: SqliteSt
 
 def test_a_broken_vector_is_found_and_made_anew(library: SqliteStore) -> None:
     space = Thesaurus().space("speech")
-    with library._writing() as writer:
-        writer.run([("UPDATE passages SET vector = x'00'", {})])
+    with library._transaction() as (connection, _):
+        connection.execute("UPDATE passages SET vector = x'00'")
     assert not library.verify().clean
     library.verify(repair=True)
     assert library.verify().clean

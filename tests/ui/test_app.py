@@ -15,7 +15,7 @@ pytest.importorskip("streamlit", reason="needs the extra ui: make test-ui")
 from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import PATIENCE, ROOT, make_films, make_library
-from vsearch.library.folder import CATALOG
+from vsearch.library.sqlite_store import CATALOG
 from vsearch.settings import read_settings
 from vsearch.ui.page_state import close_states, shared_state
 

@@ -18,6 +18,7 @@ from vsearch.library.rows import (
 )
 from vsearch.library.salvage import repair_library
 from vsearch.library.sqlite_store import SqliteStore
+from vsearch.library.store import ReadableStore, Store
 
 __all__ = [
     "Failure",
@@ -25,11 +26,13 @@ __all__ = [
     "LabelRow",
     "LibraryStatus",
     "PassageHit",
+    "ReadableStore",
     "RemovalReport",
     "SceneRow",
     "SpaceRemoval",
     "SpaceRow",
     "SqliteStore",
+    "Store",
     "Tag",
     "TranscriptRow",
     "VerifyReport",

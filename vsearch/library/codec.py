@@ -85,7 +85,7 @@ def times_from_bytes(blob: bytes) -> Seconds:
 
 
 def words_to_json(words: Sequence[Word]) -> str | None:
-    """[[start, end, text], ...] in ASCII, times to the millisecond; None for no words."""
+    """[[start, end, text], ...] in ASCII, times to the millisecond; None without words."""
     return json.dumps([[round(w.start, 3), round(w.end, 3), w.text] for w in words]) if words else None
 
 

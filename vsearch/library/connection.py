@@ -1,8 +1,8 @@
-"""Read-only connections to the catalog with plain sqlite3: a query must not wait for SQLAlchemy to be imported.
+"""Read-only connections to the catalog.
 
-A connection sees what was committed before its transaction began; a writer in this or another process goes on
-meanwhile (WAL). Connections belong to transactions, not to threads: the number of open files follows the questions that
-are asked at the same time, however many threads have ever asked one.
+A connection sees what was committed before its transaction began; a writer in this or another process is not blocked
+(WAL). Connections belong to transactions, not to threads: the number of open files follows the number of concurrent
+transactions, not the number of threads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class CatalogState:
-    """What the catalog says of itself."""
+    """The row of `meta`."""
 
     library_id: str
     change: int
@@ -52,18 +52,18 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogConnection:
-    """A connection, and what tells whether it still reads the file that lies at the catalog's path."""
+    """A connection, and what identifies the file that it reads."""
 
     sqlite: sqlite3.Connection
     database: Path
     file: tuple[int, int]
-    """Device and inode: a repair puts another file into the catalog's place."""
+    """Device and inode: a repair replaces the file."""
     frozen: _Stamp | None
-    """Where the catalog is read as a plain file: its state when it was opened. SQLite does not notice changes then."""
+    """State of the catalog when it was opened as a plain file, where SQLite does not notice changes; None otherwise."""
 
     @staticmethod
     def open(database: Path) -> CatalogConnection:
-        """sqlite3.Error or OSError where there is none to be had."""
+        """Open a connection. Raises sqlite3.Error or OSError."""
         database = database.absolute()
         while True:
             file = identity(database)
@@ -83,18 +83,18 @@ class CatalogConnection:
             opened.sqlite.close()
 
     def is_current(self) -> bool:
-        """Whether a new connection would read the same. OSError where there is no catalog any more."""
+        """Whether a new connection would read the same content. OSError if the catalog is gone."""
         return identity(self.database) == self.file and self.frozen in (None, _stamp(self.database))
 
 
 def identity(database: Path) -> tuple[int, int]:
-    """Device and inode."""
+    """Device and inode of the catalog."""
     status = database.stat()
     return status.st_dev, status.st_ino
 
 
 def _stamp(database: Path) -> _Stamp:
-    """Changes when the catalog is written, or when a writer begins. A WAL that is not there has the size -1."""
+    """A value that changes when the catalog is written, or when a writer begins. A missing WAL has the size -1."""
     status = database.stat()
     try:
         wal = _wal(database).stat().st_size
@@ -120,11 +120,11 @@ def _connected(uri: str) -> sqlite3.Connection:
 
 
 def _check_plain_file_is_safe(database: Path, error: sqlite3.OperationalError) -> None:
-    """Return where the catalog may be read as a plain file, past the WAL and its locks; raise the cause elsewhere.
+    """Raise the cause of `error` unless the catalog may be read as a plain file, without WAL and locks.
 
-    In WAL mode, SQLite writes beside the catalog even to read. Where nothing can be written (a read-only medium, a
-    folder of another user, a full disk) and no writer is at work, the catalog alone is the truth. SQLite's error does
-    not tell these cases from a lack of descriptors, so the system is asked.
+    In WAL mode, SQLite creates files beside the catalog even to read it. If nothing can be written (a read-only medium,
+    a folder of another user, a full disk) and there is no writer, the catalog file is complete. SQLite's error does not
+    distinguish these cases from a lack of file descriptors, so a test file is created.
     """
     if not is_full(error) and error.sqlite_errorname not in (
         "SQLITE_CANTOPEN",
@@ -141,12 +141,12 @@ def _check_plain_file_is_safe(database: Path, error: sqlite3.OperationalError) -
     wal = _wal(database)
     if wal.exists() and wal.stat().st_size:
         if full:
-            raise error  # the last changes could not be seen, and room can be made
+            raise error  # the last changes are in the WAL; the user can free space
         _log.warning("%s lies on a read-only medium: its last changes, still in %s, cannot be seen", database, wal.name)
 
 
 def _obstacle(folder: Path) -> OSError | None:
-    """What keeps a file from being made in a folder."""
+    """The error of creating a file in a folder, if it fails."""
     probe = folder / f".probe-{secrets.token_hex(8)}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -157,7 +157,7 @@ def _obstacle(folder: Path) -> OSError | None:
 
 
 class _Held:
-    """The connection of the transaction that a thread is in."""
+    """The connection of the transaction of a thread."""
 
     __slots__ = ("connection", "depth")
 
@@ -167,7 +167,7 @@ class _Held:
 
 
 class CatalogConnections:
-    """A connection for each transaction under way. Thread-safe."""
+    """A connection for each running transaction. Thread-safe."""
 
     def __init__(self, folder: Path, database: Path) -> None:
         self._folder = folder
@@ -178,7 +178,7 @@ class CatalogConnections:
         self._kept = _KEPT_IDLE
 
     def close(self) -> None:
-        """Let go of connections. A transaction under way closes its own when it ends."""
+        """Close idle connections. A running transaction closes its own when it ends."""
         with self._guard:
             idle, self._idle = self._idle, []
             self._kept = 0
@@ -187,7 +187,7 @@ class CatalogConnections:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Several questions about one state of the catalog. May be nested."""
+        """Read one state of the catalog with several statements. May be nested."""
         with translated(self._folder):
             held: _Held | None = getattr(self._local, "held", None)
             if held is None or held.depth == 0:
@@ -203,7 +203,7 @@ class CatalogConnections:
                     self._give_back(held.connection)
 
     def _take(self) -> CatalogConnection:
-        """An idle connection, or a new one. Waits a while where the process has no descriptor left."""
+        """An idle connection, or a new one. Waits up to _PATIENCE_SECONDS without a free file descriptor."""
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             while (idle := self._pop()) is not None:
@@ -225,7 +225,7 @@ class CatalogConnections:
     def _give_back(self, connection: CatalogConnection) -> None:
         intact = False
         try:
-            if connection.sqlite.in_transaction:  # SQLite ends it by itself after some errors
+            if connection.sqlite.in_transaction:  # SQLite ends it after some errors
                 connection.sqlite.execute("ROLLBACK")  # nothing was written
             intact = True
             if connection.frozen is not None and not connection.is_current():
@@ -246,8 +246,8 @@ class CatalogConnections:
 
 
 def _may_pass(error: sqlite3.OperationalError | OSError, database: Path) -> bool:
-    """Whether this is a lack of descriptors, which may be over in a moment. SQLite reports it as a file that cannot be
-    opened; by the time that the system is asked, another thread may have closed one."""
+    """Whether the error is a lack of file descriptors, which may be over soon. SQLite reports it as a
+    file that cannot be opened."""
     if isinstance(error, OSError):
         return error.errno in EXHAUSTED
     return getattr(error, "sqlite_errorname", "") == "SQLITE_CANTOPEN" and os.access(database, os.R_OK)

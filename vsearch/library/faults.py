@@ -1,4 +1,4 @@
-"""SQLite's and the system's errors, translated into ours: one line that says what to do."""
+"""Translation of errors of SQLite and of the system into LibraryError: one line with the action to take."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ from vsearch.errors import LibraryDamaged, LibraryError, LibraryFull, LibraryLoc
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
-"""No file descriptor is left, of the process or of the system."""
+"""The process or the system has no file descriptor left."""
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Inside, an error of SQLite (bare or wrapped by SQLAlchemy) or of the system leaves as a LibraryError."""
+    """Raise errors of SQLite and of the system inside as LibraryError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         raise translate(error, path) from error
-    except Exception as error:
-        inner = getattr(error, "orig", None)  # sqlalchemy.exc.DBAPIError, without importing SQLAlchemy here
-        if not isinstance(inner, sqlite3.Error):
-            raise
-        raise translate(inner, path) from error
 
 
 def translate(error: sqlite3.Error | OSError, path: Path) -> LibraryError:
-    """The LibraryError that says what `error` means for the library at `path`."""
+    """The LibraryError for an error at the library `path`."""
     if isinstance(error, OSError):
         return _from_system(error, path)
     # Errors that Python itself raises (a closed connection, a wrong binding) carry no code.
@@ -62,13 +57,13 @@ def _from_system(error: OSError, path: Path) -> LibraryError:
 
 
 def raise_if_exhausted(error: Exception) -> None:
-    """Raise a lack of descriptors again, where other errors mean that a file is missing or damaged."""
+    """Raise a lack of file descriptors, where any other error means that a file is missing or damaged."""
     if isinstance(error, OSError) and error.errno in EXHAUSTED:
         raise error
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether SQLite found no room to write."""
+    """Whether the disk is full."""
     names = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE")
     return getattr(error, "sqlite_errorname", "") in names
 

@@ -11,16 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vsearch.errors import QueryError
 from vsearch.languages import language_spellings, short_language
 from vsearch.library import codec
 from vsearch.library.rows import label_key
 from vsearch.spelling import composed
-
-if TYPE_CHECKING:
-    from vsearch.library.reader import Reader
 
 LONGEST_LABEL = 10_000
 """Characters of a label in a filter."""
@@ -86,11 +83,14 @@ class Filters:
             given["folder"] = Path(given["folder"])
         return cls(**{**given, "label": tuple(given.get("label", ()))})
 
-    def video_conditions(self, reader: Reader) -> list[Condition]:
-        """The filters that are set and concern whole videos, as SQL over `videos`."""
+    def video_conditions(self, paths: Callable[[], Sequence[tuple[str, int]]]) -> list[Condition]:
+        """The filters that are set and concern whole videos, as SQL over `videos`.
+
+        paths: returns every path with the id of its video; called only for the filters `path` and `folder`.
+        """
         conditions: list[Condition] = []
         if self.path is not None or self.folder is not None:
-            conditions.append(self._has_path(reader.paths()))
+            conditions.append(self._has_path(paths()))
         if self.since is not None:
             conditions.append((f"{_RECORDED} >= ?", (_unix(self.since),)))
         if self.until is not None:

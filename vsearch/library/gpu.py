@@ -1,8 +1,8 @@
-"""A copy of a FAISS index on a GPU, made by itself where faiss-gpu is installed and a GPU is there.
+"""A copy of a FAISS index on a GPU, made automatically if faiss-gpu and a GPU are available.
 
-It only proposes; scores are the catalog's, as everywhere (vectors.py). To copy an index takes seconds, one search on a
-CPU milliseconds: so only a program that goes on asking gets one. Searches with a filter, or after scenes were removed,
-stay on the CPU: FAISS has no filters on a GPU.
+It only proposes candidates; scores are computed from the catalog (vectors.py). Copying an index takes seconds, a search
+on the CPU milliseconds: only a process with many queries makes a copy. Searches with filters, or after scenes were
+removed, stay on the CPU: FAISS has no filters on a GPU.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from vsearch.media import Vectors
 _log = logging.getLogger(__name__)
 
 AFTER = 32
-"""Searches after which a program is taken to go on asking."""
+"""Searches before a copy is made."""
 WIDEST = 1024
-"""Neighbours and lists that FAISS looks at on any GPU."""
+"""Most neighbours and lists that FAISS supports on every GPU."""
 
 Search = Callable[[Vectors, int, int], NDArray[np.int64]]
 """(queries [Q, D], k, probed lists) -> ids [Q, k], -1 where there are fewer."""
 
 
 class GpuCopy:
-    """One index's copy, made when it pays. Safe to use from several threads.
+    """The copy of one index, made after `after` searches. Thread-safe.
 
-    make: makes the copy, or gives None where there is no GPU.
+    make: makes the copy; returns None without a GPU.
     """
 
     def __init__(self, make: Callable[[], Search | None], after: int = AFTER) -> None:
@@ -42,10 +42,10 @@ class GpuCopy:
         self._off = False
 
     def search(self, queries: Vectors, k: int, probes: int) -> NDArray[np.int64] | None:
-        """Ids [Q, k]; None where the CPU has to do it."""
+        """Ids [Q, k]; None if the CPU has to search."""
         if self._off or k > WIDEST or probes > WIDEST:
             return None
-        with self._lock:  # FAISS's resources on a GPU are one thread's at a time
+        with self._lock:  # resources of FAISS on a GPU are not thread-safe
             try:
                 if self._search is None:
                     self._left -= len(queries)
@@ -54,25 +54,20 @@ class GpuCopy:
                     self._search = self._make()
                     self._off = self._search is None
                 return None if self._search is None else self._search(queries, k, probes)
-            except (
-                RuntimeError,
-                AssertionError,
-                AttributeError,
-                TypeError,
-            ) as error:  # out of memory, an old driver...
+            except (RuntimeError, AssertionError, AttributeError, TypeError) as error:  # out of memory, an old driver
                 _log.info("no search on a GPU: %s", error)
                 self._search, self._off = None, True
                 return None
 
 
 def gpus() -> int:
-    """How many GPUs FAISS sees; 0 for its CPU build."""
+    """Number of GPUs that FAISS can use; 0 for its CPU build."""
     count = getattr(load_faiss(), "get_num_gpus", None)
     return int(count()) if count is not None else 0
 
 
 def copy_flat(dim: int, ids: NDArray[np.int64], vectors: Vectors) -> Search:
-    """All vectors [N, D] compared, in float32, as exact as on the CPU."""
+    """Compare all vectors [N, D], in float32, as exactly as on the CPU."""
     faiss = load_faiss()
     resources = faiss.StandardGpuResources()
     index = faiss.GpuIndexFlatIP(resources, dim)
@@ -86,7 +81,7 @@ def copy_flat(dim: int, ids: NDArray[np.int64], vectors: Vectors) -> Search:
 
 
 def copy_ivf(index: Any) -> Search:
-    """The same lists and codes."""
+    """Search the same lists and codes as the index on the CPU."""
     faiss = load_faiss()
     resources = faiss.StandardGpuResources()
     copy = faiss.index_cpu_to_gpu(resources, 0, index)

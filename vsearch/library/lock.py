@@ -1,4 +1,4 @@
-"""One writer at a time. The lock is the operating system's, so it goes with the process that held it."""
+"""The lock of the one writer. The operating system releases it when the process ends."""
 
 from __future__ import annotations
 

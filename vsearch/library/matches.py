@@ -13,7 +13,7 @@ from vsearch.library.query_terms import find_phrase
 from vsearch.media import Segment
 
 TOKENIZER = "porter ascii"
-"""The tokenizer of `segment_words`: see migrations.py."""
+"""The tokenizer of `segment_words`: see schema.py."""
 
 Match = tuple[int, int, int]
 """The number of the segment in its passage, and the first and last token that match."""

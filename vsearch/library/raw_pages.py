@@ -1,4 +1,4 @@
-"""File paths out of the pages of a catalog that SQLite cannot read any more.
+"""Reading file paths from the pages of a catalog that SQLite cannot read.
 
 Format: https://www.sqlite.org/fileformat2.html, section 1.6 (pages of a b-tree) and 2.1 (records).
 """
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from vsearch.library import codec
 
-_PAGE_BYTES = 8192  # what every catalog is made with
+_PAGE_BYTES = 8192  # page_size of schema.py
 _LEAF_OF_A_TABLE = 0x0D
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # serial type -> bytes
 
 
 def file_paths(database: Path) -> list[Path]:
-    """The paths of rows of `files`, on whichever pages are still what they were; sorted. Raises OSError."""
+    """The paths of the table `files` on pages that are intact, sorted. Raises OSError."""
     found: set[bytes] = set()
     with database.open("rb") as stream:
         if not stream.seek(0, 2):
@@ -41,7 +41,7 @@ def _paths(page: bytes) -> Iterator[bytes]:
 
 
 def _path(page: bytes, at: int) -> bytes | None:
-    """The path of a cell, if it is a row of `files`: no other table holds (NULL for the rowid, blob, 3 integers)."""
+    """The path in a cell that is a row of `files`: no other has rows of (NULL for the rowid, blob, 3 integers)."""
     size, at = _varint(page, at)
     _, at = _varint(page, at)  # rowid
     record = at
@@ -60,7 +60,7 @@ def _path(page: bytes, at: int) -> bytes | None:
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:
-    """Its value and where the next thing begins."""
+    """The value of a varint, and the offset after it."""
     value = 0
     for count in range(9):
         byte = page[at + count]

@@ -1,41 +1,38 @@
-"""Reading what the catalog holds: files, videos, words, scenes. Spaces and vectors are in vector_reader.py."""
+"""Reading a catalog: files, videos, transcripts, scenes and labels. Every method sees what was committed before it was
+called. Spaces and embeddings are in vector_reader.py."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import codec
 from vsearch.library.column_tables import read_columns
+from vsearch.library.filters import NO_FILTERS, Condition, Filters
 from vsearch.library.rows import Failure, FileRow, LabelRow, SceneRow, TranscriptRow, VideoRow
 from vsearch.library.vector_reader import ORPHAN, VectorReader
 from vsearch.media import FileStamp, Segment, Space, VideoInfo
 
-if TYPE_CHECKING:
-    from vsearch.library.filters import Condition
-
 
 class Reader(VectorReader):
-    """Every question that can be put to a catalog. Thread-safe."""
+    """The reading side of `SqliteStore`: see store.py for what the public methods return. Thread-safe."""
 
-    def setting(self, name: str) -> str | None:
+    def default_model(self) -> str | None:
         with self.transaction() as connection:
-            row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+            row = connection.execute("SELECT value FROM settings WHERE name = 'model'").fetchone()
         return None if row is None else str(row[0])
 
     # -- files and videos
 
-    def file(self, path: Path) -> FileRow | None:
+    def find_file(self, path: Path) -> FileRow | None:
         rows = self._files("WHERE path = ?", (codec.path_to_bytes(path),))
         return rows[0] if rows else None
 
-    def files(self, under: Path | None) -> list[FileRow]:
-        """Every file, or those at and below a folder, by path."""
+    def files(self, under: Path | None = None) -> list[FileRow]:
         return self._files(*_under(under))
 
     def _files(self, where: str, values: tuple[bytes, ...]) -> list[FileRow]:
@@ -48,17 +45,16 @@ class Reader(VectorReader):
         return [FileRow(codec.path_from_bytes(path), *rest) for path, *rest in rows]
 
     def paths(self) -> list[tuple[str, int]]:
-        """Every path, with the id of the video that lies there."""
+        """Every path, with the id of its video."""
         with self.transaction() as connection:
             rows = connection.execute("SELECT path, video_id FROM files").fetchall()
         return [(os.fsdecode(path), video_id) for path, video_id in rows]
 
-    def video(self, key: str) -> VideoRow | None:
-        found = self._videos("WHERE key = ?", (key,))
-        return found[0][0] if found else None
+    def find_key(self, key: str) -> VideoRow | None:
+        videos = self._videos("WHERE key = ?", (key,))
+        return videos[0][0] if videos else None
 
-    def videos(self, after: int, limit: int) -> list[tuple[VideoRow, int]]:
-        """Videos that some file holds, by id, and how many scenes each has."""
+    def videos(self, after: int = 0, limit: int = 100) -> list[tuple[VideoRow, int]]:
         return self._videos(f"WHERE id > ? AND NOT id {ORPHAN} ORDER BY id LIMIT ?", (after, limit))
 
     def _videos(self, where: str, values: tuple[object, ...]) -> list[tuple[VideoRow, int]]:
@@ -75,18 +71,17 @@ class Reader(VectorReader):
         paths: dict[int, list[Path]] = {row[0]: [] for row in rows}
         for video_id, path in files:
             paths[video_id].append(codec.path_from_bytes(path))
-        found = []
+        videos = []
         for video_id, key, scenes, duration, width, height, name, container, rotation, has_audio, recorded_at in rows:
             info = VideoInfo(duration, width, height, name, container, rotation, bool(has_audio), recorded_at)
-            found.append((VideoRow(video_id, key, info, tuple(paths[video_id])), scenes))
-        return found
+            videos.append((VideoRow(video_id, key, info, tuple(paths[video_id])), scenes))
+        return videos
 
-    def failure(self, path: Path) -> Failure | None:
-        found = self._failures("WHERE path = ?", (codec.path_to_bytes(path),))
-        return found[0] if found else None
+    def find_failure(self, path: Path) -> Failure | None:
+        failures = self._failures("WHERE path = ?", (codec.path_to_bytes(path),))
+        return failures[0] if failures else None
 
-    def failures(self, under: Path | None) -> list[Failure]:
-        """What could not be indexed, or that at and below a folder, by path."""
+    def failures(self, under: Path | None = None) -> list[Failure]:
         return self._failures(*_under(under))
 
     def _failures(self, where: str, values: tuple[bytes, ...]) -> list[Failure]:
@@ -97,12 +92,12 @@ class Reader(VectorReader):
         return [Failure(FileStamp(codec.path_from_bytes(p), size, mtime), cause) for p, size, mtime, cause in rows]
 
     def has_orphans(self) -> bool:
-        """Whether there are videos that no file holds."""
+        """Whether there are videos without a file."""
         with self.transaction() as connection:
             row = connection.execute(f"SELECT 1 FROM videos WHERE id {ORPHAN} LIMIT 1").fetchone()
         return row is not None
 
-    # -- words and encodings
+    # -- transcripts and encodings
 
     def transcript(self, video_id: int) -> list[Segment]:
         with self.transaction() as connection:
@@ -113,27 +108,25 @@ class Reader(VectorReader):
             ).fetchall()
         return [codec.segment_from_row(row) for row in rows]
 
-    def transcripts(self, video_id: int) -> list[TranscriptRow]:
+    def find_transcript(self, video_id: int, channel: str = "speech") -> TranscriptRow | None:
         with self.transaction() as connection:
-            rows = connection.execute(
-                "SELECT channel, source, recipe, language, cause FROM transcripts WHERE video_id = ? ORDER BY channel",
-                (video_id,),
-            ).fetchall()
-        return [TranscriptRow(*row) for row in rows]
+            row = connection.execute(
+                "SELECT channel, source, recipe, language, cause FROM transcripts WHERE video_id = ? AND channel = ?",
+                (video_id, channel),
+            ).fetchone()
+        return None if row is None else TranscriptRow(*row)
 
     def unencoded_files(self, space: Space) -> list[Path]:
-        """A file of each video with pictures that is not encoded in a space, by path."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT (SELECT path FROM files WHERE video_id = videos.id ORDER BY id LIMIT 1) AS path FROM videos "
                 "WHERE width > 0 AND path NOTNULL "
                 "AND id NOT IN (SELECT video_id FROM encodings WHERE space_id = ?) ORDER BY path",
-                (self.space_id(space),),  # NULL, where there is no such space, is equal to nothing
+                (self.space_id(space),),  # NULL, if there is no such space, equals nothing
             ).fetchall()
         return [codec.path_from_bytes(path) for (path,) in rows]
 
     def without_passages(self, space: Space) -> list[int]:
-        """Videos that have words of the space's channel, and are not encoded in it."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT video_id FROM segments WHERE channel = ? AND video_id NOT IN "
@@ -144,8 +137,9 @@ class Reader(VectorReader):
 
     # -- scenes
 
-    def scenes(self, ids: Iterable[int], admits: Callable[[str], bool] | None = None) -> dict[int, SceneRow]:
-        """The scenes that are still there. The path is the video's oldest, of those that are admitted if any is."""
+    def scenes(self, ids: Iterable[int], *, filters: Filters = NO_FILTERS) -> dict[int, SceneRow]:
+        unfiltered = filters.path is None and filters.folder is None
+        admits = None if unfiltered else filters.path_matcher()
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT id, video_id, start_seconds, end_seconds FROM scenes "
@@ -163,31 +157,28 @@ class Reader(VectorReader):
         return {row[0]: SceneRow(row[0], row[1], found[row[1]], row[2], row[3]) for row in rows if row[1] in found}
 
     def scenes_of(self, video_id: int) -> list[SceneRow]:
-        """A video's scenes in time order."""
         with self.transaction() as connection:
             ids = connection.execute("SELECT id FROM scenes WHERE video_id = ?", (video_id,)).fetchall()
             rows = self.scenes(scene_id for (scene_id,) in ids)
         return sorted(rows.values(), key=lambda row: row.start)
 
     def scenes_between(self, video_id: int, start: float, end: float) -> list[SceneRow]:
-        """A video's scenes that lie in [start, end), in seconds, at least in part, in time order."""
         with self.transaction() as connection:
             path = connection.execute("SELECT path FROM files WHERE video_id = ? ORDER BY id LIMIT 1", (video_id,))
-            blob = path.fetchone()
-            if blob is None:
+            first = path.fetchone()
+            if first is None:
                 return []
-            held_by = codec.path_from_bytes(blob[0])
-            # Scenes do not overlap: none before the one that is on at `start` reaches into the span.
+            file = codec.path_from_bytes(first[0])
+            # Scenes do not overlap: none before the one that contains `start` reaches into the span.
             rows = connection.execute(
                 "SELECT id, start_seconds, end_seconds FROM scenes WHERE video_id = ? AND start_seconds < ? "
                 "AND end_seconds > ? AND start_seconds >= COALESCE((SELECT MAX(start_seconds) FROM scenes "
                 "WHERE video_id = ? AND start_seconds <= ?), ?) ORDER BY start_seconds",
                 (video_id, end, start, video_id, start, start),
             ).fetchall()
-        return [SceneRow(row[0], video_id, held_by, row[1], row[2]) for row in rows]
+        return [SceneRow(row[0], video_id, file, row[1], row[2]) for row in rows]
 
     def thumbnail(self, scene_id: int) -> bytes | None:
-        """Of a scene whose video some file holds."""
         with self.transaction() as connection:
             row = connection.execute(
                 "SELECT picture FROM thumbnails JOIN scenes ON scenes.id = scene_id "
@@ -197,7 +188,6 @@ class Reader(VectorReader):
         return row[0] if row is not None and row[0] else None
 
     def videos_without_thumbnails(self) -> set[int]:
-        """Videos with pictures of which a scene has no row of a thumbnail, not even an empty one."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT scenes.video_id FROM scenes JOIN videos ON videos.id = scenes.video_id "
@@ -206,7 +196,7 @@ class Reader(VectorReader):
             return {video_id for (video_id,) in rows}
 
     def select(self, table: str, conditions: Sequence[Condition]) -> NDArray[np.int64]:
-        """Ids, ascending, of the rows of a table, "videos" or "scenes", that all conditions admit."""
+        """Ids, ascending, of the rows of "videos" or "scenes" that meet all conditions."""
         source = f"FROM {table} WHERE {' AND '.join(condition for condition, _ in conditions)}"
         values = tuple(value for _, values in conditions for value in values)
         with self.transaction() as connection:
@@ -214,7 +204,6 @@ class Reader(VectorReader):
         return np.sort(ids)
 
     def labels(self) -> list[LabelRow]:
-        """Every label that a scene has, with the model that gave it, in the order of the alphabet."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT label, model, COUNT(*), COUNT(DISTINCT scenes.video_id) FROM labels "
@@ -226,7 +215,7 @@ class Reader(VectorReader):
 
 
 def _under(folder: Path | None) -> tuple[str, tuple[bytes, ...]]:
-    """A condition, and its values, for the paths at and below a folder; for every path."""
+    """The condition that a path is a folder or below it, and its values. None: every path."""
     if folder is None:
         return "", ()
     exact = codec.path_to_bytes(folder)

@@ -16,16 +16,15 @@ from contextlib import closing
 from pathlib import Path
 
 from vsearch.errors import LibraryDamaged, LibraryLocked
-from vsearch.library import codec, snapshots
+from vsearch.library import codec, schema, snapshots
 from vsearch.library.faults import is_full, translated
-from vsearch.library.folder import CATALOG, SNAPSHOTS
 from vsearch.library.lock import WriterLock
-from vsearch.library.migrations import migrate
 from vsearch.library.raw_pages import file_paths
 from vsearch.library.rows import VerifyReport
 from vsearch.library.scanned import ScannedRows
 from vsearch.library.snapshots import sync_folder
-from vsearch.library.sqlite_store import SqliteStore
+from vsearch.library.sqlite_store import CATALOG, SNAPSHOTS, SqliteStore
+from vsearch.library.writer import remove_unfinished_repair
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
     catalog = folder / CATALOG
     new = folder / f"{CATALOG}.repaired"
     with WriterLock(folder).held(), translated(folder):
-        _remove(new)
+        remove_unfinished_repair(catalog)
         _remove_unfinished(folder)
         try:
             kept, lost, whole = _rebuild(folder, new)
@@ -86,7 +85,7 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
                 lost = sorted({*lost, *(path for path in named if codec.path_to_bytes(path) not in saved)})
             aside = _swap(folder, new)
         except BaseException:
-            _remove(new)
+            remove_unfinished_repair(catalog)
             raise
     if not kept:
         return [f"nothing could be read of the catalog: {_AGAIN}; the broken one lies in {aside.name}"], lost
@@ -100,7 +99,7 @@ def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
     """Make a catalog of what can be read, on the disk and checked: see `_copy`. LibraryDamaged where
     it is not sound."""
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
-        migrate(new, folder)
+        schema.make(new)
         with closing(sqlite3.connect(folder / CATALOG, isolation_level=None)) as old:
             copied = _copy(old, new, 1 + _last_change(old, folder))
         (answer,) = new.execute("PRAGMA integrity_check(1)").fetchone()
@@ -150,12 +149,6 @@ def _finish_log(catalog: Path) -> None:
         return  # SQLite cannot apply the log: what it holds cannot be read
     if busy:
         raise LibraryLocked(f"the library {catalog.parent} is read by another program: close it and try again")
-
-
-def _remove(catalog: Path) -> None:
-    """Remove a catalog that was not finished."""
-    for ending in ("", "-wal", "-shm", "-journal"):
-        catalog.with_name(catalog.name + ending).unlink(missing_ok=True)
 
 
 def _remove_unfinished(folder: Path) -> None:

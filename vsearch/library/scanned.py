@@ -1,6 +1,6 @@
-"""Which rows of a broken catalog belong to a video, found by reading tables from end to end, without an index.
+"""Finding the rows of a video in a broken catalog by reading whole tables, without an index.
 
-A broken page of an index makes every look-up through it fail, although the rows that it leads to may all be whole.
+A broken page of an index makes every look-up through it fail, although the rows themselves may be intact.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _Ids = NDArray[np.int64]
 
 
 class ScannedRows:
-    """The rows of every table that can be read from end to end. A table is read when it is first asked for."""
+    """The rows of every table that can be read completely. A table is read when it is first needed."""
 
     def __init__(self, old: sqlite3.Connection) -> None:
         self._old = old
         self._tables: dict[str, tuple[_Ids, _Ids] | None] = {}
 
     def of_video(self, table: str, parent: str, video_id: int) -> str | None:
-        """The rowids, as JSON, of a video's rows. None where the table cannot be read whole.
+        """The rowids of a video's rows as JSON; None if the table cannot be read completely.
 
-        parent: "video_id" or "scene_id", whatever the table has.
+        parent: the column that refers to the parent, "video_id" or "scene_id".
         """
         if table not in self._tables:
             self._tables[table] = self._read(table, parent)
@@ -36,7 +36,7 @@ class ScannedRows:
         return json.dumps(np.sort(rows[first:last]).tolist())
 
     def _read(self, table: str, parent: str) -> tuple[_Ids, _Ids] | None:
-        """Videos, ascending, and the rowid of a row of each."""
+        """Ids of videos, ascending, and the rowid of each row."""
         try:
             pairs = np.fromiter(
                 self._old.execute(f"SELECT rowid, {parent} FROM {table} NOT INDEXED"),

@@ -1,4 +1,4 @@
-"""Taking snapshots. Always whole, from the catalog, in chunks: what is written can never drift from the truth."""
+"""Saving snapshots: always complete and from the catalog, in chunks, so that errors cannot accumulate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def save_snapshots(folder: Path, reader: Reader, stale_share: float) -> int:
-    """Write the snapshots that are due. Returns the change that every space's snapshot has seen."""
+    """Save the snapshots that are outdated. Returns the change number that every snapshot includes."""
     covered = reader.state().change
     spaces = reader.spaces()
     snapshots.sweep_unknown(folder, {row.id for row in spaces})
@@ -37,7 +37,7 @@ def _save_space(folder: Path, reader: Reader, row: SpaceRow, stale_share: float)
             since = newest.header.change
             changed = count - reader.count_vectors(row.id, since) + len(reader.removed_since(row.id, since))
             if changed <= stale_share * count and newest.header.kind == recipe.kind:
-                snapshots.sweep(folder, row.id, newest.file)  # what a kill has left
+                snapshots.sweep(folder, row.id, newest.file)  # left by a killed process
                 return since
         _log.info("taking a snapshot of %d vectors of space %d", count, row.id)
         try:
@@ -55,6 +55,6 @@ def _save_space(folder: Path, reader: Reader, row: SpaceRow, stale_share: float)
                 index=index,
             )
         except RuntimeError as error:
-            raise LibraryError(f"no snapshot could be taken: {str(error).splitlines()[0]}") from error
+            raise LibraryError(f"no snapshot could be saved: {str(error).splitlines()[0]}") from error
     snapshots.sweep(folder, row.id, saved.file)
     return state.change

@@ -1,8 +1,8 @@
-"""Snapshots on disk: a FAISS file and a header beside it that says which state of which catalog it holds.
+"""Snapshots on disk: a FAISS file, and a header that identifies the catalog and its change number.
 
-`space-ID-CHANGE.faiss` is written first, `space-ID-CHANGE.json` last; each goes to a temporary name, is fsynced and
-renamed. A FAISS file without its header does not exist for us. Nothing is ever changed in place, so a process that has
-an older one memory-mapped goes on with it.
+`space-ID-CHANGE.faiss` is written first, `space-ID-CHANGE.json` last; each is written under a temporary name, synced
+and renamed. A FAISS file without a header is ignored. Files are never changed in place, so a process can keep an older
+snapshot memory-mapped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EDGE = 65536
 
 @dataclass(frozen=True, slots=True)
 class SnapshotHeader:
-    """What the JSON file says."""
+    """The contents of the JSON file."""
 
     format: int
     library_id: str
@@ -38,7 +38,7 @@ class SnapshotHeader:
     dim: int
     metric: str
     change: int
-    """The catalog's change number when it was taken: all up to there is in it, nothing later."""
+    """Change number of the catalog: the snapshot contains all changes up to this one."""
     count: int
     kind: str
     """Index type: see vectors.py."""
@@ -46,22 +46,22 @@ class SnapshotHeader:
     """IVF lists, 0 for a flat index."""
     bytes: int
     structure_bytes: int
-    """How much at the front, beside the last 64 KiB, `edge_crc` covers: all that FAISS trusts while it opens."""
+    """Bytes at the front that `edge_crc` covers, besides the last 64 KiB: all that FAISS relies on while it opens."""
     edge_crc: int
-    """CRC-32: checked at every opening."""
+    """CRC-32 of these parts, checked whenever the snapshot is opened."""
     crc: int
-    """CRC-32 of the whole file: checked by `verify`."""
+    """CRC-32 of the whole file, checked by `verify`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot whose header can be read and whose file has the right length and edges."""
+    """A snapshot with a valid header and a file of the right length and `edge_crc`."""
 
     header: SnapshotHeader
     file: Path
 
     def whole(self) -> bool:
-        """Whether every byte is as it was written."""
+        """Whether the checksum of the whole file is right."""
         crc = 0
         with self.file.open("rb") as file:
             while block := file.read(1 << 20):
@@ -70,14 +70,14 @@ class Snapshot:
 
 
 def in_the_way(folder: Path) -> str | None:
-    """What keeps snapshots from being saved, if it is a file where their folder should be."""
+    """A message if snapshots cannot be saved because a file has the name of their folder."""
     if folder.is_dir() or not folder.exists():
         return None
     return f"{folder} is a file, but snapshots belong into a folder of that name: move it away"
 
 
 def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator[Snapshot]:
-    """The usable snapshots of a space, newest first; what is foreign or damaged is passed over with a warning."""
+    """The usable snapshots of a space, newest first. Others are skipped with a warning."""
     for name in sorted(headers(folder, space_id), key=change_of, reverse=True):
         snapshot, reason = inspect(name, space, library_id)
         if snapshot is None:
@@ -87,7 +87,7 @@ def find(folder: Path, space_id: int, space: Space, library_id: str) -> Iterator
 
 
 def headers(folder: Path, space_id: int) -> list[Path]:
-    """The headers of a space's snapshots, unread."""
+    """The paths of the headers of a space's snapshots."""
     prefix = f"space-{space_id}-"
     try:
         return [file for file in folder.iterdir() if file.name.startswith(prefix) and file.name.endswith(".json")]
@@ -97,12 +97,12 @@ def headers(folder: Path, space_id: int) -> list[Path]:
 
 
 def changes(folder: Path, space_id: int) -> list[int]:
-    """The changes of which there seem to be snapshots."""
+    """The change numbers in the names of a space's snapshots."""
     return [change_of(name) for name in headers(folder, space_id)]
 
 
 def inspect(name: Path, space: Space, library_id: str) -> tuple[Snapshot | None, str]:
-    """Read a header and check it against its file and its owner: the snapshot, or None and why not."""
+    """Read a header and check it against its file and the library: the snapshot, or None and the reason."""
     try:
         header = _parse(name.read_bytes())
         file = name.with_suffix(".faiss")
@@ -139,7 +139,7 @@ def save(
     code_bytes: int,
     index: Any,
 ) -> Snapshot:
-    """Write a FAISS index as the snapshot of `change`. OSError where the disk will not take it; LibraryError."""
+    """Write a FAISS index as the snapshot of a change number. Raises OSError, LibraryError."""
     if (obstacle := in_the_way(folder)) is not None:
         raise LibraryError(obstacle)
     folder.mkdir(exist_ok=True)
@@ -167,7 +167,7 @@ def save(
 
 
 def sweep(folder: Path, space_id: int, keep: Path | None) -> None:
-    """Remove every file of a space but one snapshot's. What another process has mapped may stay, on Windows."""
+    """Remove all snapshots of a space but one. On Windows, files that another process has mapped stay."""
     for file in _headers_first(folder.glob(f"space-{space_id}-*")):
         if keep is None or file.stem != keep.stem or file.suffix not in (".faiss", ".json"):
             try:
@@ -177,13 +177,13 @@ def sweep(folder: Path, space_id: int, keep: Path | None) -> None:
 
 
 def _headers_first(files: Iterable[Path]) -> list[Path]:
-    """In the order of removal: a kill in between leaves an index without a header, which is no snapshot, and never a
-    header without its index."""
+    """Files in the order of removal: a kill may leave an index without a header, which is ignored, but never a header
+    without its index."""
     return sorted(files, key=lambda file: file.suffix != ".json")
 
 
 def sweep_unknown(folder: Path, known: Collection[int]) -> None:
-    """Remove the snapshots of spaces that are gone: ids are never used twice."""
+    """Remove the snapshots of spaces that no longer exist."""
     for file in folder.glob("space-*-*.*"):
         number = file.name.split("-")[1]
         if number.isascii() and number.isdigit() and int(number) not in known:
@@ -191,7 +191,7 @@ def sweep_unknown(folder: Path, known: Collection[int]) -> None:
 
 
 def drop_ahead(folder: Path, change: int) -> None:
-    """Remove snapshots of changes that the catalog has not seen: it was put back from an older copy."""
+    """Remove snapshots that are newer than the catalog, which was restored from an older copy."""
     for file in _headers_first(folder.glob("space-*-*.*")):
         if change_of(file) > change:
             _log.warning("removing the snapshot %s: it is ahead of the catalog (%d)", file.name, change)
@@ -206,7 +206,7 @@ def total_bytes(folder: Path) -> int:
 
 
 def change_of(file: Path) -> int:
-    """The change in the name of a snapshot's file; -1 where there is none."""
+    """The change number in the name of a snapshot's file; -1 without one."""
     tail = file.name.split(".")[0].rpartition("-")[2]
     return int(tail) if tail.isascii() and tail.isdigit() else -1
 
@@ -232,7 +232,7 @@ def _edge_crc(file: Path, structure: int) -> int:
 
 
 def _write_index(target: Path, index: Any) -> tuple[int, int]:
-    """(bytes, CRC-32) of what was written."""
+    """Write the index; returns the size of the file and its CRC-32."""
     faiss = load_faiss()
 
     temporary = target.with_suffix(".faiss.tmp")
@@ -283,7 +283,7 @@ def _write_atomically(target: Path, content: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make renames in a folder last. Elsewhere than on POSIX a folder cannot be opened, nor need be."""
+    """Make renames in a folder durable. Only POSIX systems can open a folder, and only they need it."""
     if os.name == "posix":
         folder = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""FAISS as Any: its stubs describe the C++ classes, not what its Python wrapper makes of them."""
+"""FAISS without types: its stubs describe the C++ classes, not those of its Python wrapper."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Any
 
 
 def load_faiss() -> Any:
-    """The module; costs 0.1 s the first time."""
+    """The module. The first import takes 0.1 s."""
     return importlib.import_module("faiss")

@@ -1,4 +1,4 @@
-"""Reading spaces and the vectors in them."""
+"""Reading spaces and their embeddings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from vsearch.library.rows import SpaceRow
 from vsearch.media import TRANSCRIPT_CHANNELS, Seconds, Space, Vectors
 
 ORPHAN = "NOT IN (SELECT video_id FROM files)"
-"""Said of the id of a video: no file holds it."""
+"""Condition on the id of a video: it has no file."""
 
-_CHUNK = 4096  # vectors that are read at once: 4 MB at 512 dimensions
+_CHUNK = 4096  # embeddings read at once: 4 MB at 512 dimensions
 
 
 class VectorReader(CatalogConnections):
-    """Every question about spaces that can be put to a catalog."""
+    """Spaces and embeddings of a catalog. Thread-safe."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        super().__init__(folder, database)
+        self._spaces: tuple[int, list[SpaceRow]] | None = None
 
     def spaces(self) -> list[SpaceRow]:
         with self.transaction() as connection:
+            change = self.state().change
+            known = self._spaces
+            if known is not None and known[0] == change:  # counting a million embeddings takes longer than a search
+                return list(known[1])
             rows = connection.execute(
                 "SELECT spaces.id, model, fingerprint, dim, channel, metric, "
                 "(SELECT COUNT(*) FROM encodings WHERE space_id = spaces.id "
@@ -36,7 +44,9 @@ class VectorReader(CatalogConnections):
                 "CROSS JOIN vectors ON vectors.scene_id = scenes.id AND vectors.space_id = spaces.id "
                 f"WHERE videos.id {ORPHAN}) FROM spaces ORDER BY spaces.id"
             ).fetchall()
-        return [SpaceRow(row[0], Space(*row[1:6]), row[6], row[7]) for row in rows]
+        spaces = [SpaceRow(row[0], Space(*row[1:6]), row[6], row[7]) for row in rows]
+        self._spaces = (change, spaces)
+        return list(spaces)
 
     def space_id(self, space: Space) -> int | None:
         with self.transaction() as connection:
@@ -47,24 +57,35 @@ class VectorReader(CatalogConnections):
         return None if row is None else int(row[0])
 
     def _table(self, space_id: int) -> tuple[str, str]:
-        """Where the vectors of a space are kept, and under which id: those of scenes, or those of passages of words."""
+        """The table with the embeddings of a space, of scenes or of passages, and the column of their ids."""
         with self.transaction() as connection:
             row = connection.execute("SELECT channel FROM spaces WHERE id = ?", (space_id,)).fetchone()
         return ("passages", "id") if row is not None and row[0] in TRANSCRIPT_CHANNELS else ("vectors", "scene_id")
 
-    def has_encoding(self, video_id: int, space_id: int) -> bool:
+    def has_space(self, video_id: int, space: Space) -> bool:
         with self.transaction() as connection:
             row = connection.execute(
-                "SELECT 1 FROM encodings WHERE video_id = ? AND space_id = ?", (video_id, space_id)
+                "SELECT 1 FROM encodings WHERE video_id = ? AND space_id = ?", (video_id, self.space_id(space))
             ).fetchone()
         return row is not None
 
-    # Below, the ids are those of scenes; in a space of words, those of passages.
+    def scene_vectors(self, space: Space, scene_ids: Sequence[int]) -> dict[int, Vectors]:
+        space_id = self.space_id(space)
+        if space_id is None:
+            return {}
+        halves = self.vectors(space_id, space.dim, scene_ids)
+        return {scene_id: vector.astype(np.float32) for scene_id, vector in halves.items()}
 
-    # Below, the ids are those of scenes; in a space of words, those of passages.
+    def all_vectors(self, space: Space) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        space_id = self.space_id(space)
+        if space_id is not None:
+            for ids, vectors in self.vectors_since(space_id, space.dim, -1):
+                yield ids, vectors.astype(np.float32)
+
+    # Below, ids are of scenes, or of passages in a space of the channels speech and ocr.
 
     def vectors(self, space_id: int, dim: int, ids: Iterable[int]) -> dict[int, NDArray[np.float16]]:
-        """fp16 [D] of those that have one."""
+        """Embeddings by id, fp16 [D]. Ids without one are absent."""
         with self.transaction() as connection:
             table, key = self._table(space_id)
             rows = connection.execute(
@@ -78,7 +99,7 @@ class VectorReader(CatalogConnections):
     def vectors_since(
         self, space_id: int, dim: int, change: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-        """(ids [N], fp16 [N, D]) of what was added after `change`, in chunks. Inside a transaction."""
+        """Embeddings added after `change`, in chunks: (ids [N], fp16 [N, D])."""
         with self.transaction() as connection:
             # A whole space is faster read in the table's own order than through the index.
             table, key = self._table(space_id)
@@ -91,7 +112,7 @@ class VectorReader(CatalogConnections):
                 yield ids, _halves(self._folder, [blob for _, blob in rows], dim)
 
     def count_vectors(self, space_id: int, through: int | None = None) -> int:
-        """Vectors of a space, or those that were added up to a change."""
+        """Number of embeddings of a space, or of those added up to a change number."""
         with self.transaction() as connection:
             table, _ = self._table(space_id)
             row = connection.execute(
@@ -101,13 +122,13 @@ class VectorReader(CatalogConnections):
         return int(row[0])
 
     def has_removals(self, through: int) -> bool:
-        """Whether removals up to a change are still listed."""
+        """Whether removals up to a change number are still listed."""
         with self.transaction() as connection:
             row = connection.execute("SELECT 1 FROM removals WHERE change <= ? LIMIT 1", (through,)).fetchone()
         return row is not None
 
     def added_since(self, space_id: int, change: int) -> NDArray[np.int64]:
-        """Ids, without their vectors, of what was added to a space after a change (-1: all)."""
+        """Ids of the embeddings added to a space after a change number (-1: all)."""
         with self.transaction() as connection:
             table, key = self._table(space_id)
             rows = connection.execute(
@@ -116,19 +137,19 @@ class VectorReader(CatalogConnections):
             return np.fromiter((found for (found,) in rows), dtype=np.int64)
 
     def removed_since(self, space_id: int, change: int) -> NDArray[np.int64]:
-        """Ids of what was removed after `change`."""
+        """Ids of the embeddings removed from a space after a change number."""
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT scene_id FROM removals WHERE space_id = ? AND change > ?", (space_id, change)
             )
             return np.fromiter((scene_id for (scene_id,) in rows), dtype=np.int64)
 
-    def frame_vectors(self, space_id: int, scene_ids: Iterable[int]) -> dict[int, tuple[Vectors, Seconds]]:
+    def frame_vectors(self, space: Space, scene_ids: Iterable[int]) -> dict[int, tuple[Vectors, Seconds]]:
         with self.transaction() as connection:
             rows = connection.execute(
                 "SELECT scene_id, times, vectors FROM frames WHERE space_id = ? "
                 "AND scene_id IN (SELECT value FROM json_each(?))",
-                (space_id, codec.ids_to_json(scene_ids)),
+                (self.space_id(space), codec.ids_to_json(scene_ids)),
             ).fetchall()
         frames: dict[int, tuple[Vectors, Seconds]] = {}
         for scene_id, times_blob, blob in rows:

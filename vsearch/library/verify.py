@@ -19,7 +19,7 @@ from vsearch.library.reader import Reader
 from vsearch.library.rows import SpaceRow, VerifyReport
 from vsearch.library.space_index import usable
 from vsearch.library.vectors import Ids
-from vsearch.library.write_words import spoken_scenes
+from vsearch.library.write_transcripts import spoken_scenes
 from vsearch.media import TRANSCRIPT_CHANNELS, Vectors
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _same(held: Vectors, truth: Vectors, recipe: vectors.Recipe) -> bool:
     return bool(held @ truth >= _SQ8_COSINE * np.linalg.norm(held) * np.linalg.norm(truth))
 
 
-def put_right(found: Findings, writer: Writer, folder: Path) -> list[str]:
+def repair(found: Findings, writer: Writer, folder: Path) -> list[str]:
     """Repair everything but broken pages, which must not be there. Returns what was done, a line each."""
     done: list[str] = []
     statements: list[tuple[str, dict[str, Any]]] = []

@@ -1,22 +1,20 @@
-"""Writing videos, their files, scenes and vectors: what a transaction of writer.py is made of."""
+"""Writing videos, their files, scenes and embeddings. Each function runs inside a transaction of writer.py."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import delete, func, insert, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.orm import Session
 
 from vsearch.errors import LibraryError
-from vsearch.library import catalog, codec
-from vsearch.library.write_words import remove_passages
+from vsearch.library import codec
+from vsearch.library.write_transcripts import remove_passages
 from vsearch.media import EncodedScene, FileStamp, Scene, Space, VideoInfo
 
 
 def check_vectors(space: Space, scenes: Sequence[EncodedScene]) -> None:
-    """ValueError where these are no scenes of this space."""
+    """ValueError unless the scenes have embeddings of this space."""
     if not scenes:
         raise ValueError("a video has at least one scene")
     for scene in scenes:
@@ -29,138 +27,129 @@ def check_vectors(space: Space, scenes: Sequence[EncodedScene]) -> None:
             raise ValueError("a frame vector is finite")
 
 
-def id_of_video(session: Session, key: str) -> int:
-    """LibraryError where no video has this key."""
-    video_id = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
-    if video_id is None:
+def id_of_video(connection: sqlite3.Connection, key: str) -> int:
+    """The id of the video with a content key. LibraryError if there is none."""
+    row = connection.execute("SELECT id FROM videos WHERE key = ?", (key,)).fetchone()
+    if row is None:
         raise LibraryError(f"the library holds no video with the key {key}")
+    return int(row[0])
+
+
+def set_video(connection: sqlite3.Connection, key: str, info: VideoInfo, change: int) -> int:
+    """Insert a video, or empty the one with this key: it keeps its files and loses scenes and transcripts."""
+    size, rotation = (info.width, info.height), info.rotation
+    values = (info.duration, *size, info.codec, info.container, rotation, int(info.has_audio), info.recorded_at)
+    row = connection.execute("SELECT id FROM videos WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return _inserted(
+            connection,
+            "INSERT INTO videos (key, duration, width, height, codec, container, rotation, has_audio, recorded_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, *values),
+        )
+    video_id = int(row[0])
+    connection.execute(
+        "UPDATE videos SET duration = ?, width = ?, height = ?, codec = ?, container = ?, rotation = ?, "
+        "has_audio = ?, recorded_at = ? WHERE id = ?",
+        (*values, video_id),
+    )
+    remove_scenes(connection, video_id, change)
+    remove_passages(connection, video_id, change)
+    for table in ("encodings", "segments", "transcripts"):
+        connection.execute(f"DELETE FROM {table} WHERE video_id = ?", (video_id,))
     return video_id
 
 
-def set_video(session: Session, key: str, info: VideoInfo, change: int) -> int:
-    """The video with this key. Other paths of a known one go on pointing at it; all that was made of it starts over."""
-    values = {
-        "duration": info.duration,
-        "width": info.width,
-        "height": info.height,
-        "codec": info.codec,
-        "container": info.container,
-        "rotation": info.rotation,
-        "has_audio": int(info.has_audio),
-        "recorded_at": info.recorded_at,
-    }
-    known = session.scalars(select(catalog.Video.id).where(catalog.Video.key == key)).one_or_none()
-    if known is None:
-        return session.scalars(insert(catalog.Video).values(key=key, **values).returning(catalog.Video.id)).one()
-    session.execute(update(catalog.Video).where(catalog.Video.id == known).values(**values))
-    remove_scenes(session, [known], change)
-    remove_passages(session, [known], change)
-    for table in (catalog.Encoding, catalog.Segment, catalog.Transcript):
-        session.execute(delete(table).where(table.video_id == known))
-    return known
-
-
-def set_file(session: Session, stamp: FileStamp, video_id: int) -> None:
-    """A path holds a video. The video that it held before may stay without one: see `SqliteStore.remove_orphans`."""
-    blob = codec.path_to_bytes(stamp.path)
-    values = {"size": stamp.size, "mtime_ns": stamp.mtime_ns, "video_id": video_id}
-    session.execute(
-        upsert(catalog.File).values(path=blob, **values).on_conflict_do_update(index_elements=["path"], set_=values)
+def set_file(connection: sqlite3.Connection, stamp: FileStamp, video_id: int) -> None:
+    """Point a path at a video. The video that it held before may be left without a file: see `remove_orphans`."""
+    path = codec.path_to_bytes(stamp.path)
+    connection.execute(
+        "INSERT INTO files (path, size, mtime_ns, video_id) VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE "
+        "SET size = excluded.size, mtime_ns = excluded.mtime_ns, video_id = excluded.video_id",
+        (path, stamp.size, stamp.mtime_ns, video_id),
     )
-    session.execute(delete(catalog.Failure).where(catalog.Failure.path == blob))
+    connection.execute("DELETE FROM failures WHERE path = ?", (path,))
 
 
-def add_scenes(session: Session, video_id: int, spans: Sequence[Scene]) -> Sequence[int]:
-    """Their ids, in the same order."""
-    return session.scalars(
-        insert(catalog.Scene).returning(catalog.Scene.id, sort_by_parameter_order=True),
-        [
-            {"video_id": video_id, "ordinal": i, "start_seconds": span.start, "end_seconds": span.end}
-            for i, span in enumerate(spans)
-        ],
-    ).all()
+def add_scenes(connection: sqlite3.Connection, video_id: int, spans: Sequence[Scene]) -> list[int]:
+    """Add scenes, in time order; returns their ids in the same order."""
+    statement = "INSERT INTO scenes (video_id, ordinal, start_seconds, end_seconds) VALUES (?, ?, ?, ?)"
+    return [
+        _inserted(connection, statement, (video_id, ordinal, float(span.start), float(span.end)))
+        for ordinal, span in enumerate(spans)
+    ]
 
 
-def set_thumbnails(session: Session, pictures: Mapping[int, bytes]) -> None:
-    """JPEGs by the id of their scene, in the place of older ones; an empty one says that none can be made."""
-    if pictures:
-        session.execute(delete(catalog.Thumbnail).where(catalog.Thumbnail.scene_id.in_(list(pictures))))
-        rows = [{"scene_id": scene_id, "picture": picture} for scene_id, picture in pictures.items()]
-        session.execute(insert(catalog.Thumbnail), rows)
+def set_thumbnails(connection: sqlite3.Connection, thumbnails: Mapping[int, bytes]) -> None:
+    """Replace the thumbnails of scenes, JPEGs by scene id. Empty: no thumbnail can be made."""
+    connection.executemany(
+        "INSERT INTO thumbnails (scene_id, picture) VALUES (?, ?) "
+        "ON CONFLICT (scene_id) DO UPDATE SET picture = excluded.picture",
+        thumbnails.items(),
+    )
 
 
-def id_of_space(session: Session, space: Space) -> int:
-    """Of a space, which is made where there is none."""
-    identity = {
-        "fingerprint": space.fingerprint,
-        "channel": space.channel,
-        "dim": space.dim,
-        "metric": space.metric,
-    }
-    found = session.scalars(select(catalog.Space.id).filter_by(**identity)).one_or_none()
-    if found is not None:
-        return found
-    return session.scalars(
-        insert(catalog.Space).values(model=space.model, **identity).returning(catalog.Space.id)
-    ).one()
+def id_of_space(connection: sqlite3.Connection, space: Space) -> int:
+    """The id of a space, which is created if it does not exist."""
+    identity = (space.fingerprint, space.channel, space.dim, space.metric)
+    row = connection.execute(
+        "SELECT id FROM spaces WHERE fingerprint = ? AND channel = ? AND dim = ? AND metric = ?", identity
+    ).fetchone()
+    if row is not None:
+        return int(row[0])
+    return _inserted(
+        connection,
+        "INSERT INTO spaces (model, fingerprint, channel, dim, metric) VALUES (?, ?, ?, ?, ?)",
+        (space.model, *identity),
+    )
 
 
 def add_vectors(
-    session: Session,
+    connection: sqlite3.Connection,
     video_id: int,
     space: Space,
     scene_ids: Sequence[int],
     scenes: Sequence[EncodedScene],
     change: int,
 ) -> None:
-    """What a space knows of a video, for the first time: vectors of its scenes and of their frames."""
-    space_id = id_of_space(session, space)
-    session.execute(insert(catalog.Encoding).values(video_id=video_id, space_id=space_id))
-    session.execute(
-        insert(catalog.Vector),
-        [
-            {"space_id": space_id, "scene_id": i, "change": change, "vector": codec.vector_to_bytes(s.vector)}
-            for i, s in zip(scene_ids, scenes, strict=True)
-        ],
-    )
-    session.execute(
-        insert(catalog.Frames),
-        [
-            {
-                "space_id": space_id,
-                "scene_id": i,
-                "times": codec.times_to_bytes(s.frame_times),
-                "vectors": codec.frames_to_bytes(s.frame_vectors),
-            }
-            for i, s in zip(scene_ids, scenes, strict=True)
-        ],
-    )
-
-
-def remove_scenes(session: Session, video_ids: Sequence[int], change: int) -> int:
-    """Remove the scenes of videos, and list their vectors as removed for the snapshots' sake."""
-    of_videos = catalog.Scene.video_id.in_(video_ids)
-    session.execute(
-        insert(catalog.Removal).from_select(
-            ["space_id", "scene_id", "change"],
-            select(catalog.Vector.space_id, catalog.Vector.scene_id, literal(change))
-            .join(catalog.Scene, catalog.Scene.id == catalog.Vector.scene_id)
-            .where(of_videos),
+    """Add a video's embeddings of scenes and frames to a space that has none of them."""
+    space_id = id_of_space(connection, space)
+    connection.execute("INSERT INTO encodings (video_id, space_id) VALUES (?, ?)", (video_id, space_id))
+    for scene_id, scene in zip(scene_ids, scenes, strict=True):
+        connection.execute(
+            "INSERT INTO vectors (space_id, scene_id, change, vector) VALUES (?, ?, ?, ?)",
+            (space_id, scene_id, change, codec.vector_to_bytes(scene.vector)),
         )
+        times, vectors = codec.times_to_bytes(scene.frame_times), codec.frames_to_bytes(scene.frame_vectors)
+        connection.execute(
+            "INSERT INTO frames (space_id, scene_id, times, vectors) VALUES (?, ?, ?, ?)",
+            (space_id, scene_id, times, vectors),
+        )
+
+
+def remove_scenes(connection: sqlite3.Connection, video_id: int, change: int) -> int:
+    """Remove the scenes of a video, and list their embeddings as removed for the snapshots; returns their number."""
+    connection.execute(
+        "INSERT INTO removals (space_id, scene_id, change) SELECT space_id, scene_id, ? FROM vectors "
+        "WHERE scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+        (change, video_id),
     )
-    count = session.scalars(select(func.count()).select_from(catalog.Scene).where(of_videos)).one()
-    session.execute(delete(catalog.Scene).where(of_videos))
-    return count
+    return connection.execute("DELETE FROM scenes WHERE video_id = ?", (video_id,)).rowcount
 
 
-def remove_orphans(session: Session, change: int) -> tuple[int, int]:
-    """Remove the videos that no file holds: (videos, scenes)."""
+def remove_orphans(connection: sqlite3.Connection, change: int) -> tuple[int, int]:
+    """Remove the videos without a file: (videos, scenes)."""
+    orphans = connection.execute("SELECT id FROM videos WHERE id NOT IN (SELECT video_id FROM files)").fetchall()
     scenes = 0
-    orphans = session.scalars(
-        select(catalog.Video.id).where(catalog.Video.id.not_in(select(catalog.File.video_id)))
-    ).all()
-    for video_id in orphans:
-        scenes += remove_scenes(session, [video_id], change)
-        remove_passages(session, [video_id], change)
-        session.execute(delete(catalog.Video).where(catalog.Video.id == video_id))
+    for (video_id,) in orphans:
+        scenes += remove_scenes(connection, video_id, change)
+        remove_passages(connection, video_id, change)
+        connection.execute("DELETE FROM videos WHERE id = ?", (video_id,))
     return len(orphans), scenes
+
+
+def _inserted(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> int:
+    """Insert a row; returns its id."""
+    row_id = connection.execute(statement, values).lastrowid
+    assert row_id is not None
+    return row_id

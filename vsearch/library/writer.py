@@ -1,8 +1,7 @@
-"""Writing the catalog: each function body is one transaction, which raises the change number by one.
+"""Writing a catalog. Every public method is one transaction under the writer's lock, and adds 1 to the change number.
 
-journal_mode WAL with synchronous FULL: a commit is on the disk before it returns, so neither SIGKILL nor a power cut
-loses a committed video (short of a disk that lies about flushing). A video takes seconds to encode; the flush of its
-commit takes milliseconds.
+journal_mode WAL with synchronous FULL: a commit is on the disk before it returns. Neither SIGKILL nor a power cut loses
+a committed video. A video takes seconds to encode; flushing its commit takes milliseconds.
 """
 
 from __future__ import annotations
@@ -11,22 +10,18 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
-
-from sqlalchemy import CursorResult, Delete, create_engine, delete, event, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.orm import Session
-from sqlalchemy.pool import StaticPool
+from typing import Any
 
 from vsearch.errors import LibraryError
-from vsearch.library import catalog, codec
+from vsearch.library import codec, snapshots
 from vsearch.library.connection import identity
 from vsearch.library.faults import translated
-from vsearch.library.labels import clear_labels, replace_labels
-from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, same_scenes
-from vsearch.library.spaces import remove_spaces
+from vsearch.library.lock import WriterLock
+from vsearch.library.reader import Reader
+from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, label_key, same_scenes
+from vsearch.library.write_transcripts import add_passages, add_segments, remove_passages, set_transcript
 from vsearch.library.write_videos import (
     add_scenes,
     add_vectors,
@@ -38,97 +33,99 @@ from vsearch.library.write_videos import (
     set_thumbnails,
     set_video,
 )
-from vsearch.library.write_words import add_passages, add_segments, remove_passages, set_transcript
-from vsearch.media import (
-    TRANSCRIPT_CHANNELS,
-    EncodedScene,
-    FileStamp,
-    PassageVectors,
-    Scene,
-    Space,
-    Transcript,
-    VideoInfo,
-)
+from vsearch.media import EncodedScene, FileStamp, PassageVectors, Scene, Space, Transcript, VideoInfo
 
 _log = logging.getLogger(__name__)
 
+Statements = Iterable[tuple[str, dict[str, Any]]]
+"""SQL with named values; `:change` is the number of the change."""
 
-class Writer:
-    """The catalog's one writing connection. The caller holds the writer's lock."""
 
-    def __init__(self, folder: Path, database: Path) -> None:
-        self._folder, self._database = folder, database
-        self._engine = create_engine(
-            "sqlite://",
-            creator=lambda: _connect(database),
-            poolclass=StaticPool,  # one connection, whatever thread holds the lock
-        )
-        with translated(folder):
-            self._file = identity(database)
-        # Python's sqlite3 would begin transactions late and by itself; we begin them, and as writers.
-        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+class Writer(Reader):
+    """The writing side of `SqliteStore`: see store.py for the public methods."""
+
+    def __init__(self, folder: Path, database: Path, snapshot_folder: Path) -> None:
+        super().__init__(folder, database)
+        self._lock = WriterLock(folder)
+        self._snapshots = snapshot_folder
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
 
     def close(self) -> None:
-        self._engine.dispose()
-
-    def is_current(self) -> bool:
-        """Whether it writes the file that lies at the catalog's path: a repair puts another one there."""
-        with translated(self._folder):
-            return identity(self._database) == self._file
+        super().close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @contextmanager
-    def _transaction(self) -> Iterator[tuple[Session, int]]:
-        """A session and the number of the change that it makes. All of it is committed, or none."""
-        with translated(self._folder), Session(self._engine) as session, session.begin():
-            change = session.scalars(
-                update(catalog.Meta).values(change=catalog.Meta.change + 1).returning(catalog.Meta.change)
-            ).one()
-            yield session, change
+    def writing(self) -> Iterator[None]:
+        with self._lock.held() as outermost:
+            if outermost:
+                remove_unfinished_repair(self._database)
+                snapshots.drop_ahead(self._snapshots, self.state().change)
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """The writing connection inside a transaction, and the new change number. Commits everything or nothing."""
+        with self.writing(), translated(self._folder):
+            connection = self._writing_connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("UPDATE meta SET change = change + 1")
+                (change,) = connection.execute("SELECT change FROM meta").fetchone()
+                yield connection, change
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk ends the transaction
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _writing_connection(self) -> sqlite3.Connection:
+        """The one connection that writes. Opened again if a repair has replaced the catalog."""
+        file = identity(self._database)
+        if self._connection is not None and self._file != file:
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            self._connection, self._file = _connect(self._database), file
+        return self._connection
+
+    # -- videos and files
 
     def add_video(self, record: VideoRecord) -> int:
-        """Write a video, in the place of what its content key had before."""
         check_vectors(record.space, record.scenes)
-        with self._transaction() as (session, change):
-            video_id = set_video(session, record.key, record.info, change)
-            set_file(session, record.stamp, video_id)
-            scene_ids = add_scenes(session, video_id, [encoded.scene for encoded in record.scenes])
-            add_vectors(session, video_id, record.space, scene_ids, record.scenes, change)
-            set_thumbnails(session, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
-            add_segments(session, video_id, record.segments)
+        with self._transaction() as (connection, change):
+            video_id = set_video(connection, record.key, record.info, change)
+            set_file(connection, record.stamp, video_id)
+            scene_ids = add_scenes(connection, video_id, [encoded.scene for encoded in record.scenes])
+            add_vectors(connection, video_id, record.space, scene_ids, record.scenes, change)
+            set_thumbnails(connection, {i: s.thumbnail for i, s in zip(scene_ids, record.scenes, strict=True)})
+            add_segments(connection, video_id, record.segments)
         return video_id
 
     def add_encoding(self, key: str, space: Space, scenes: Sequence[EncodedScene]) -> None:
-        """Vectors of a known video in one more space, or anew in one that it has."""
         check_vectors(space, scenes)
-        with self._transaction() as (session, change):
-            video_id = id_of_video(session, key)
-            known = session.execute(
-                select(catalog.Scene.id, catalog.Scene.start_seconds, catalog.Scene.end_seconds)
-                .where(catalog.Scene.video_id == video_id)
-                .order_by(catalog.Scene.ordinal)
-            ).all()
-            if not same_scenes([(row.start_seconds, row.end_seconds) for row in known], scenes):
+        with self._transaction() as (connection, change):
+            video_id = id_of_video(connection, key)
+            known = connection.execute(
+                "SELECT id, start_seconds, end_seconds FROM scenes WHERE video_id = ? ORDER BY ordinal", (video_id,)
+            ).fetchall()
+            if not same_scenes([(start, end) for _, start, end in known], scenes):
                 raise LibraryError(f"the scenes of video {key} are not those that the library holds: index it anew")
-            scene_ids = [row.id for row in known]
-            space_id = id_of_space(session, space)
-            # An index row is never changed in place: scene ids stay, so a snapshot must be told that the old is gone.
-            for table in (catalog.Vector, catalog.Frames, catalog.Label):
-                session.execute(delete(table).where(table.space_id == space_id, table.scene_id.in_(scene_ids)))
-            session.execute(
-                delete(catalog.Encoding).where(
-                    catalog.Encoding.video_id == video_id, catalog.Encoding.space_id == space_id
+            space_id = id_of_space(connection, space)
+            # Scene ids stay the same, so `change` tells a snapshot that its embedding of the scene is outdated.
+            for table in ("vectors", "frames", "labels"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE space_id = ? "
+                    "AND scene_id IN (SELECT id FROM scenes WHERE video_id = ?)",
+                    (space_id, video_id),
                 )
-            )
-            add_vectors(session, video_id, space, scene_ids, scenes, change)
-            fresh = {i: s.thumbnail for i, s in zip(scene_ids, scenes, strict=True) if s.thumbnail}
-            set_thumbnails(session, fresh)
-
-    def set_thumbnails(self, key: str, pictures: Mapping[int, bytes]) -> None:
-        """Thumbnails of scenes of a known video, by their ids. Ids of other scenes are passed over."""
-        with self._transaction() as (session, _):
-            of_video = select(catalog.Scene.id).where(catalog.Scene.video_id == id_of_video(session, key))
-            known = set(session.scalars(of_video))
-            set_thumbnails(session, {i: picture for i, picture in pictures.items() if i in known})
+            connection.execute("DELETE FROM encodings WHERE video_id = ? AND space_id = ?", (video_id, space_id))
+            scene_ids = [scene_id for scene_id, _, _ in known]
+            add_vectors(connection, video_id, space, scene_ids, scenes, change)
+            new = {i: s.thumbnail for i, s in zip(scene_ids, scenes, strict=True) if s.thumbnail}
+            set_thumbnails(connection, new)
 
     def add_sound(
         self,
@@ -136,137 +133,169 @@ class Writer:
         key: str,
         info: VideoInfo,
         spans: Sequence[Scene],
-        heard: Transcript,
+        transcript: Transcript,
         passages: PassageVectors | None = None,
     ) -> int:
-        """Write a file that holds sound alone: its scenes have no vectors."""
         if not spans or not info.sound_only:
             raise ValueError(f"sound has at least one scene and no pictures: {len(spans) = }, {info = }")
-        with self._transaction() as (session, change):
-            video_id = set_video(session, key, info, change)
-            set_file(session, stamp, video_id)
-            add_scenes(session, video_id, spans)
-            set_transcript(session, video_id, heard, change)
-            _add_passages(session, video_id, passages, change)
+        with self._transaction() as (connection, change):
+            video_id = set_video(connection, key, info, change)
+            set_file(connection, stamp, video_id)
+            add_scenes(connection, video_id, spans)
+            set_transcript(connection, video_id, transcript, change)
+            _add_passages(connection, video_id, passages, change)
         return video_id
 
-    def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None:
-        """The words of one channel of a known video, and their vectors, in the place of those that it had."""
-        with self._transaction() as (session, change):
-            video_id = id_of_video(session, key)
-            set_transcript(session, video_id, transcript, change)
-            _add_passages(session, video_id, passages, change)
-
-    def set_passages(self, video_id: int, passages: PassageVectors) -> None:
-        """Vectors of the words of one channel that a video has already, in the place of older ones."""
-        with self._transaction() as (session, change):
-            remove_passages(session, [video_id], change, passages.space.channel)
-            _add_passages(session, video_id, passages, change)
+    def set_thumbnails(self, key: str, thumbnails: Mapping[int, bytes]) -> None:
+        with self._transaction() as (connection, _):
+            rows = connection.execute("SELECT id FROM scenes WHERE video_id = ?", (id_of_video(connection, key),))
+            known = {scene_id for (scene_id,) in rows}
+            set_thumbnails(connection, {i: jpeg for i, jpeg in thumbnails.items() if i in known})
 
     def touch_file(self, stamp: FileStamp, key: str) -> None:
-        """A path now holds a known content."""
-        with self._transaction() as (session, _):
-            set_file(session, stamp, id_of_video(session, key))
+        with self._transaction() as (connection, _):
+            set_file(connection, stamp, id_of_video(connection, key))
 
     def forget_files(self, paths: Iterable[Path], *, keep_videos: bool = False) -> RemovalReport:
-        """Take paths away, their failures too, and unless told otherwise every video that no path holds."""
-        with self._transaction() as (session, change):
+        with self._transaction() as (connection, change):
             files = failures = 0
             for path in paths:
-                blob = codec.path_to_bytes(path)
-                files += _count(session, delete(catalog.File).where(catalog.File.path == blob))
-                failures += _count(session, delete(catalog.Failure).where(catalog.Failure.path == blob))
-            removed, scenes = (0, 0) if keep_videos else remove_orphans(session, change)
-        return RemovalReport(files, removed, scenes, failures)
+                value = (codec.path_to_bytes(path),)
+                files += connection.execute("DELETE FROM files WHERE path = ?", value).rowcount
+                failures += connection.execute("DELETE FROM failures WHERE path = ?", value).rowcount
+            videos, scenes = (0, 0) if keep_videos else remove_orphans(connection, change)
+        return RemovalReport(files, videos, scenes, failures)
 
     def remove_orphans(self) -> RemovalReport:
-        """Remove every video that no path holds."""
-        with self._transaction() as (session, change):
-            removed, scenes = remove_orphans(session, change)
-        return RemovalReport(videos=removed, scenes=scenes)
+        with self.writing():
+            if not self.has_orphans():
+                return RemovalReport()
+            with self._transaction() as (connection, change):
+                videos, scenes = remove_orphans(connection, change)
+        return RemovalReport(videos=videos, scenes=scenes)
 
     def record_failure(self, failure: Failure) -> None:
         stamp = failure.stamp
-        values = {
-            "size": stamp.size,
-            "mtime_ns": stamp.mtime_ns,
-            "cause": codec.storable(failure.cause),
-            "at": time.time(),
-        }
-        with self._transaction() as (session, _):
-            session.execute(
-                upsert(catalog.Failure)
-                .values(path=codec.path_to_bytes(stamp.path), **values)
-                .on_conflict_do_update(index_elements=["path"], set_=values)
+        values = (codec.path_to_bytes(stamp.path), stamp.size, stamp.mtime_ns, codec.storable(failure.cause))
+        with self._transaction() as (connection, _):
+            connection.execute(
+                "INSERT OR REPLACE INTO failures (path, size, mtime_ns, cause, at) VALUES (?, ?, ?, ?, ?)",
+                (*values, time.time()),
             )
 
-    def prune_removals(self, through: int) -> None:
-        """Forget removals up to a change that every snapshot has seen."""
-        with self._transaction() as (session, _):
-            session.execute(delete(catalog.Removal).where(catalog.Removal.change <= through))
-            session.execute(update(catalog.Meta).values(pruned_through=through))
+    # -- transcripts
 
-    def set_setting(self, name: str, value: str) -> None:
-        """Keep what a person has chosen."""
-        with self._transaction() as (session, _):
-            session.execute(
-                upsert(catalog.Setting)
-                .values(name=name, value=codec.storable(value))
-                .on_conflict_do_update(index_elements=["name"], set_={"value": codec.storable(value)})
+    def set_transcript(self, key: str, transcript: Transcript, passages: PassageVectors | None = None) -> None:
+        with self._transaction() as (connection, change):
+            video_id = id_of_video(connection, key)
+            set_transcript(connection, video_id, transcript, change)
+            _add_passages(connection, video_id, passages, change)
+
+    def set_passages(self, video_id: int, passages: PassageVectors) -> None:
+        with self._transaction() as (connection, change):
+            remove_passages(connection, video_id, change, passages.space.channel)
+            _add_passages(connection, video_id, passages, change)
+
+    # -- models and labels
+
+    def set_default_model(self, name: str) -> None:
+        with self._transaction() as (connection, _):
+            value = codec.storable(name)
+            connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('model', ?)", (value,))
+
+    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
+        with self._transaction() as (connection, _):
+            space_id = id_of_space(connection, space)
+            connection.executemany(
+                "DELETE FROM labels WHERE space_id = ? AND label = ?", [(space_id, label_key(name)) for name in labels]
+            )
+            rows = connection.execute("SELECT scene_id FROM vectors WHERE space_id = ?", (space_id,))
+            known = {scene_id for (scene_id,) in rows}
+            connection.executemany(
+                "INSERT OR REPLACE INTO labels (scene_id, space_id, label, score) VALUES (?, ?, ?, ?)",
+                [(t.scene_id, space_id, label_key(t.label), float(t.score)) for t in tags if t.scene_id in known],
             )
 
-    def replace_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
-        """Which scenes have these labels in a space from now on."""
-        with self._transaction() as (session, _):
-            replace_labels(session, id_of_space(session, space), labels, tags)
+    def clear_labels(self, labels: Sequence[str] | None = None) -> int:
+        with self._transaction() as (connection, _):
+            values = tuple(label_key(name) for name in labels or ())
+            where = "1" if labels is None else f"label IN ({', '.join('?' * len(values))})"
+            (count,) = connection.execute(
+                f"SELECT COUNT(DISTINCT scene_id) FROM labels WHERE {where}", values
+            ).fetchone()
+            connection.execute(f"DELETE FROM labels WHERE {where}", values)
+        return int(count)
 
-    def clear_labels(self, labels: Sequence[str] | None) -> int:
-        """Take labels away from every scene; returns of how many."""
-        with self._transaction() as (session, _):
-            return clear_labels(session, labels)
+    def _drop_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
+        """Remove spaces with everything in them: (videos, scene embeddings). Removes videos without a file, too."""
+        ids = {"ids": codec.ids_to_json(space_ids)}
+        chosen = "space_id IN (SELECT value FROM json_each(:ids))"
+        visual = "space_id IN (SELECT id FROM spaces WHERE channel = 'visual')"
+        with self._transaction() as (connection, change):
+            remove_orphans(connection, change)
+            (alone,) = connection.execute(
+                f"SELECT COUNT(DISTINCT video_id) FROM encodings WHERE {chosen} AND {visual} AND video_id NOT IN "
+                f"(SELECT video_id FROM encodings WHERE NOT {chosen} AND {visual})",
+                ids,
+            ).fetchone()
+            if alone:
+                raise LibraryError(
+                    f"{alone} videos are encoded with this model alone: first encode them with another one "
+                    "(`vsearch index --model OTHER`), or take them away (`vsearch remove`)"
+                )
+            (videos,) = connection.execute(
+                f"SELECT COUNT(DISTINCT video_id) FROM encodings WHERE {chosen}", ids
+            ).fetchone()
+            (vectors,) = connection.execute(f"SELECT COUNT(*) FROM vectors WHERE {chosen}", ids).fetchone()
+            for table in ("vectors", "frames", "labels", "passages", "removals", "encodings"):
+                connection.execute(f"DELETE FROM {table} WHERE {chosen}", ids)
+            connection.execute("DELETE FROM spaces WHERE id IN (SELECT value FROM json_each(:ids))", ids)
+        return videos, vectors
 
-    def remove_spaces(self, space_ids: Sequence[int]) -> tuple[int, int]:
-        """Take spaces away with all that lies in them: (videos, vectors). See `SqliteStore.remove_spaces`."""
-        with self._transaction() as (session, change):
-            remove_orphans(session, change)
-            return remove_spaces(session, space_ids)
+    # -- maintenance
 
-    def compact(self) -> None:
-        """Give pages that are no longer used back to the disk: a copy is made, so a kill changes nothing.
+    def _prune_removals(self, through: int) -> None:
+        """Delete the list of removals up to a change number that every snapshot includes."""
+        with self._transaction() as (connection, _):
+            connection.execute("DELETE FROM removals WHERE change <= ?", (through,))
+            connection.execute("UPDATE meta SET pruned_through = ?", (through,))
 
-        Where that cannot be (a disk that is too full for the copy) the pages stay, for what will be written later.
+    def _compact(self) -> None:
+        """Return unused pages to the disk. SQLite makes a copy, so a kill changes nothing.
+
+        If the disk is too full for the copy, the pages stay and are used by later changes.
         """
-        connection = _connect(self._database)
-        try:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            _log.info("the catalog of %s keeps its free pages: %s", self._folder, error)
-        finally:
-            connection.close()
+        with closing(_connect(self._database)) as connection:
+            try:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                _log.info("the catalog of %s keeps its free pages: %s", self._folder, error)
 
-    def run(self, statements: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Plain SQL in one transaction."""
-        with self._transaction() as (session, change):
-            _run(session, statements, change)
+    def repair(self, statements: Statements, broken: Iterable[int]) -> tuple[set[int], int]:
+        """Run the repairs of `verify` in one transaction: plain SQL, then the removal of videos with their files, so
+        that the next index run adds them again: the broken ones, and those with frames that are in no space.
 
-    def repair(self, statements: Iterable[tuple[str, dict[str, Any]]], broken: Iterable[int]) -> tuple[set[int], int]:
-        """What verify's repairs need, in one transaction: plain SQL, then videos removed with their files, so that the
-        next index run finds them new: the broken ones, and those with pictures that no space knows any more.
-
-        Returns the ids of these, and how many videos were removed because no file held them before.
+        Returns the ids of these, and the number of videos that were removed because they had no file before.
         """
-        with self._transaction() as (session, change):
-            _run(session, statements, change)
-            orphans, _ = remove_orphans(session, change)
-            words = select(catalog.Space.id).where(catalog.Space.channel.in_(TRANSCRIPT_CHANNELS))
-            encoded = select(catalog.Encoding.video_id).where(catalog.Encoding.space_id.not_in(words))
-            unencoded = select(catalog.Video.id).where(catalog.Video.id.not_in(encoded), catalog.Video.width > 0)
-            removed = {*broken, *session.scalars(unencoded)}
-            for video_id in removed:
-                session.execute(delete(catalog.File).where(catalog.File.video_id == video_id))
-            remove_orphans(session, change)
+        with self._transaction() as (connection, change):
+            for statement, values in statements:
+                connection.execute(statement, {**values, "change": change})
+            orphans, _ = remove_orphans(connection, change)
+            unencoded = connection.execute(
+                "SELECT id FROM videos WHERE width > 0 AND id NOT IN (SELECT video_id FROM encodings "
+                "JOIN spaces ON spaces.id = space_id WHERE channel NOT IN ('speech', 'ocr'))"
+            )
+            removed = {*broken, *(video_id for (video_id,) in unencoded)}
+            connection.executemany("DELETE FROM files WHERE video_id = ?", [(video_id,) for video_id in removed])
+            remove_orphans(connection, change)
         return removed, orphans
+
+
+def remove_unfinished_repair(database: Path) -> None:
+    """Remove the new catalog that a killed repair left behind. The caller holds the writer's lock."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        database.with_name(f"{database.name}.repaired{ending}").unlink(missing_ok=True)
 
 
 def _connect(database: Path) -> sqlite3.Connection:
@@ -276,16 +305,6 @@ def _connect(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _run(session: Session, statements: Iterable[tuple[str, dict[str, Any]]], change: int) -> None:
-    for statement, values in statements:
-        session.execute(text(statement), {**values, "change": change} if ":change" in statement else values)
-
-
-def _count(session: Session, statement: Delete) -> int:
-    """How many rows a DELETE takes away."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
-
-
-def _add_passages(session: Session, video_id: int, passages: PassageVectors | None, change: int) -> None:
-    if passages is not None:  # else nobody has made vectors yet
-        add_passages(session, video_id, id_of_space(session, passages.space), passages, change)
+def _add_passages(connection: sqlite3.Connection, video_id: int, passages: PassageVectors | None, change: int) -> None:
+    if passages is not None:  # None: no embeddings were made yet
+        add_passages(connection, video_id, id_of_space(connection, passages.space), passages, change)

@@ -27,7 +27,7 @@ from vsearch.models.openclip_names import OpenClipName
 from vsearch.models.protocols import Model
 
 if TYPE_CHECKING:
-    from vsearch.library import SpaceRow, SqliteStore
+    from vsearch.library import SpaceRow, Store
     from vsearch.settings import Settings
 
 EMBEDDED = Path(__file__).parent / "mini"
@@ -126,7 +126,7 @@ def _load_open_clip(name: OpenClipName, settings: Settings, threads: int) -> Mod
     return model if head is None else model.with_head(head)
 
 
-def named_models(settings: Settings, library: SqliteStore | None, given: Sequence[str] | None = None) -> list[str]:
+def named_models(settings: Settings, library: Store | None, given: Sequence[str] | None = None) -> list[str]:
     """The names of the models to use: those given ("A+B" are two), else VSEARCH_MODEL, else the library's default,
     else "mini"."""
     texts = given or [settings.model]
@@ -178,7 +178,7 @@ def lasting_name(name: str, models: Path) -> str:
     return str(Path(name).expanduser().absolute()) if _is_folder(name) else name
 
 
-def keep_first_model(library: SqliteStore, encoder: Model, name: str, models: Path) -> None:
+def keep_first_model(library: Store, encoder: Model, name: str, models: Path) -> None:
     """Make the first model of a library its default, unless it has one."""
     known = [row.space for row in library.spaces() if row.space.channel == encoder.space.channel]
     if library.default_model() is None and known == [encoder.space]:

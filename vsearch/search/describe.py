@@ -18,7 +18,7 @@ from vsearch.models.protocols import TextEncoder
 from vsearch.search.labels import encode_texts
 
 if TYPE_CHECKING:
-    from vsearch.library import SqliteStore
+    from vsearch.library import ReadableStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ def describe(model: TextEncoder, spans: Sequence[DescribedSpan], sentences: Sequ
     ]
 
 
-def stored_scenes(store: SqliteStore, model: TextEncoder, video_id: int) -> list[DescribedSpan]:
+def stored_scenes(store: ReadableStore, model: TextEncoder, video_id: int) -> list[DescribedSpan]:
     """The scenes of a video that are encoded with this model, in time order."""
     rows = store.scenes_of(video_id)
     vectors = store.scene_vectors(model.space, [row.id for row in rows])

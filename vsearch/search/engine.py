@@ -25,7 +25,7 @@ from vsearch.search.rerank import chosen_rerank, read_query
 from vsearch.search.selection import Selection
 
 if TYPE_CHECKING:
-    from vsearch.library import SpaceRow, SqliteStore
+    from vsearch.library import ReadableStore, SpaceRow
 
 POOL = 400
 """Scenes, and passages of each channel of transcripts, in the first pool."""
@@ -40,7 +40,7 @@ class SearchEngine:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: ReadableStore,
         model: TextEncoder | Sequence[TextEncoder] | None = None,
         fusion: Fusion | None = None,
         sentences: SentenceEncoder | None = None,

@@ -23,7 +23,7 @@ from vsearch.models.protocols import FrameSize, TextEncoder, VideoEncoder
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from vsearch.library import SceneRow, SqliteStore
+    from vsearch.library import ReadableStore, SceneRow
 
 LARGEST_PICTURE = 64 * 2**20
 """Bytes of a picture's file."""
@@ -163,7 +163,7 @@ def fit_picture(pixels: Pixels, size: FrameSize) -> Pixels:
     return scale_picture(pixels, size)
 
 
-def example_vector(library: SqliteStore, model: TextEncoder, example: Example) -> Vectors:
+def example_vector(library: ReadableStore, model: TextEncoder, example: Example) -> Vectors:
     """An example as a unit vector [D] of the model's space.
 
     Raises QueryError where the model encodes no pictures, or does not know the scene or the clip.
@@ -195,7 +195,7 @@ def mix_query(words: Vectors, example: Vectors, weight: float) -> Vectors:
     return unit((1 - weight) * words + weight * example)
 
 
-def same_instant(library: SqliteStore, space: Space, scene_id: int, rows: Sequence[SceneRow]) -> set[int]:
+def same_instant(library: ReadableStore, space: Space, scene_id: int, rows: Sequence[SceneRow]) -> set[int]:
     """Of these scenes, the ids of those that show what the scene shows, at the same time.
 
     They are the scene itself; parts of its video that follow on one another from it and look the same, such as those

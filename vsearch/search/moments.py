@@ -19,7 +19,7 @@ from vsearch.models.protocols import TextEncoder
 from vsearch.search.candidates import Candidate
 
 if TYPE_CHECKING:
-    from vsearch.library import SceneRow, SqliteStore
+    from vsearch.library import ReadableStore, SceneRow
 
 SHARE = 0.4
 """The baseline, as a share of the distance from the score of unrelated frames to that of the best frame; measured by
@@ -31,7 +31,7 @@ SAMPLE = 256
 
 
 def find_moments(
-    library: SqliteStore,
+    library: ReadableStore,
     model: TextEncoder,
     space: Space,
     vector: Vectors,
@@ -56,7 +56,7 @@ def find_moments(
 
 
 def background_score(
-    library: SqliteStore, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
+    library: ReadableStore, model: TextEncoder, space: Space, vector: Vectors, candidates: Sequence[Candidate]
 ) -> float:
     """The mean score of the query [D] over frames of scenes spread over the library."""
     # Ids rise by one a scene, and those that are gone have no frames: even steps up to a high id are a sample.

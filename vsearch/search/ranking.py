@@ -23,7 +23,7 @@ from vsearch.search.recall import recall
 from vsearch.search.rerank import rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import PassageHit, SqliteStore
+    from vsearch.library import PassageHit, ReadableStore
 
 Ids = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class Ranking:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: ReadableStore,
         query: Query,
         encoded: Sequence[EncodedQuery],
         sentence: tuple[list[Space], Vectors] | None,

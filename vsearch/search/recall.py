@@ -14,7 +14,7 @@ from vsearch.media import Space, Vectors
 from vsearch.search.candidates import Candidate, scene_candidate
 
 if TYPE_CHECKING:
-    from vsearch.library import SceneRow, SqliteStore
+    from vsearch.library import ReadableStore, SceneRow
 
 
 LeftOut = Callable[[Sequence["SceneRow"]], set[int]]
@@ -32,7 +32,7 @@ class Recalled:
 
 
 def recall(
-    library: SqliteStore,
+    library: ReadableStore,
     space: Space,
     vector: Vectors,
     pool: int,

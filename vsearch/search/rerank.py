@@ -22,7 +22,7 @@ from vsearch.search.candidates import Candidate
 from vsearch.search.query import Rerank
 
 if TYPE_CHECKING:
-    from vsearch.library import SqliteStore
+    from vsearch.library import ReadableStore
 
 LATE_TEMPERATURE = 0.2
 LATE_WEIGHT = 0.5
@@ -83,7 +83,7 @@ def behind(rest: Scores, lowest: float) -> Scores:
 
 
 def rerank(
-    library: SqliteStore,
+    library: ReadableStore,
     model: TextEncoder,
     space: Space,
     how: Rerank,

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vsearch.errors import InputError
-from vsearch.library import SqliteStore
+from vsearch.library import Store
 
 MAX_KNOWN = 1_000
 """Files of the library that one request may have looked at again, one by one."""
@@ -27,7 +27,7 @@ class NotAllowed(Exception):
     """A path that no root holds and the library does not know."""
 
 
-def allowed_paths(texts: Sequence[str], roots: Sequence[Path], library: SqliteStore) -> list[Path]:
+def allowed_paths(texts: Sequence[str], roots: Sequence[Path], library: Store) -> list[Path]:
     """What an index run may be given for them. No texts: every root.
 
     Raises NotAllowed, and InputError where it is too much or nothing.
