@@ -34,7 +34,7 @@ def run(code: str, folder: Path) -> str:
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_a_thread_that_has_ended_keeps_nothing_open(library: SqliteStore) -> None:
+def test_ended_threads_keep_no_connection_open(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     search(library)
     before = len(list(DESCRIPTORS.iterdir()))
@@ -55,7 +55,7 @@ def test_a_thread_that_has_ended_keeps_nothing_open(library: SqliteStore) -> Non
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_threads_that_live_on_keep_nothing_open_between_questions(library: SqliteStore) -> None:
+def test_idle_threads_keep_no_connection_open(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     search(library)
     before = len(list(DESCRIPTORS.iterdir()))
@@ -80,7 +80,7 @@ def test_threads_that_live_on_keep_nothing_open_between_questions(library: Sqlit
     assert during <= before + 40 + 8
 
 
-def test_a_question_that_is_left_half_asked_ends_with_its_generator(library: SqliteStore) -> None:
+def test_abandoned_generator_ends_its_transaction(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     abandoned: list[Iterator[object]] = []
 
@@ -127,7 +127,7 @@ print(found == [3] * 500)
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
-def test_many_threads_with_few_descriptors_wait_for_each_other(library: SqliteStore) -> None:
+def test_threads_wait_for_a_free_file_descriptor(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     assert run(FEW, library.path) == "True\n"
 
@@ -165,7 +165,7 @@ for spare in range(4):
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="fills the table of descriptors")
-def test_without_a_descriptor_there_is_an_error_and_never_a_stale_answer(library: SqliteStore) -> None:
+def test_lack_of_file_descriptors_is_an_error_and_no_stale_result(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     lines = run(NONE_LEFT, library.path).splitlines()
@@ -175,7 +175,7 @@ def test_without_a_descriptor_there_is_an_error_and_never_a_stale_answer(library
     assert "too many files are open" in lines[0]
 
 
-def test_a_library_that_goes_away_is_missing(library: SqliteStore) -> None:
+def test_removed_library_is_missing(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     with SqliteStore.open(library.path) as reader:
         assert search(reader) == 3
@@ -204,7 +204,7 @@ with SqliteStore.open(Path(sys.argv[1])) as library:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs two users")
-def test_a_reader_that_may_not_write_sees_what_another_user_writes(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_reader_without_write_permission_sees_commits_of_another_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     import tempfile
 
     public = Path(tempfile.mkdtemp(prefix="vsearch-public-"))
@@ -244,7 +244,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
-def test_a_uri_names_the_path_itself_and_no_authority(path: PurePath, tmp_path: Path) -> None:
+def test_uri_contains_the_path_and_no_authority(path: PurePath, tmp_path: Path) -> None:
     """SQLite's parser is the same everywhere, so it can be asked about Windows paths, too, as names of odd files."""
     from urllib.parse import unquote, urlsplit
 

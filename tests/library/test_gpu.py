@@ -32,7 +32,7 @@ every = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.kin
 
 @every
 @pytest.mark.skipif(gpus() == 0, reason="needs faiss-gpu and a GPU")
-def test_a_gpu_proposes_what_the_cpu_does(recipe: Recipe, vectors: Vectors) -> None:
+def test_gpu_proposes_the_same_candidates_as_the_cpu(recipe: Recipe, vectors: Vectors) -> None:
     index = build(recipe, DIM, COUNT, chunks_of(vectors))
     cpu = Base(index, recipe, np.empty(0, dtype=np.int64))
     gpu = replace(cpu, gpu=GpuCopy(partial(on_gpu, index, recipe), after=0))
@@ -53,7 +53,7 @@ def recorded(calls: list[int]) -> Search:
     return search
 
 
-def test_only_a_program_that_goes_on_asking_gets_a_copy(vectors: Vectors) -> None:
+def test_gpu_copy_is_made_only_after_many_searches(vectors: Vectors) -> None:
     recipe, calls = Recipe("flat"), list[int]()
     index = build(recipe, DIM, COUNT, chunks_of(vectors))
     base = replace(Base.of(index, recipe), gpu=GpuCopy(lambda: recorded(calls)))
@@ -63,7 +63,7 @@ def test_only_a_program_that_goes_on_asking_gets_a_copy(vectors: Vectors) -> Non
     assert calls == [5]
 
 
-def test_filters_removed_scenes_and_wide_searches_stay_on_the_cpu(vectors: Vectors) -> None:
+def test_filtered_and_wide_searches_stay_on_the_cpu(vectors: Vectors) -> None:
     recipe, calls = Recipe("flat"), list[int]()
     index = build(recipe, DIM, COUNT, chunks_of(vectors))
     base = replace(Base.of(index, recipe), gpu=GpuCopy(lambda: recorded(calls), after=0))
@@ -73,7 +73,7 @@ def test_filters_removed_scenes_and_wide_searches_stay_on_the_cpu(vectors: Vecto
     assert calls == []
 
 
-def test_a_gpu_that_fails_is_not_asked_again_and_nothing_is_lost(vectors: Vectors) -> None:
+def test_failed_gpu_is_not_used_again_and_the_cpu_searches(vectors: Vectors) -> None:
     asked = []
 
     def fail() -> Search:
@@ -89,5 +89,5 @@ def test_a_gpu_that_fails_is_not_asked_again_and_nothing_is_lost(vectors: Vector
 
 @pytest.mark.skipif(gpus() > 0, reason="there is a GPU")
 @every
-def test_without_a_gpu_there_is_no_copy(recipe: Recipe, vectors: Vectors) -> None:
+def test_no_copy_without_a_gpu(recipe: Recipe, vectors: Vectors) -> None:
     assert on_gpu(build(recipe, DIM, COUNT, chunks_of(vectors)), recipe) is None

@@ -44,7 +44,7 @@ with SqliteStore.open(folder, create=True) as library, library.writing():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_a_kill_at_any_instant_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+def test_kill_at_any_time_loses_no_committed_change(tmp_path: Path) -> None:
     chance = random.Random(KILLS)
     folder = tmp_path / "library"
     expected: set[int] = set()
@@ -99,7 +99,7 @@ def check_videos(library: SqliteStore, held: set[int]) -> None:
     assert len(library.search_scenes(SPACE, unit(1, 1), 10**6)[1][0]) == sum(1 + number % 40 for number in held)
 
 
-def test_the_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
+def test_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     run_and_kill(folder, 0, 0.0)
     with SqliteStore.open(folder) as library, library.writing():

@@ -28,7 +28,7 @@ with SqliteStore.open(Path(sys.argv[1]), create=True) as library, library.writin
 """
 
 
-def test_a_second_process_cannot_write_but_reads(tmp_path: Path) -> None:
+def test_second_process_can_read_but_not_write(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
@@ -53,7 +53,7 @@ def test_a_second_process_cannot_write_but_reads(tmp_path: Path) -> None:
             assert len(library.files()) == 2
 
 
-def test_two_library_objects_in_a_process_are_two_writers(library: SqliteStore) -> None:
+def test_two_store_objects_in_a_process_exclude_each_other(library: SqliteStore) -> None:
     with SqliteStore.open(library.path) as second, library.writing():
         with pytest.raises(LibraryLocked):
             second.add_video(record("/v/a.mp4", "A"))
@@ -61,14 +61,14 @@ def test_two_library_objects_in_a_process_are_two_writers(library: SqliteStore) 
     library.add_video(record("/v/b.mp4", "B"))
 
 
-def test_holding_is_reentrant_and_ends_with_an_error(library: SqliteStore) -> None:
+def test_lock_is_reentrant_and_released_after_an_error(library: SqliteStore) -> None:
     with pytest.raises(RuntimeError, match="stop"), library.writing(), library.writing():
         raise RuntimeError("stop")
     with SqliteStore.open(library.path) as second, second.writing():
         pass
 
 
-def test_threads_of_one_library_take_turns(library: SqliteStore) -> None:
+def test_threads_of_one_store_wait_for_the_lock(library: SqliteStore) -> None:
     threads = [
         threading.Thread(
             target=lambda n=n: [library.add_video(record(f"/v/{n}-{i}.mp4", f"{n}-{i}")) for i in range(5)]

@@ -110,7 +110,7 @@ def is_broken(folder: Path) -> bool:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-def test_a_repair_that_is_killed_at_any_step_loses_nothing(broken: Path, tmp_path: Path) -> None:
+def test_repair_killed_at_any_step_loses_nothing(broken: Path, tmp_path: Path) -> None:
     expected = saved(broken)
     assert 0 < expected < 30 or is_broken(broken)
     shutil.copytree(broken, tmp_path / "counted")
@@ -129,7 +129,7 @@ def test_a_repair_that_is_killed_at_any_step_loses_nothing(broken: Path, tmp_pat
 
 @pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE")
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_repair_without_room_leaves_the_library_as_it_was(broken: Path, share: float) -> None:
+def test_repair_without_disk_space_leaves_the_library_unchanged(broken: Path, share: float) -> None:
     expected = saved(broken)
     size = (broken / "catalog.db").stat().st_size
     done = run(CRAMPED, broken, int(share * size))
@@ -162,7 +162,7 @@ def test_a_repair_on_a_full_disk(broken: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_libraries_that_are_open_follow_a_repair(broken: Path) -> None:
+def test_open_stores_follow_a_repair(broken: Path) -> None:
     with SqliteStore.open(broken) as reader, SqliteStore.open(broken) as writer:
         change = reader.status().change
         reader.spaces()
@@ -182,7 +182,7 @@ def test_libraries_that_are_open_follow_a_repair(broken: Path) -> None:
         assert again.verify().clean
 
 
-def test_what_contradicts_itself_is_put_right_in_one_transaction(library: SqliteStore) -> None:
+def test_contradictions_are_repaired_in_one_transaction(library: SqliteStore) -> None:
     """Between two, a kill would leave videos that no model can find."""
     for number in range(4):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
@@ -202,7 +202,7 @@ def test_what_contradicts_itself_is_put_right_in_one_transaction(library: Sqlite
     assert library.verify().clean
 
 
-def test_a_broken_index_costs_no_video(library: SqliteStore, tmp_path: Path) -> None:
+def test_broken_index_loses_no_video(library: SqliteStore, tmp_path: Path) -> None:
     """Every secondary index in turn: what it leads to is whole."""
     for number in range(12):
         line = Segment(0.5, 1.5, f"words of {number}")
@@ -229,7 +229,7 @@ def test_a_broken_index_costs_no_video(library: SqliteStore, tmp_path: Path) -> 
     assert harmed == len(indexes)
 
 
-def test_a_broken_index_beside_a_broken_table_costs_what_the_table_has_lost(broken: Path) -> None:
+def test_broken_index_and_table_lose_only_videos_of_the_table(broken: Path) -> None:
     expected = saved(broken)
     with closing(sqlite3.connect(broken / "catalog.db")) as connection:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'scenes_video'").fetchone()
@@ -237,3 +237,13 @@ def test_a_broken_index_beside_a_broken_table_costs_what_the_table_has_lost(brok
         file.seek((page - 1) * 8192)
         file.write(b"\xff" * 8192)
     assert saved(broken) == expected
+
+
+def test_next_write_removes_the_new_catalog_of_a_killed_repair(tmp_path: Path) -> None:
+    with SqliteStore.open(tmp_path, create=True) as store:
+        for ending in ("", "-wal"):
+            (tmp_path / f"catalog.db.repaired{ending}").write_bytes(b"unfinished")
+        store.status()
+        assert (tmp_path / "catalog.db.repaired").exists(), "reading changes nothing"
+        store.set_default_model("fake")
+        assert not list(tmp_path.glob("catalog.db.repaired*"))

@@ -15,7 +15,7 @@ from vsearch.library import SqliteStore
 from vsearch.library.schema import APPLICATION_ID, VERSION
 
 
-def test_the_header_says_what_it_is(library: SqliteStore) -> None:
+def test_header_of_the_catalog_identifies_it(library: SqliteStore) -> None:
     with library.transaction() as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -41,7 +41,7 @@ def test_library_of_another_schema_version_is_refused_and_unchanged(
     assert database.read_bytes() == before
 
 
-def test_interrupted_creation_of_a_library_is_repeated(tmp_path: Path) -> None:
+def test_library_whose_creation_was_interrupted_is_created_again(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     folder.mkdir()
     (folder / "catalog.db").touch()
@@ -67,7 +67,7 @@ print([name for name in ("sqlalchemy", "torch", "filelock", "decord", "av", "cv2
 """
 
 
-def test_reading_a_library_imports_no_heavy_package(library: SqliteStore) -> None:
+def test_reading_imports_no_heavy_module(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     done = subprocess.run([sys.executable, "-c", READ, str(library.path)], capture_output=True, text=True, check=True)

@@ -42,7 +42,7 @@ def base_of(library: SqliteStore) -> object:
     return view.base
 
 
-def test_a_snapshot_holds_the_catalog_and_opening_replays_what_is_newer(library: SqliteStore) -> None:
+def test_snapshot_equals_the_catalog_and_newer_changes_are_replayed(library: SqliteStore) -> None:
     fill(library)
     library.save_snapshots()
     header, file = snapshot_files(library)
@@ -102,7 +102,7 @@ def other(**changes: object) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize("harm", [truncate, empty, scribble_front, scribble_end, remove, text])
-def test_a_damaged_index_is_dropped_reported_and_repaired(library: SqliteStore, harm: Callable[[Path], None]) -> None:
+def test_damaged_index_is_ignored_reported_and_repaired(library: SqliteStore, harm: Callable[[Path], None]) -> None:
     fill(library)
     expected = answers(library)
     library.save_snapshots()
@@ -127,7 +127,7 @@ def test_a_damaged_index_is_dropped_reported_and_repaired(library: SqliteStore, 
         other(kind="hnsw"),
     ],
 )
-def test_a_foreign_or_ahead_or_damaged_header_is_dropped(library: SqliteStore, harm: Callable[[Path], None]) -> None:
+def test_foreign_newer_or_damaged_header_is_ignored(library: SqliteStore, harm: Callable[[Path], None]) -> None:
     fill(library)
     expected = answers(library)
     library.save_snapshots()
@@ -148,7 +148,7 @@ def check_dropped(library: SqliteStore, expected: list[tuple[int, float]]) -> No
         assert answers(again) == expected
 
 
-def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score(library: SqliteStore) -> None:
+def test_flipped_bit_is_found_by_verify_and_changes_no_score(library: SqliteStore) -> None:
     library.add_video(record("/v/long.mp4", "long", seed=1, count=5000))
     expected = answers(library)
     library.save_snapshots()
@@ -163,7 +163,7 @@ def test_a_flipped_bit_in_a_vector_is_found_by_verify_and_cannot_falsify_a_score
         assert again.verify(repair=True).clean
 
 
-def test_verify_finds_a_snapshot_that_says_something_else(library: SqliteStore, tmp_path: Path) -> None:
+def test_verify_finds_a_snapshot_that_differs_from_the_catalog(library: SqliteStore, tmp_path: Path) -> None:
     """Well-formed, with the right checksums, but of another state: only comparing it with the catalog shows."""
     fill(library)
     ids = np.arange(1, 19)
@@ -193,7 +193,7 @@ def save_by_hand(library: SqliteStore, ids: NDArray[np.int64], rows: NDArray[np.
     )  # fmt: skip
 
 
-def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches_up(library: SqliteStore) -> None:
+def test_snapshot_newer_than_a_restored_catalog_is_removed(library: SqliteStore) -> None:
     fill(library, 3)
     older = library.path.with_name("older")
     library.close()
@@ -210,7 +210,7 @@ def test_a_snapshot_of_an_abandoned_future_is_removed_before_the_catalog_catches
         assert restored.verify().clean
 
 
-def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: SqliteStore) -> None:
+def test_snapshot_is_saved_again_only_after_enough_changes(library: SqliteStore) -> None:
     fill(library, 30)
     library.save_snapshots()
     first = snapshot_files(library)
@@ -224,7 +224,7 @@ def test_a_snapshot_is_only_taken_anew_when_enough_has_changed(library: SqliteSt
     assert snapshot_files(library) == second
 
 
-def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_over(library: SqliteStore) -> None:
+def test_removals_are_pruned_after_a_snapshot_and_older_readers_reload(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
     with SqliteStore.open(library.path) as reader:
@@ -236,7 +236,7 @@ def test_removals_are_forgotten_once_the_snapshot_knows_and_older_readers_start_
         assert len(answers(reader)) == 9
 
 
-def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: SqliteStore) -> None:
+def test_snapshot_older_than_pruned_removals_is_not_used(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
     old = [(file, file.read_bytes()) for file in snapshot_files(library)]
@@ -250,7 +250,7 @@ def test_a_snapshot_older_than_the_forgotten_removals_is_not_used(library: Sqlit
         assert len(answers(again)) == 12
 
 
-def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
+def test_library_folder_may_have_any_name(tmp_path: Path) -> None:
     import os
 
     for name in ("ü \N{CAT}\n#?%20", os.fsdecode(b"\xff")):
@@ -265,7 +265,7 @@ def test_a_library_folder_of_any_name(tmp_path: Path) -> None:
             assert library.verify().clean
 
 
-def test_large_libraries_use_lists_and_answer_with_exact_scores(
+def test_large_libraries_use_lists_and_return_exact_scores(
     library: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vectors, "FLAT_LIMIT", 10)
@@ -305,7 +305,7 @@ def everything(library: SqliteStore) -> tuple[NDArray[np.int64], NDArray[np.floa
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts]).astype(np.float32)
 
 
-def test_a_filter_over_the_index_equals_one_over_the_catalog(library: SqliteStore) -> None:
+def test_filtered_search_of_the_index_equals_that_of_the_catalog(library: SqliteStore) -> None:
     fill(library, 20)
     library.save_snapshots()
     fill(library, 3, first=20)
@@ -338,7 +338,7 @@ def test_many_vectors_without_a_snapshot_are_indexed_in_memory(
         assert "no usable snapshot" in caplog.text
 
 
-def test_what_a_long_lived_reader_gathers_is_merged(library: SqliteStore) -> None:
+def test_recent_changes_of_a_long_lived_reader_are_merged(library: SqliteStore) -> None:
     with SqliteStore.open(library.path) as reader:
         for number in range(40):
             library.add_video(record(f"/v/{number % 11}.mp4", str(number), seed=number, count=1))
@@ -348,7 +348,7 @@ def test_what_a_long_lived_reader_gathers_is_merged(library: SqliteStore) -> Non
     assert {i for i, _ in answers(library)} == set(everything(library)[0].tolist())
 
 
-def test_a_reader_that_stays_open_adopts_newer_snapshots(library: SqliteStore) -> None:
+def test_open_reader_adopts_newer_snapshots(library: SqliteStore) -> None:
     fill(library, 5)
     library.save_snapshots()
     with SqliteStore.open(library.path) as reader:
@@ -364,7 +364,7 @@ def test_a_reader_that_stays_open_adopts_newer_snapshots(library: SqliteStore) -
             assert view.recent == () and len(view.base.hidden) == 0
 
 
-def test_a_damaged_newer_snapshot_is_looked_at_once(library: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_newer_snapshot_is_tried_once(library: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
     fill(library, 5)
     library.save_snapshots()
     with SqliteStore.open(library.path) as reader:
@@ -381,7 +381,7 @@ def test_a_damaged_newer_snapshot_is_looked_at_once(library: SqliteStore, caplog
         assert caplog.text.count("ignoring the snapshot") == 1
 
 
-def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: SqliteStore) -> None:
+def test_codes_of_a_flat_snapshot_equal_the_embeddings_of_the_catalog(library: SqliteStore) -> None:
     fill(library, 2)
     library.save_snapshots()
     (found,) = snapshots.find(library.path / "snapshots", 1, SPACE, library.state().library_id)
@@ -391,7 +391,7 @@ def test_codes_of_a_flat_snapshot_are_the_catalogs_bytes(library: SqliteStore) -
     np.testing.assert_array_equal(rows, stored(expected))
 
 
-def test_a_header_goes_before_its_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header_is_removed_before_its_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["space-1-7.faiss", "space-1-7.json", "space-1-8.json", "space-1-8.faiss"]
     for name in names:
         (tmp_path / name).write_bytes(b"")

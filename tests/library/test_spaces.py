@@ -40,7 +40,7 @@ def check_rest(library: SqliteStore) -> None:
     assert scores[0, 0] == pytest.approx(1, abs=1e-2) and len(library.frame_vectors(SPACE, ids[0].tolist())) == 1
 
 
-def test_all_of_a_space_goes_and_nothing_else(library: SqliteStore) -> None:
+def test_remove_spaces_removes_everything_in_a_space_and_nothing_else(library: SqliteStore) -> None:
     fill(library)
     library.search_scenes(OTHER, unit(0, 1, OTHER.dim), 5)
     removed = library.remove_spaces([OTHER])
@@ -56,7 +56,7 @@ def test_all_of_a_space_goes_and_nothing_else(library: SqliteStore) -> None:
     assert library.search_scenes(OTHER, unit(0, 3, OTHER.dim)[:1], 5)[1].size == 3
 
 
-def test_the_disk_gets_its_room_back(library: SqliteStore) -> None:
+def test_remove_spaces_returns_disk_space(library: SqliteStore) -> None:
     fill(library, 3)
     library.add_video(record("/v/long.mp4", "L", count=400))
     library.add_encoding("L", OTHER, scenes(0, 400, OTHER))
@@ -69,7 +69,7 @@ def test_the_disk_gets_its_room_back(library: SqliteStore) -> None:
     )
 
 
-def test_no_video_is_left_that_no_model_can_find(library: SqliteStore) -> None:
+def test_remove_spaces_refuses_to_leave_videos_without_a_space(library: SqliteStore) -> None:
     fill(library)
     library.add_video(record("/v/alone.mp4", "ALONE", space=OTHER))
     with pytest.raises(LibraryError, match="1 videos are encoded with this model alone"):
@@ -82,7 +82,7 @@ def test_no_video_is_left_that_no_model_can_find(library: SqliteStore) -> None:
     assert library.verify().clean
 
 
-def test_a_library_that_is_open_elsewhere_goes_on(library: SqliteStore) -> None:
+def test_open_reader_follows_the_removal_of_a_space(library: SqliteStore) -> None:
     fill(library)
     with SqliteStore.open(library.path) as reader:
         query = unit(0, 1, OTHER.dim)
@@ -122,7 +122,7 @@ with SqliteStore.open(Path(sys.argv[1])) as library:
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize("moment", ["before the commit", "before its snapshots go", "before the disk gets its room"])
-def test_a_kill_leaves_all_of_it_or_nothing(library: SqliteStore, moment: str) -> None:
+def test_kill_during_remove_spaces_leaves_the_space_or_nothing_of_it(library: SqliteStore, moment: str) -> None:
     fill(library)
     done = subprocess.run([sys.executable, "-c", KILLED, str(library.path), moment], cwd=ROOT)
     assert done.returncode == -signal.SIGKILL
@@ -136,7 +136,7 @@ def test_a_kill_leaves_all_of_it_or_nothing(library: SqliteStore, moment: str) -
         assert snapshot_spaces(after) == ({"1"} if gone else {"1", "2"})
 
 
-def test_the_default_model_is_kept(library: SqliteStore) -> None:
+def test_default_model_is_stored(library: SqliteStore) -> None:
     assert library.default_model() is None
     library.set_default_model("mini")
     library.set_default_model("other")
@@ -144,7 +144,7 @@ def test_the_default_model_is_kept(library: SqliteStore) -> None:
     assert library.status().as_json()["default_model"] == "other"
 
 
-def test_a_rescued_library_keeps_its_default_model(library: SqliteStore) -> None:
+def test_repaired_library_keeps_its_default_model(library: SqliteStore) -> None:
     library.set_default_model("other")
     fill(library)
     library.close()

@@ -36,7 +36,7 @@ def run(code: str, folder: Path) -> str:
 # -- a full disk
 
 
-def test_a_full_catalog_is_a_full_library_and_keeps_what_it_had(library: SqliteStore) -> None:
+def test_full_catalog_raises_library_full_and_keeps_its_contents(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     (pages,) = library._writing_connection().execute("PRAGMA page_count").fetchone()
     library._writing_connection().execute(f"PRAGMA max_page_count = {pages + 1}")
@@ -70,7 +70,7 @@ with SqliteStore.open(Path(sys.argv[1]), create=True) as library:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="resource limits")
-def test_a_disk_that_takes_no_more_stops_with_one_error(tmp_path: Path) -> None:
+def test_full_disk_is_one_error(tmp_path: Path) -> None:
     kept = int(run(FILL_UP, tmp_path / "library"))
     with SqliteStore.open(tmp_path / "library") as library:
         assert library.status().videos == kept
@@ -95,7 +95,7 @@ with SqliteStore.open(Path(sys.argv[1])) as library:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="resource limits")
-def test_no_room_for_a_snapshot_leaves_the_last_one(library: SqliteStore) -> None:
+def test_full_disk_keeps_the_last_snapshot(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     library.save_snapshots()
     before = sorted((library.path / "snapshots").iterdir())
@@ -148,7 +148,7 @@ def public() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 @pytest.mark.parametrize("what", ["folder", "files", "both"])
-def test_a_read_only_library_is_searched_but_not_changed(public: Path, what: str) -> None:
+def test_read_only_library_can_be_searched_but_not_changed(public: Path, what: str) -> None:
     with SqliteStore.open(public / "library", create=True) as library:
         library.add_video(record("/v/a.mp4", "A"))
         library.save_snapshots()
@@ -163,7 +163,7 @@ def test_a_read_only_library_is_searched_but_not_changed(public: Path, what: str
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
-def test_a_read_only_library_whose_writer_was_killed_still_opens(public: Path) -> None:
+def test_read_only_library_opens_after_its_writer_was_killed(public: Path) -> None:
     with SqliteStore.open(public / "live", create=True) as library:
         library.add_video(record("/v/a.mp4", "A"))
         library.save_snapshots()
@@ -194,19 +194,19 @@ for create in (False, True):
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 @pytest.mark.parametrize("what", ["", "library", "library/catalog.db"])
-def test_a_library_that_cannot_be_read_says_so(public: Path, what: str) -> None:
+def test_unreadable_library_is_an_error(public: Path, what: str) -> None:
     SqliteStore.open(public / "closed" / "library", create=True).close()
     (public / "closed" / what).chmod(0)
     assert run(UNREADABLE, public) == 2 * "permission is missing\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
-def test_where_no_library_can_be_made() -> None:
+def test_library_cannot_be_created_everywhere() -> None:
     with pytest.raises(LibraryError, match="no library can be made at /proc/library: choose another folder"):
         SqliteStore.open(Path("/proc/library"), create=True)
 
 
-def test_a_file_in_the_place_of_the_snapshots(library: SqliteStore) -> None:
+def test_file_instead_of_the_snapshot_folder_is_reported(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A"))
     obstacle = library.path / "snapshots"
     obstacle.write_text("mine")
@@ -247,7 +247,7 @@ def made(folder: Path, videos: int = 30, prefix: str = "") -> Path:
     "content",
     [b"this is not a database, whatever its name says" * 500, bytes(range(50)), b"SQLite format 3\0" + bytes(8000)],
 )
-def test_something_else_in_the_catalogs_place(tmp_path: Path, content: bytes) -> None:
+def test_other_file_instead_of_the_catalog_is_an_error(tmp_path: Path, content: bytes) -> None:
     folder = tmp_path / "library"
     database = made(folder)
     database.write_bytes(content)
@@ -298,7 +298,7 @@ def test_broken_pages_are_reported_and_the_rest_is_saved(tmp_path: Path) -> None
     assert harmed >= 5
 
 
-def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> None:
+def test_broken_page_of_embeddings_loses_only_the_videos_on_it(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder, videos=200)
     children = leaf_pages(database, root_page(database, "vectors"))
@@ -317,7 +317,7 @@ def test_one_broken_page_of_vectors_costs_the_videos_on_it(tmp_path: Path) -> No
 LONG = "long" * 50  # so that few rows fit on a page
 
 
-def test_files_whose_table_is_lost_are_named(tmp_path: Path) -> None:
+def test_files_of_a_broken_table_are_listed(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder, videos=80, prefix=LONG)
     pages = leaf_pages(database, root_page(database, "files"))
@@ -330,7 +330,7 @@ def test_files_whose_table_is_lost_are_named(tmp_path: Path) -> None:
     assert {str(path) for path in report.lost} < {f"/v/{LONG}{number}.mp4" for number in range(80)}
 
 
-def test_what_is_lost_without_a_name_is_told(tmp_path: Path) -> None:
+def test_lost_videos_without_a_name_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder, videos=80, prefix=LONG)
     videos = leaf_pages(database, root_page(database, "videos"))
@@ -359,7 +359,7 @@ def leaf_pages(database: Path, root: int) -> list[int]:
     return [int.from_bytes(page[start : start + 4], "big") for start in starts]
 
 
-def test_a_truncated_catalog_is_damaged(tmp_path: Path) -> None:
+def test_truncated_catalog_is_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     database = made(folder)
     database.write_bytes(database.read_bytes()[: 8192 * 3 + 100])
@@ -395,7 +395,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_rows_that_contradict_each_other_are_found_and_put_right(library: SqliteStore, what: str) -> None:
+def test_contradictory_rows_are_found_and_repaired(library: SqliteStore, what: str) -> None:
     statement, lost = WRONG[what]
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.add_video(record("/v/b.mp4", "B", seed=2))
@@ -420,7 +420,7 @@ def test_rows_that_contradict_each_other_are_found_and_put_right(library: Sqlite
     assert library.verify().clean
 
 
-def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: SqliteStore) -> None:
+def test_video_without_a_file_is_no_damage_but_is_removed_by_a_repair(library: SqliteStore) -> None:
     library.add_video(record("/v/a.mp4", "A", seed=1))
     library.add_video(record("/v/a.mp4", "B", seed=2))
     assert library.verify().clean
@@ -429,7 +429,7 @@ def test_a_video_without_a_file_is_no_damage_but_goes_with_a_repair(library: Sql
     assert library.find_key("A") is None and found(library) == 3
 
 
-def test_a_broken_encoding_costs_that_space_alone(library: SqliteStore) -> None:
+def test_broken_encoding_is_removed_from_its_space_only(library: SqliteStore) -> None:
     from tests.library.made import OTHER, scenes
 
     video = library.add_video(record("/v/a.mp4", "A", seed=1))
@@ -445,7 +445,7 @@ def test_a_broken_encoding_costs_that_space_alone(library: SqliteStore) -> None:
     assert library.verify().clean
 
 
-def test_errors_of_use_stay_what_they_are(library: SqliteStore) -> None:
+def test_errors_of_arguments_are_not_translated(library: SqliteStore) -> None:
     assert not isinstance(LibraryError(), LibraryReadOnly)
     library.close()
     library.close()

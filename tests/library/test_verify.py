@@ -30,7 +30,7 @@ with SqliteStore.open(Path(sys.argv[1])) as library, library.writing():
 """
 
 
-def test_verify_beside_a_busy_writer_finds_no_fault(library: SqliteStore) -> None:
+def test_verify_beside_a_busy_writer_finds_no_problem(library: SqliteStore) -> None:
     library.add_video(record("/v/first.mp4", "first"))
     with subprocess.Popen(
         [sys.executable, "-c", BUSY, str(library.path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -47,7 +47,7 @@ def test_verify_beside_a_busy_writer_finds_no_fault(library: SqliteStore) -> Non
 
 
 @pytest.mark.parametrize("step", ["inspect", "whole", "usable", "entries"])
-def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_fault(
+def test_snapshot_replaced_during_verify_is_no_problem(
     library: SqliteStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     for number in range(4):
@@ -78,7 +78,7 @@ def test_a_snapshot_that_is_replaced_while_it_is_checked_is_no_fault(
     assert library.verify().clean
 
 
-def test_what_a_kill_left_of_older_snapshots_is_swept_before_removals_are_forgotten(library: SqliteStore) -> None:
+def test_old_snapshots_are_removed_before_removals_are_pruned(library: SqliteStore) -> None:
     for number in range(4):
         library.add_video(record(f"/v/{number}.mp4", str(number), seed=number))
     library.save_snapshots()
@@ -101,9 +101,7 @@ def test_ids_without_others() -> None:
         assert verify._without(ids, gone).tolist() == [one for one in ids.tolist() if one not in set(gone.tolist())]
 
 
-def test_many_removals_cost_each_list_of_a_snapshot_what_the_list_holds(
-    library: SqliteStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_removals_are_not_sorted_for_every_list(library: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The removals are sorted once, and not again for every list: only so is the time linear."""
     from vsearch.library import vectors
 

@@ -1,4 +1,4 @@
-"""What is stored: a folder with a SQLite catalog, which is the truth, and FAISS snapshots, a cache of it."""
+"""Storage: the interface `Store`, and `SqliteStore`, a folder with a SQLite catalog and FAISS snapshots."""
 
 from vsearch.library.rows import (
     Failure,

@@ -1,4 +1,4 @@
-"""What goes into a library and what comes out of it, as frozen data. Times are seconds, ids are the catalog's own."""
+"""Data that a store takes and returns. Times are seconds; ids are those of the store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vsearch.spelling import caseless
 
 @dataclass(frozen=True, slots=True)
 class VideoRecord:
-    """All that one video brings: it is written in one transaction."""
+    """Everything about one video that is written in one transaction."""
 
     stamp: FileStamp
     key: str
-    """Content key: two files of one content share it."""
+    """Content key."""
     info: VideoInfo
     space: Space
     scenes: tuple[EncodedScene, ...]
@@ -33,18 +33,18 @@ class VideoRecord:
 
 @dataclass(frozen=True, slots=True)
 class VideoRow:
-    """A video that the library knows."""
+    """A video of the library."""
 
     id: int
     key: str
     info: VideoInfo
     paths: tuple[Path, ...]
-    """Every file that holds this content, oldest row first. None while the library waits whether it turns up again."""
+    """Every file with this content, oldest row first. Empty until `remove_orphans`, if the last file is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A path and the video that it held when it was last looked at."""
+    """A file and its video, as of the last index run."""
 
     path: Path
     size: int
@@ -55,7 +55,7 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class SceneRow:
-    """A scene and a file to play it from. [start, end) in seconds."""
+    """A scene [start, end), and a file that contains it."""
 
     id: int
     video_id: int
@@ -65,7 +65,7 @@ class SceneRow:
 
 
 def same_scenes(known: Sequence[tuple[float, float]], new: Sequence[EncodedScene]) -> bool:
-    """Whether stored scenes, (start, end) in seconds in time order, are those that were encoded, to a millisecond."""
+    """Whether stored scenes, (start, end) in time order, equal the encoded ones to a millisecond."""
     return len(known) == len(new) and all(
         abs(start - encoded.scene.start) < 1e-3 and abs(end - encoded.scene.end) < 1e-3
         for (start, end), encoded in zip(known, new, strict=True)
@@ -74,7 +74,7 @@ def same_scenes(known: Sequence[tuple[float, float]], new: Sequence[EncodedScene
 
 @dataclass(frozen=True, slots=True)
 class TranscriptRow:
-    """What is known of a channel of words of a video, without the words: see media.Transcript."""
+    """A transcript of a video without its segments: see media.Transcript."""
 
     channel: str
     source: str
@@ -118,28 +118,27 @@ class PassageHit:
 
 
 def label_key(label: str) -> str:
-    """What all spellings of a label share, and how it is stored: case, Unicode form and the number of blanks mean
-    nothing."""
+    """The normalised spelling of a label: case, Unicode form and repeated blanks are ignored."""
     return " ".join(caseless(label).encode("utf-8", "backslashreplace").decode("utf-8").split())
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A scene has a label."""
+    """A label of a scene."""
 
     scene_id: int
     label: str
     score: float
-    """How far it stands out: see search/labels.py."""
+    """How far the label stands out in the scene: see search/labels.py."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """A label, and how much of the library has it."""
+    """A label, and the number of scenes and videos that have it."""
 
     label: str
     model: str
-    """That sees it there."""
+    """Name of the model that gave the label."""
     scenes: int
     videos: int
 
@@ -150,7 +149,7 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class SpaceRow:
-    """A space and how much of the library is encoded in it."""
+    """A space, and the number of videos encoded in it and of their embeddings."""
 
     id: int
     space: Space
@@ -160,7 +159,7 @@ class SpaceRow:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be indexed. The same stamp need not be tried again."""
+    """A file that could not be indexed. It is not tried again while its stamp is the same."""
 
     stamp: FileStamp
     cause: str
@@ -168,54 +167,54 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RemovalReport:
-    """What `forget_files` took away."""
+    """Numbers of rows that `forget_files` or `remove_orphans` removed."""
 
     files: int = 0
     videos: int = 0
     scenes: int = 0
     failures: int = 0
-    """Files that were remembered as not to be indexed."""
+    """Remembered failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceRemoval:
-    """What `remove_spaces` took away."""
+    """What `remove_spaces` removed."""
 
     videos: int
-    """That were encoded there, and still are elsewhere."""
+    """Videos that were encoded in the spaces."""
     vectors: int
     bytes_freed: int
-    """On the disk: of catalog and snapshots."""
+    """Bytes of catalog and snapshots returned to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatus:
-    """What a library holds."""
+    """Counts of a library's contents."""
 
     path: Path
     change: int
-    """The catalog's change number: one more for every write."""
+    """The change number."""
     videos: int
     files: int
     scenes: int
     seconds: float
-    """Footage."""
+    """Total duration of the videos."""
     spaces: tuple[SpaceRow, ...]
     catalog_bytes: int
     snapshot_bytes: int
     failures: tuple[Failure, ...]
     sounds: int = 0
-    """Of the videos: those without pictures, which no visual space ever holds."""
+    """Videos with sound only: they are in no visual space."""
     transcribed: int = 0
-    """Of the videos: those that were listened to, or whose subtitles were read."""
+    """Videos whose speech was transcribed or whose subtitles were read."""
     speech_segments: int = 0
-    """Of what was said there."""
+    """Segments of the channel speech."""
     ocr_videos: int = 0
-    """Of the videos: those whose pictures were searched for text."""
+    """Videos in whose frames text was recognised (OCR)."""
     ocr_segments: int = 0
-    """Found there."""
+    """Segments of the channel ocr."""
     default_model: str | None = None
-    """See `SqliteStore.default_model`."""
+    """See `Store.default_model`."""
 
     def as_json(self) -> dict[str, Any]:
         """The object of `vsearch status --json`."""
@@ -251,16 +250,16 @@ class LibraryStatus:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `verify` found, a line each. Both empty: the library was clean before."""
+    """Results of `verify`, one line each. Without any, the library was clean before."""
 
     problems: tuple[str, ...] = ()
-    """What is wrong now."""
+    """Problems that remain."""
     repaired: tuple[str, ...] = ()
-    """What was put right, with `repair`."""
+    """Problems that were repaired."""
     lost: tuple[Path, ...] = field(default=())
-    """Files whose videos had to be dropped: the next index run encodes them again."""
+    """Files whose videos were removed: the next index run encodes them again."""
     broken_pages: bool = False
-    """SQLite itself finds the catalog broken: `repair_library` makes a new one of what can be read."""
+    """SQLite reports a broken catalog: `repair_library` makes a new one from the rows that can be read."""
 
     @property
     def clean(self) -> bool:

@@ -1,6 +1,6 @@
-"""A catalog that SQLite itself finds broken: save every video that can still be read whole, and say which cannot.
+"""Repair of a catalog that SQLite finds broken: saves every video that can be read completely, and lists the others.
 
-The library can always be made again from the videos; this saves the hours of encoding them.
+A library can always be made again from the videos; this saves the hours of encoding them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 _AGAIN = "run `vsearch index` on every folder again"
 
-# Child tables of a video, and what leads from a row to it. Parents first.
+# Tables with rows of a video, and the column that leads to it. Parents first.
 _PARTS = {
     "files": "video_id",
     "scenes": "video_id",
@@ -43,14 +43,14 @@ _PARTS = {
     "thumbnails": "scene_id",
     "labels": "scene_id",
 }
-_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_INTERRUPT")
-"""Errors that say nothing of the catalog."""
+_NO_DAMAGE = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_INTERRUPT")
+"""Errors that are no sign of damage."""
 _MADE_AGAIN = ("thumbnails", "labels")
-"""Tables whose rows the next index run, or the next `vsearch label`, fills in: no video is given up for them."""
+"""Tables that the next index run or `vsearch label` fills again: a video is saved without such rows."""
 
 
 def repair_library(path: Path) -> VerifyReport:
-    """`verify --repair`, also for a library that cannot be opened any more."""
+    """`verify --repair`, also for a library that cannot be opened."""
     path = path.absolute()
     try:
         with SqliteStore.open(path) as library:
@@ -65,11 +65,10 @@ def repair_library(path: Path) -> VerifyReport:
 
 
 def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
-    """Put a catalog of all that can be read into the place of the broken one: what was done, and the files that must be
-    indexed.
+    """Replace the broken catalog by one with all rows that can be read. Returns what was done, and the lost files.
 
-    The new catalog is built beside the broken one, checked, and put into its place by one rename. Before that, an error
-    or a kill leaves the library as it was, and the next repair begins anew.
+    The new catalog is built beside the broken one, checked, and renamed. Before the rename, an error or a kill leaves
+    the library unchanged, and the next repair starts again.
     """
     catalog = folder / CATALOG
     new = folder / f"{CATALOG}.repaired"
@@ -96,8 +95,7 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
 
 
 def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
-    """Make a catalog of what can be read, on the disk and checked: see `_copy`. LibraryDamaged where
-    it is not sound."""
+    """Make a catalog of the rows that can be read: see `_copy`. LibraryDamaged if the result is broken."""
     with closing(sqlite3.connect(target, isolation_level=None)) as new:
         schema.make(new)
         with closing(sqlite3.connect(folder / CATALOG, isolation_level=None)) as old:
@@ -105,7 +103,7 @@ def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
         (answer,) = new.execute("PRAGMA integrity_check(1)").fetchone()
         if answer != "ok":
             raise LibraryDamaged(f"the repaired catalog of {folder} is not sound ({answer}): try again")
-        # One file that stands alone: it is renamed without its log.
+        # The file is renamed without its log.
         new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with target.open("rb+") as file:
         os.fsync(file.fileno())
@@ -113,7 +111,7 @@ def _rebuild(folder: Path, target: Path) -> tuple[int, list[Path], bool]:
 
 
 def _swap(folder: Path, new: Path) -> Path:
-    """Put the new catalog into the place of the broken one. The broken one is kept in a folder that is returned."""
+    """Replace the broken catalog by the new one. Returns the folder to which the broken one was moved."""
     catalog = folder / CATALOG
     log, index = (folder / f"{CATALOG}{ending}" for ending in ("-wal", "-shm"))
     _finish_log(catalog)
@@ -125,9 +123,9 @@ def _swap(folder: Path, new: Path) -> Path:
         shutil.copy2(catalog, aside / CATALOG)
     if log.exists() and log.stat().st_size:
         shutil.copy2(log, aside / log.name)
-    # They belong to the broken catalog, and each can be taken again.
+    # The snapshots belong to the broken catalog, and can be made again.
     snapshots.sweep_unknown(folder / SNAPSHOTS, ())
-    # SQLite would apply the log of the broken catalog to the new one. All that could be read of it is in the new one.
+    # SQLite would apply the log of the broken catalog to the new one.
     log.unlink(missing_ok=True)
     index.unlink(missing_ok=True)
     new.replace(catalog)
@@ -136,9 +134,9 @@ def _swap(folder: Path, new: Path) -> Path:
 
 
 def _finish_log(catalog: Path) -> None:
-    """Write what lies in the log of the broken catalog into it, so that it is whole without the log.
+    """Apply the log of the broken catalog, so that the file is complete without it.
 
-    LibraryLocked where another process reads the catalog: it would go on with the old log.
+    LibraryLocked if another process reads the catalog: it would keep the old log.
     """
     try:
         with closing(sqlite3.connect(catalog, isolation_level=None, timeout=5.0)) as old:
@@ -146,13 +144,13 @@ def _finish_log(catalog: Path) -> None:
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
-        return  # SQLite cannot apply the log: what it holds cannot be read
+        return  # SQLite cannot apply the log
     if busy:
         raise LibraryLocked(f"the library {catalog.parent} is read by another program: close it and try again")
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what a repair that was killed has set aside: the broken catalog is still in its place."""
+    """Remove the copy of a killed repair, if the broken catalog is still in use."""
     for aside in folder.glob("damaged-*"):
         with contextlib.suppress(FileNotFoundError):
             if (aside / CATALOG).samefile(folder / CATALOG):
@@ -160,15 +158,15 @@ def _remove_unfinished(folder: Path) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether rows cannot be read, or not kept, because of what the broken catalog holds. Anything else, such as a full
-    disk, is no reason to give up a video."""
+    """Whether damage of the catalog caused an error. Any other error, such as a full disk, ends the repair: it is no
+    reason to lose a video."""
     name = getattr(error, "sqlite_errorname", "")
-    return not name.startswith(_PASSING) and not (isinstance(error, sqlite3.Error) and is_full(error))
+    return not name.startswith(_NO_DAMAGE) and not (isinstance(error, sqlite3.Error) and is_full(error))
 
 
 def _last_change(old: sqlite3.Connection, folder: Path) -> int:
-    """The newest change that anything tells of. Open libraries keep what they have made of a change by its number, so
-    the new catalog goes on from there."""
+    """The newest change number in the catalog and the snapshots. Open libraries cache data by change number, so the new
+    catalog continues from it."""
     known = [snapshots.change_of(file) for file in (folder / SNAPSHOTS).glob("space-*.json")]
     for table in ("meta", "vectors", "passages", "removals"):
         try:
@@ -182,7 +180,7 @@ def _last_change(old: sqlite3.Connection, folder: Path) -> int:
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tuple[int, list[Path], bool]:
-    """How many videos were saved, the files of those that were not, and whether these are all."""
+    """Copy all readable rows. Returns the number of saved videos, the files of the others, and if these are all."""
     kept = 0
     lost: list[Path] = []
     new.execute("PRAGMA foreign_keys = ON")
@@ -202,7 +200,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tupl
             lost += paths
         else:
             kept += copied
-    # The copies are new to every snapshot and every reader.
+    # For every snapshot and reader, the copies are new.
     new.execute("UPDATE meta SET change = ?, pruned_through = ?", (change, change))
     new.execute("UPDATE vectors SET change = ?", (change,))
     new.execute("UPDATE passages SET change = ?", (change,))
@@ -213,9 +211,9 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, change: int) -> tupl
 def _copy_video(
     old: sqlite3.Connection, new: sqlite3.Connection, video_id: int, scanned: ScannedRows | None
 ) -> bool | None:
-    """Copy a video with all that belongs to it, or nothing of it: whether there is one. None where it cannot be read.
+    """Copy a video with all its rows, or none: whether it exists. None if it cannot be read.
 
-    scanned: find the rows without the indexes, in the tables where that can be.
+    scanned: finds the rows without an index.
     """
     new.execute("SAVEPOINT video")
     found: bool | None
@@ -234,7 +232,7 @@ def _copy_video(
 
 
 def _rows_of_video(table: str, parent: str, video_id: int, scanned: ScannedRows | None) -> tuple[str, int | str]:
-    """A condition, and its value."""
+    """The condition for the rows of a video in a table, and its value."""
     rows = None if scanned is None else scanned.of_video(table, parent, video_id)
     if rows is not None:
         return "rowid IN (SELECT value FROM json_each(?))", rows
@@ -266,7 +264,7 @@ def _copy_rows(
 
 
 def _video_ids(old: sqlite3.Connection) -> tuple[Sequence[int], bool]:
-    """Every id that a video may have: read where they can be (True), else counted up to the last that was given."""
+    """The ids of all videos and True; if the table cannot be read, all ids that were ever assigned and False."""
     try:
         return [video_id for (video_id,) in old.execute("SELECT id FROM videos NOT INDEXED")], True
     except sqlite3.DatabaseError as damage:

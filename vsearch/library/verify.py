@@ -1,4 +1,4 @@
-"""Checking a library against its own promises, and putting right what can be."""
+"""Checking the invariants of a library, and repairing it."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from vsearch.library.writer import Writer
 
 _NORM_TOLERANCE = 2e-2
-_SQ8_COSINE = 0.9  # what 8 bits a component leave at the very least; two scenes of one shot may be as near
+_SQ8_COSINE = 0.9  # least cosine after rounding to 8 bits; scenes of one shot may be as similar
 
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong, sorted by what puts it right."""
+    """Problems, grouped by their repair."""
 
     pages: list[str] = field(default_factory=list)
-    """SQLite's own integrity check: only a new catalog helps."""
+    """Messages of SQLite's integrity check. The repair is a new catalog."""
     dangling: list[tuple[str, int]] = field(default_factory=list)
-    """(table, rowid) of rows whose parent is gone."""
+    """(table, rowid) of rows without a parent."""
     loose: list[str] = field(default_factory=list)
-    """Rows that belong to nothing: problems, a line each."""
+    """Messages about rows without an encoding."""
     unindexed: int = 0
-    """Lines that the index of words does not know, or knows though they are gone."""
+    """Number of segments that are missing in the full-text index, or were removed but are still in it."""
     misfolded: dict[int, str] = field(default_factory=dict)
-    """Lines whose words are stored wrongly for the index of words, and what they should be."""
+    """Segments whose folded text is wrong, with the right text."""
     mismarked: list[int] = field(default_factory=list)
-    """Scenes that are wrong about whether something is said in them."""
+    """Ids of scenes whose mark of speech is wrong."""
     encodings: dict[tuple[int, int], str] = field(default_factory=dict)
-    """(video, space) whose vectors or frames are missing or broken, and how."""
+    """(video, space) with missing or broken embeddings or frames, and the problem."""
     videos: dict[int, str] = field(default_factory=dict)
-    """Videos that cannot be searched or played, and why."""
+    """Ids of videos that cannot be searched or played, and the reason."""
     snapshots: dict[int, list[str]] = field(default_factory=dict)
-    """Space ids whose snapshots are not what the catalog says."""
+    """Messages about snapshots that differ from the catalog, by space id."""
     orphans: bool = False
-    """There are videos that no file holds, as a run that was killed may leave them to the next."""
+    """There are videos without a file, as a killed index run leaves them to the next."""
     obstacle: str | None = None
-    """What keeps snapshots from being saved: only a person can tell what it is."""
+    """Message about a file that prevents snapshots from being saved; the user must move it."""
     lost: tuple[Path, ...] = ()
-    """Files of the videos concerned."""
+    """Files of the videos in `encodings` and `videos`."""
 
     def problems(self) -> list[str]:
         lines = [f"catalog: {line}" for line in self.pages]
@@ -75,9 +75,9 @@ class Findings:
 
 
 def check(reader: Reader, folder: Path) -> Findings:
-    """Look at everything. Reads the whole catalog and every snapshot; memory: the ids of a space and a chunk."""
+    """Check the whole catalog and every snapshot. Memory: the ids of a space and a chunk."""
     found = Findings()
-    # Named before the transaction reads: a writer may take newer ones and remove these meanwhile.
+    # Listed before the transaction reads: a writer may save newer ones and remove these meanwhile.
     named = sorted(folder.glob("space-*-*.json"))
     with reader.transaction() as connection:
         try:
@@ -98,7 +98,7 @@ def check(reader: Reader, folder: Path) -> Findings:
                 _check_vectors(connection, row, found)
                 _check_snapshots(reader, named, row, state, found)
         except sqlite3.DatabaseError as error:
-            # Without a name: Python's own complaint of text that is not UTF-8, which only a broken page can hold.
+            # An error without a name is text that is not UTF-8, which only a broken page contains.
             name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
             if not name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
                 raise
@@ -134,7 +134,7 @@ def _check_rows(connection: sqlite3.Connection, found: Findings) -> None:
 
 
 def _check_words(connection: sqlite3.Connection, found: Findings) -> None:
-    """What is derived from lines of text, against the lines. Memory: the scenes and lines of one video."""
+    """Check data derived from segments. Memory: the scenes and segments of one video."""
     for line, text, held in connection.execute("SELECT id, text, folded FROM segments"):
         truth = folded(text)
         if held != truth:
@@ -174,7 +174,7 @@ _BROKEN_VIDEOS = {
 
 
 def _check_vectors(connection: sqlite3.Connection, row: SpaceRow, found: Findings) -> None:
-    """Every vector of a space has its length and is of unit length; every scene's frames fit together."""
+    """Check that every embedding of a space has the right size and unit length, and the sizes of frames."""
     cursor = connection.execute(
         "SELECT v.scene_id, s.video_id, v.vector FROM vectors v JOIN scenes s ON s.id = v.scene_id "
         "WHERE v.space_id = :space UNION ALL SELECT id, video_id, vector FROM passages WHERE space_id = :space",
@@ -208,10 +208,10 @@ def _check_snapshots(
     newest = max(map(snapshots.change_of, of_space), default=-1)
     for name in of_space:
         if snapshots.change_of(name) < state.pruned_through <= newest:
-            continue  # replaced, but still mapped by another process where such a file cannot be removed (Windows)
+            continue  # replaced, but still mapped by another process and not removable (Windows)
         header = _content(name)
         wrong = list(_wrong(reader, name, row, state))
-        # A writer removes what it has replaced: a snapshot that went meanwhile says nothing.
+        # A writer removes snapshots that it has replaced: one that is gone by now is no problem.
         if wrong and header is not None and _content(name) == header:
             problems += [f"snapshot {name.name}: {line}" for line in wrong]
     if problems:
@@ -246,7 +246,7 @@ def _wrong(reader: Reader, name: Path, row: SpaceRow, state: CatalogState) -> It
 
 
 def _compare(reader: Reader, row: SpaceRow, since: int, base: vectors.Base) -> Iterator[str]:
-    """Ids and values of a snapshot against the catalog as it was then, as far as it still knows."""
+    """Compare ids and embeddings of a snapshot with those of the catalog that have not changed since."""
     newer = np.union1d(reader.removed_since(row.id, since), reader.added_since(row.id, since))
     expected = _without(np.sort(reader.added_since(row.id, -1)), newer)
     seen: list[Ids] = [np.empty(0, dtype=np.int64)]
@@ -256,7 +256,7 @@ def _compare(reader: Reader, row: SpaceRow, since: int, base: vectors.Base) -> I
         try:
             held = reader.vectors(row.id, row.space.dim, _without(ids, newer).tolist())
         except LibraryDamaged:
-            continue  # vectors of a wrong length: said already
+            continue  # embeddings of a wrong size are already reported
         for position, scene_id in enumerate(ids.tolist()):
             truth = held.get(scene_id)
             if truth is not None and not _same(rows[position], truth.astype(np.float32), base.recipe):
@@ -270,8 +270,8 @@ def _compare(reader: Reader, row: SpaceRow, since: int, base: vectors.Base) -> I
 
 
 def _without(ids: Ids, gone: Ids) -> Ids:
-    """Those of `ids` that are not among the ascending ids `gone`. numpy's set operations would sort `gone` each time,
-    and there is a call for every list of an index."""
+    """The ids that are not among the ascending ids `gone`. Numpy would sort `gone` for every list of an
+    index."""
     places = np.searchsorted(gone, ids)
     known = places < len(gone)
     known[known] = gone[places[known]] == ids[known]
@@ -286,10 +286,10 @@ def _same(held: Vectors, truth: Vectors, recipe: vectors.Recipe) -> bool:
 
 
 def repair(found: Findings, writer: Writer, folder: Path) -> list[str]:
-    """Repair everything but broken pages, which must not be there. Returns what was done, a line each."""
+    """Repair everything except broken pages. Returns what was done, one line each."""
     done: list[str] = []
     statements: list[tuple[str, dict[str, Any]]] = []
-    # Snapshots and other processes must hear of vectors that go.
+    # Snapshots and other processes need the list of removed embeddings.
     statements.append(
         (
             "INSERT INTO removals (space_id, scene_id, change) "
