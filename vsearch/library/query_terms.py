@@ -80,10 +80,10 @@ def _terms(text: str) -> Iterator[str]:
             yield from (left.text + right.text for left, right in pairwise(run))
 
 
-def _runs(found: Sequence[Token]) -> Iterator[list[Token]]:
+def _runs(text_tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """Yield each word alone, and adjacent characters of a script without spaces together."""
     run: list[Token] = []
-    for token in found:
+    for token in text_tokens:
         if run and not (is_unspaced(token.text) and is_unspaced(run[-1].text) and token.start <= run[-1].end):
             yield run
             run = []

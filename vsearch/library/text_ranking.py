@@ -76,7 +76,7 @@ class TextSearch:
     total: int
     """Segments of the library."""
     allowed: Ids | None
-    """Ascending ids of the scenes that may be found; None for all."""
+    """Ascending ids of the scenes that may be returned; None for all."""
     channel: str | None
 
     @cached_property

@@ -186,7 +186,7 @@ class Base:
             return nearest_in_lists(self.index, queries, k, wanted, first, selector)
 
     def _selector(self, allowed: Ids | None) -> Any:
-        """A FAISS selector of these ids without the hidden ones; None if every id may be found."""
+        """A FAISS selector of these ids without the hidden ones; None if every id is valid."""
         faiss = load_faiss()
         if allowed is not None:
             bits = np.zeros(8 * (int(allowed[-1]) // 8 + 1), dtype=np.bool_)
