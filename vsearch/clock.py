@@ -58,6 +58,8 @@ class _Track:
     end: float = float("-inf")
     """Where it ends so far."""
     epoch: int = 0
+    entered: float = float("-inf")
+    """Where the track ended when it entered its epoch."""
     step: float = 0.0
     """The longest time between two packets, jumps aside."""
 
@@ -153,11 +155,12 @@ class Clock:
 
     def _known(self, track: _Track, time: float) -> int | None:
         """The epoch that others entered before, or that the track itself was in before a damaged timestamp."""
+        isolated = track.end - track.entered < SMALL
         for epoch in reversed(self._recent()):
             at = time + self._offsets[epoch]
             if epoch > track.epoch and -LAG < at - self._now < AHEAD:
                 return epoch
-            if epoch < track.epoch and abs(at - track.end) < SMALL:
+            if epoch < track.epoch and isolated and abs(at - track.end) < SMALL:
                 return epoch
         return None
 
@@ -170,7 +173,7 @@ class Clock:
         elif pictures and epoch > track.epoch:
             # Sound came first, and begins later than the pictures that belong to it: these must not overlap.
             self._offsets[epoch] += max(0.0, track.end - shown - self._offsets[epoch])
-        track.epoch = epoch
+        track.epoch, track.entered = epoch, track.end
         if epoch != self._current:
             self._current, self._since = epoch, self._now
 
