@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vsearch.clock import in_step
+from vsearch.clock import duration_of, in_step, may_jump
 from vsearch.errors import MediaError
 from vsearch.frame_times import hidden_before
 from vsearch.indexer.downmix import mono
@@ -102,7 +102,9 @@ def inspect(path: Path) -> Inspected:
 
 
 def _duration(container: InputContainer) -> float:
-    """A container counts its subtitles, too, and one of them may never end."""
+    """Seconds until the sound ends. The container's own duration counts subtitles too, and one may never end."""
+    if may_jump(container):
+        return duration_of(container)
     origin = (container.start_time or 0) / 1_000_000
     ends = [end - origin for stream in container.streams.audio if (end := _end(stream)) is not None]
     if ends:

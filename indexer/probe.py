@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsearch.clock import FROM_ZERO, duration_of
 from vsearch.colour import is_hdr
 from vsearch.containers import explain as explain
 from vsearch.containers import open_video as open_video
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-FROM_ZERO = ("matroska,webm", "flv", "asf", "nut")
-"""Formats that tell one length for all tracks, most of them where the last ends on the file's own clock."""
 
 NOT_VIDEO_FORMATS = ("image2", "hls", "dash", "concat", "lavfi", "tty", "ansi", "bin", "sbg", "subviewer")
 """Demuxers that open pictures, play lists that lead to other files, or text as if it were a film."""
@@ -104,11 +102,9 @@ def _probe(container: InputContainer) -> Probed | Rejected:
     declared = 0.0
     if stream.duration is not None and base:
         declared = (stream.duration + (stream.start_time or 0)) * base - origin
-    duration = container.duration / 1_000_000 if container.duration is not None else declared
+    duration = duration_of(container) or declared
     if name in FROM_ZERO:
         declared = 0.0
-        if duration > origin:
-            duration -= origin  # it counts from 0, not from the first packet
     if not declared and len(container.streams) == 1:
         declared = duration
     info = VideoInfo(

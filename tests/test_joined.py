@@ -12,6 +12,7 @@ import pytest
 from tests.indexer.conftest import Run, library, run  # noqa: F401 - fixtures
 from tests.sounds import beeps, with_subtitles
 from vsearch import clock
+from vsearch.clips.material import read_material
 from vsearch.clips.write import write_clip
 from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
 from vsearch.indexer.decode import DecodeRequest, find_decoder
@@ -120,6 +121,23 @@ def test_a_jump_is_neither_footage_nor_damage(run: Run, tmp_path: Path) -> None:
     indexed = [event for event in events if isinstance(event, Indexed)]
     assert [event.warning for event in indexed] == [None, None]
     assert [event.seconds for event in indexed] == pytest.approx([8.0, 8.0], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("ending", "whole"), [("ts", clock.WHOLE), ("mpg", clock.WHOLE), ("ts", 0)], ids=["ts", "mpg", "sampled"]
+)
+def test_duration_is_that_of_the_frames_in_index_and_timelines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, whole: int
+) -> None:
+    monkeypatch.setattr(clock, "WHOLE", whole)
+    parts = [make_part(tmp_path / f"{n}.{ending}", 4, 1.0, 600.0 * n) for n in range(2)]
+    path = join(tmp_path / f"joined.{ending}", *parts)
+    probed, material = probe_video(path), read_material(path)
+    assert isinstance(probed, Probed)
+    near = 0.2 if whole else 1.0
+    assert [probed.info.duration, inspect(path).duration, material.duration] == pytest.approx([8.0] * 3, abs=near)
+    assert material.rate == FPS
+    assert material.steady or ending == "mpg"  # which states the time of some pictures only
 
 
 def test_pictures_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ epochs. Nothing is looked ahead for, and what is remembered does not grow with t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -58,6 +59,8 @@ class _Track:
     end: float = float("-inf")
     """Where it ends so far."""
     epoch: int = 0
+    entered: float = float("-inf")
+    """Where the track ended when it entered its epoch."""
     step: float = 0.0
     """The longest time between two packets, jumps aside."""
 
@@ -89,6 +92,11 @@ class Clock:
         pictures = [index for index, kind in kinds.items() if kind == "video"]
         sound = [index for index, kind in kinds.items() if kind == "audio"]
         return cls(jumps=may_jump(container), pictures=pictures, sound=sound, returns=not _is_indexed(container))
+
+    @property
+    def end(self) -> float:
+        """Seconds: where all packets so far end."""
+        return self._now
 
     @property
     def moved(self) -> bool:
@@ -153,11 +161,12 @@ class Clock:
 
     def _known(self, track: _Track, time: float) -> int | None:
         """The epoch that others entered before, or that the track itself was in before a damaged timestamp."""
+        isolated = track.end - track.entered < SMALL
         for epoch in reversed(self._recent()):
             at = time + self._offsets[epoch]
             if epoch > track.epoch and -LAG < at - self._now < AHEAD:
                 return epoch
-            if epoch < track.epoch and abs(at - track.end) < SMALL:
+            if epoch < track.epoch and isolated and abs(at - track.end) < SMALL:
                 return epoch
         return None
 
@@ -170,7 +179,7 @@ class Clock:
         elif pictures and epoch > track.epoch:
             # Sound came first, and begins later than the pictures that belong to it: these must not overlap.
             self._offsets[epoch] += max(0.0, track.end - shown - self._offsets[epoch])
-        track.epoch = epoch
+        track.epoch, track.entered = epoch, track.end
         if epoch != self._current:
             self._current, self._since = epoch, self._now
 
@@ -217,36 +226,57 @@ WHOLE = 64 * 1024 * 1024
 """Bytes: smaller files are read whole, to see whether their clock jumps."""
 SAMPLES = 256
 """Places of a larger one whose times are compared."""
+FROM_ZERO = ("matroska,webm", "flv", "asf", "nut")
+"""Formats that state one duration for all tracks, most of them as the time of the file's own clock at which it ends."""
 _INDEXED = frozenset({"mov", "mp4", "avi", "gif"})
 """Formats with a table of all times: a seek in them finds its place."""
 
 
 def jumps(path: Path) -> bool:
-    """Whether the clock of a file jumps, so that its timestamps do not tell where in it to look for a second.
+    """Whether the clock of a file jumps, so that a timestamp does not say where in the file it is. See
+    duration_with_jumps."""
+    return duration_with_jumps(path) is not None
 
-    Of a large file that may be a broadcast only samples are looked at: a jump by less than what lies between two of
-    them can be missed. FFmpegError passes through.
+
+def duration_of(container: InputContainer) -> float:
+    """Seconds that a file lasts on the player's timeline; 0.0: not known. Of every format whose clock may jump the
+    packets are read, through a container of its own. FFmpegError passes through."""
+    measured = duration_with_jumps(Path(container.name)) if may_jump(container) else None
+    if measured is not None:
+        return measured
+    seconds, origin = (container.duration or 0) / 1_000_000, (container.start_time or 0) / 1_000_000
+    if container.format.name in FROM_ZERO and seconds > origin:
+        seconds -= origin
+    return max(0.0, seconds)
+
+
+def duration_with_jumps(path: Path) -> float | None:
+    """Seconds that a file lasts whose clock jumps; None where it does not jump.
+
+    Of a large file that may be a broadcast only samples are read: its duration is an estimate, and a jump by less than
+    what lies between two samples can be missed. FFmpegError passes through.
     """
     with open_video(path) as container:
         streams = timed(container)
         if not streams or _is_indexed(container):
-            return False
+            return None
         if container.size > WHOLE:
-            return may_jump(container) and _samples_jump(container, streams[0])
-        clock = Clock.of(container)
-        for packet in container.demux(streams):
-            if packet.size:
-                clock.shift(packet)
-                if clock.moved:
-                    return True
-    return False
+            return _sampled_duration(container, streams[0]) if may_jump(container) else None
+        from av.error import FFmpegError
+
+        clock, origin = Clock.of(container), (container.start_time or 0) / 1_000_000
+        with suppress(FFmpegError):  # a file that is cut off lasts as long as what can be read
+            for packet in container.demux(streams):
+                if packet.size:
+                    clock.shift(packet)
+        return max(0.0, clock.end - origin) if clock.moved else None
 
 
 def _is_indexed(container: InputContainer) -> bool:
     return bool(_INDEXED & set(container.format.name.split(",")))
 
 
-def _samples_jump(container: InputContainer, stream: Stream) -> bool:
+def _sampled_duration(container: InputContainer, stream: Stream) -> float | None:
     times = []
     for place in range(SAMPLES):
         container.seek(container.size * place // SAMPLES, unsupported_byte_offset=True)
@@ -254,5 +284,9 @@ def _samples_jump(container: InputContainer, stream: Stream) -> bool:
             if packet.dts is not None and packet.time_base is not None:
                 times.append(float(packet.dts * packet.time_base))
                 break
-    gaps = sorted(after - before for before, after in pairwise(times))
-    return bool(gaps) and (gaps[0] < -BACK or gaps[-1] > AHEAD + 3 * gaps[len(gaps) // 2])
+    gaps = [after - before for before, after in pairwise(times)]
+    if not gaps:
+        return None
+    usual = sorted(gaps)[len(gaps) // 2]
+    steps = [gap if -BACK <= gap <= AHEAD + 3 * usual else usual for gap in gaps]
+    return None if steps == gaps else max(0.0, sum(steps) + usual)

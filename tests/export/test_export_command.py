@@ -12,7 +12,7 @@ from tests.clips.edits import set_edits
 from tests.clips.numbered import Numbered, make_numbered, read_numbers
 from tests.commands import Vsearch, one_line, vsearch
 from tests.media import Shot, make_video
-from vsearch.export.names import clip_name, name_key, unused_name
+from vsearch.export.clip_names import clip_name, name_key, unused_name
 from vsearch.media import Hit
 
 __all__ = ["vsearch"]  # the fixture

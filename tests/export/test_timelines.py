@@ -17,10 +17,9 @@ from vsearch.clips import Material, material_of
 from vsearch.errors import InputError
 from vsearch.export.edl import edl
 from vsearch.export.fcpxml import fcpxml
-from vsearch.export.files import parse_rate
-from vsearch.export.plan import FALLBACK_RATE, Timeline, common_rate, plan
 from vsearch.export.table import csv_table
-from vsearch.export.timecode import EDITING_RATES, to_frame
+from vsearch.export.timecode import EDITING_RATES, parse_rate, to_frame
+from vsearch.export.timeline_plan import FALLBACK_RATE, Timeline, common_rate, plan
 from vsearch.media import Hit, Segment
 
 FILM = Fraction(24_000, 1001)

@@ -14,7 +14,7 @@ from vsearch.cli.question import Question, answer, asks, print_missing
 from vsearch.errors import InputError, PathError, QueryError
 
 if TYPE_CHECKING:
-    from vsearch.export.job import Done, Wanted
+    from vsearch.export.exporter import ExportRequest, ExportResult
     from vsearch.media import Hit
 
 
@@ -50,8 +50,8 @@ def export(
     """Write hits as clips, as timelines for editing programs, or as tables. The options of `vsearch query` hold."""
     if not 0 <= handles <= 3600:
         raise InputError(f"--handles takes from 0 to 3600 seconds, not {handles}.")
-    from vsearch.export.files import parse_rate
-    from vsearch.export.names import name_key
+    from vsearch.export.clip_names import name_key
+    from vsearch.export.timecode import parse_rate
 
     given = {"edl": edl, "fcpxml": fcpxml, "otio": otio, "csv": csv}
     files = {kind: given_paths([path])[0].absolute() for kind, path in given.items() if path is not None}
@@ -60,18 +60,18 @@ def export(
         raise QueryError("Say what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
     if len({name_key(str(path)) for path in files.values()}) < len(files):
         raise PathError("Two of the files to write are the same: give each its own name.")
-    from vsearch.export.job import Wanted
+    from vsearch.export.exporter import ExportRequest
 
     frame_rate = None if rate is None else parse_rate(rate)
-    wanted = Wanted(files, folder, exact=exact, handles=handles, rate=frame_rate, overwrite=overwrite)
+    request = ExportRequest(files, folder, exact=exact, handles=handles, rate=frame_rate, overwrite=overwrite)
     hits, missing = _hits(question, hits_file)
-    done = _run(hits, wanted)
+    result = _run(hits, request)
     if as_json:
-        print_json(done.as_json())
+        print_json(result.as_json())
     else:
-        _say(done, exact=exact)
+        _say(result, exact=exact)
     print_missing(missing)
-    if done.trouble and not done.files and not done.clips:
+    if result.failures and not result.files and not result.clips:
         raise typer.Exit(1)
 
 
@@ -80,7 +80,7 @@ def _hits(question: Question, hits_file: str | None) -> tuple[list[Hit], int]:
         return answer(question)
     if question.is_asked:
         raise QueryError("--from goes without a query: its hits are exported.")
-    from vsearch.export.hits import read_hits
+    from vsearch.export.hits_file import read_hits
 
     if hits_file == "-":
         return read_hits(sys.stdin.buffer, "Standard input"), 0
@@ -92,28 +92,28 @@ def _hits(question: Question, hits_file: str | None) -> tuple[list[Hit], int]:
         raise PathError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
 
 
-def _run(hits: list[Hit], wanted: Wanted) -> Done:
-    from vsearch.export.job import Done, run
+def _run(hits: list[Hit], request: ExportRequest) -> ExportResult:
+    from vsearch.export.exporter import ExportResult, run_export
 
     console = console_of(stderr=True)
-    done = Done(hits)
+    result = ExportResult(hits)
     with console.status("Looking at the videos") if console.is_terminal else nullcontext() as status:
-        for done in run(hits, wanted):
-            if status is not None and wanted.clips is not None:
-                status.update(f"{len(done.clips)} of {len(hits)} clips")
-    return done
+        for result in run_export(hits, request):
+            if status is not None and request.clips is not None:
+                status.update(f"{len(result.clips)} of {len(hits)} clips")
+    return result
 
 
-def _say(done: Done, *, exact: bool) -> None:
+def _say(result: ExportResult, *, exact: bool) -> None:
     from vsearch.report import short_path, trouble_table
 
     base, console = Path.cwd(), console_of()
-    for path in done.files:
+    for path in result.files:
         console.print(short_path(path, base), markup=False)
-    for clip in done.clips.values():
+    for clip in result.clips.values():
         encoded = "" if clip.copied or exact else ", encoded anew: it cannot be copied"
         console.print(f"{short_path(clip.path, base)}  {clip.end - clip.start:.1f} s{encoded}", markup=False)
-    if not done.hits:
+    if not result.hits:
         console_of(stderr=True).print("There are no hits to export.")
-    if done.trouble:
-        console_of(stderr=True).print(trouble_table(done.trouble, base))
+    if result.failures:
+        console_of(stderr=True).print(trouble_table(result.failures, base))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 _MOST_BOXES = 10_000
 
 
-class Box(NamedTuple):
+class Mp4Box(NamedTuple):
     """Bytes [start, end) of a file are the box's content."""
 
     name: bytes
@@ -43,7 +43,7 @@ def end_pictures_at(path: Path, seconds: float) -> None:
         _write(file, place, form, longest)
 
 
-def _shorten(file: BinaryIO, track: Box, ticks: int) -> bool:
+def _shorten(file: BinaryIO, track: Mp4Box, ticks: int) -> bool:
     """Let its last edit end at `ticks`, where it ends later."""
     edits = _find(file, track, b"edts", b"elst")
     if edits is None:
@@ -76,11 +76,11 @@ def time_code_rate(path: Path) -> Fraction | None:
     return None
 
 
-def _whole(file: BinaryIO) -> Box:
-    return Box(b"", 0, file.seek(0, 2))
+def _whole(file: BinaryIO) -> Mp4Box:
+    return Mp4Box(b"", 0, file.seek(0, 2))
 
 
-def _boxes(file: BinaryIO, parent: Box | None) -> Iterator[Box]:
+def _boxes(file: BinaryIO, parent: Mp4Box | None) -> Iterator[Mp4Box]:
     if parent is None:
         return
     at = parent.start
@@ -95,11 +95,11 @@ def _boxes(file: BinaryIO, parent: Box | None) -> Iterator[Box]:
             size = parent.end - at
         if size < head or at + size > parent.end:
             return
-        yield Box(name, at + head, at + size)
+        yield Mp4Box(name, at + head, at + size)
         at += size
 
 
-def _find(file: BinaryIO, parent: Box | None, *names: bytes) -> Box | None:
+def _find(file: BinaryIO, parent: Mp4Box | None, *names: bytes) -> Mp4Box | None:
     """The first box of these names, each within the one before."""
     found = parent
     for name in names:
@@ -107,12 +107,12 @@ def _find(file: BinaryIO, parent: Box | None, *names: bytes) -> Box | None:
     return found
 
 
-def _handler(file: BinaryIO, track: Box) -> bytes:
+def _handler(file: BinaryIO, track: Mp4Box) -> bytes:
     box = _find(file, track, b"mdia", b"hdlr")
     return b"" if box is None else bytes(_read(file, box.start + 8, ">4s")[0])
 
 
-def _time_field(file: BinaryIO, box: Box, short: int, long: int) -> tuple[int, str]:
+def _time_field(file: BinaryIO, box: Mp4Box, short: int, long: int) -> tuple[int, str]:
     """(place, form) of a field in a header whose times have 32 bits (version 0) or 64."""
     return (box.start + long, ">Q") if _read(file, box.start, ">B")[0] == 1 else (box.start + short, ">I")
 

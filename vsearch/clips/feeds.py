@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.clips.kinds import Encoders, can_encode
-from vsearch.clips.picture import Shape, encoder_picture, shape_of
+from vsearch.clips.picture import ClipShape, encoder_picture, shape_of
 from vsearch.clips.sound import sound_end
 from vsearch.clips.timeline import HELD, base_of, packets_of, pictures, sound_origin, video_stream, ways_to
 from vsearch.colour import is_hdr
@@ -64,7 +64,7 @@ class VideoEncode:
         self.end = self.begin
         with open_video(path) as container:
             stream = video_stream(container)
-            self._shape: Shape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
+            self._shape: ClipShape = shape_of(self._first.frame, stream.sample_aspect_ratio, most)
             shape, keeps_hdr = self._shape, not self._shape.sdr and is_hdr(self._first.frame)
             if keeps_hdr and min(shape.width, shape.height) >= _LEAST and encoders.hdr and can_encode(encoders.hdr):
                 self._shape = replace(shape, pixels="yuv420p10le")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vsearch.clips.boxes import time_code_rate
 from vsearch.clips.timeline import base_of, sound_origin
+from vsearch.clock import duration_of, in_step
 from vsearch.containers import open_video, pick_stream
 from vsearch.orientation import pixel_aspect
 
@@ -65,14 +66,11 @@ def read_material(path: Path) -> Material:
         sound = next((one for one in container.streams.audio if one.codec_context is not None), None)
         origin = sound_origin(container)
         rate, steady, first = (None, False, 0.0) if stream is None else _timing(container, stream, origin)
-        duration = 0.0 if container.duration is None else container.duration / 1_000_000
-        if container.format.name.startswith("matroska"):
-            duration -= float(origin)  # it counts from 0, not from its first packet
         return Material(
             rate=rate,
             steady=steady,
             first=first,
-            duration=max(0.0, duration),
+            duration=duration_of(container),
             width=0 if stream is None else stream.codec_context.width,
             height=0 if stream is None else stream.codec_context.height,
             channels=0 if sound is None else sound.codec_context.channels,
@@ -91,9 +89,9 @@ def usual_rate(rate: Fraction) -> Fraction:
 
 def _timing(container: InputContainer, stream: VideoStream, origin: Fraction) -> tuple[Fraction | None, bool, float]:
     """Rate, whether it is steady, seconds of the first picture."""
-    base, index = base_of(stream), stream.index
+    base = base_of(stream)
     guessed = stream.average_rate or stream.guessed_rate
-    packets = (packet for packet in container.demux(stream) if packet.size and packet.stream_index == index)
+    packets = (packet for packet in in_step(container, stream) if packet.size)
     times = sorted(packet.pts * base for packet in islice(packets, _LOOKED_AT) if packet.pts is not None)
     # The last ones may have neighbours, in the order of display, that were not read.
     times = times[: max(2, len(times) - 32)] if len(times) == _LOOKED_AT else times

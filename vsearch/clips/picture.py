@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ClipShape:
     """What every picture of a clip becomes."""
 
     width: int
@@ -33,7 +33,7 @@ class Shape:
     """FFmpeg's name of the pixel format: this one or yuv420p10le."""
 
 
-def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> Shape:
+def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> ClipShape:
     """The shape of a clip by its first picture. pixel: width over height of one, before the picture is turned, as the
     container says it. most: pixels of the longer side, as a player shows it; 0: every pixel and its tags are kept."""
     orientation, pixel = orientation_of(frame), pixel_aspect(pixel)
@@ -41,17 +41,17 @@ def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> Shape:
     if orientation.transposed:
         pixel = 1 / pixel
     if not most:
-        return Shape(max(2, width // 2 * 2), max(2, height // 2 * 2), width < 2 or height < 2, pixel, sdr=False)
+        return ClipShape(max(2, width // 2 * 2), max(2, height // 2 * 2), width < 2 or height < 2, pixel, sdr=False)
     shown_width, shown_height = square_size(width, height, pixel)
     scale = min(1.0, most / max(shown_width, shown_height))
     even = [max(2, round(side * scale / 2) * 2) for side in (shown_width, shown_height)]
     cropped = pixel == 1 and scale == 1 and width >= 2 and height >= 2
     if cropped:
         even = [width // 2 * 2, height // 2 * 2]
-    return Shape(even[0], even[1], not cropped, Fraction(1))
+    return ClipShape(even[0], even[1], not cropped, Fraction(1))
 
 
-def encoder_picture(frame: VideoFrame, shape: Shape) -> VideoFrame:
+def encoder_picture(frame: VideoFrame, shape: ClipShape) -> VideoFrame:
     """A picture of that shape, of limited range."""
     from av.video.frame import PictureType
 
@@ -75,7 +75,7 @@ def encoder_picture(frame: VideoFrame, shape: Shape) -> VideoFrame:
 
 
 @lru_cache(maxsize=2)
-def _reformatter(shape: Shape) -> VideoReformatter:
+def _reformatter(shape: ClipShape) -> VideoReformatter:
     """One for each shape: it keeps its tables while nothing changes."""
     from av.video.reformatter import VideoReformatter
 

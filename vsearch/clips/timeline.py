@@ -41,7 +41,7 @@ until one comes that has its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class TimedFrame:
     """One decoded frame. [time, end) in seconds."""
 
     time: float
@@ -137,7 +137,7 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
     raise MediaError("it has no key frame")
 
 
-def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterator[Picture]:
+def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterator[TimedFrame]:
     """What a player shows in [start, end): the first is what is seen at `start`. Raises MediaError where it is nothing.
 
     The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest. held: seconds until which
@@ -149,32 +149,32 @@ def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterato
     begun = False
     for container, sought in ways_to(path, index, Fraction(start + EPSILON) + origin):
         stream = cast("VideoStream", container.streams[index])
-        waiting: Picture | None = None
+        waiting: TimedFrame | None = None
         for picture in _timed(container, stream, origin, sought):
             if waiting is None:
                 if sought and picture.time > start + EPSILON:
                     break  # too late: from further back
             elif picture.time > start + EPSILON:
-                yield _within(Picture(waiting.time, picture.time, waiting.frame), start, end)
+                yield _within(TimedFrame(waiting.time, picture.time, waiting.frame), start, end)
                 begun = True
             waiting = picture
             if picture.time >= end - EPSILON:
                 break
         else:
             if waiting is not None and max(waiting.end, held) > start + EPSILON:
-                yield _within(Picture(waiting.time, max(waiting.end, held), waiting.frame), start, end)
+                yield _within(TimedFrame(waiting.time, max(waiting.end, held), waiting.frame), start, end)
                 begun = True
         if begun:
             return
     raise MediaError(f"no picture can be decoded between {start:.3f} and {end:.3f} s")
 
 
-def _within(picture: Picture, start: float, end: float) -> Picture:
+def _within(picture: TimedFrame, start: float, end: float) -> TimedFrame:
     time = picture.time if picture.time >= start - HELD else start
-    return Picture(time, max(min(picture.end, end), time + EPSILON), picture.frame)
+    return TimedFrame(time, max(min(picture.end, end), time + EPSILON), picture.frame)
 
 
-def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[Picture]:
+def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[TimedFrame]:
     """Frames with the times that indexer/decode_pyav.py gives them."""
     times, begun = FrameTimes(container, stream, float(origin)), False
     for frame in _decoded(container, stream, sought):
@@ -183,7 +183,7 @@ def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sou
         if sought and not begun and times.ticks(frame) is None:
             continue
         begun = True
-        yield Picture(*times.span(frame), frame)
+        yield TimedFrame(*times.span(frame), frame)
 
 
 def _decoded(container: InputContainer, stream: VideoStream, sought: bool) -> Iterator[VideoFrame]:

@@ -1,8 +1,8 @@
-"""Hits for other programs: timelines (EDL, FCPXML, OpenTimelineIO), tables, and names for clips. One format a file.
+"""Exports hits for other programs: timelines (EDL, FCPXML, OpenTimelineIO), tables and clips. One format per module.
 
-plan.py turns hits into events whose times are whole frames and rational seconds; each format writes those.
+timeline_plan.py turns hits into events whose times are whole frames and rational seconds; each format writes these.
 """
 
-from vsearch.export.plan import Event, Timeline, plan
+from vsearch.export.timeline_plan import Event, Timeline, plan
 
 __all__ = ["Event", "Timeline", "plan"]

@@ -7,8 +7,8 @@ from contextlib import suppress
 from fractions import Fraction
 
 from vsearch.errors import InputError
-from vsearch.export.plan import Event, Timeline
 from vsearch.export.timecode import can_drop, nominal, to_frame, to_label
+from vsearch.export.timeline_plan import Event, Timeline
 from vsearch.report import readable
 
 MOST_EVENTS = 999

@@ -11,8 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from vsearch.clips.material import Material
-from vsearch.export.plan import Event, Timeline
 from vsearch.export.timecode import EDITING_RATES
+from vsearch.export.timeline_plan import Event, Timeline
 from vsearch.report import readable
 
 _FALLBACK_SIZE = (1920, 1080)

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError
-from vsearch.export.plan import Event, Timeline
 from vsearch.export.timecode import EDITING_RATES, editing_rate
+from vsearch.export.timeline_plan import Event, Timeline
 from vsearch.report import readable
 
 if TYPE_CHECKING:

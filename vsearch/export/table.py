@@ -1,4 +1,4 @@
-"""Hits as CSV (RFC 4180) that a spreadsheet opens without running anything in it."""
+"""Hits as CSV (RFC 4180), with cells that no spreadsheet runs as formulas."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
 """SMPTE time code (ST 12-1): frames as hh:mm:ss:ff, with and without drop frame.
 
 Drop frame leaves the first labels of each minute out, but for every tenth minute: two of 30 and four of 60 a second. So
-labels keep up with the clock though 29.97 pictures are shown in a second. No picture is dropped.
+labels keep up with the clock although 29.97 frames are shown in a second. No frame is dropped.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from fractions import Fraction
+
+from vsearch.errors import InputError
 
 EDITING_RATES = tuple(
     sorted(
@@ -49,6 +52,18 @@ def editing_rate(rate: Fraction) -> Fraction:
 def nearest_rate(rate: Fraction) -> Fraction:
     """The nearest whole one that editing programs have."""
     return min((one for one in EDITING_RATES if one.denominator == 1), key=lambda one: abs(one - rate))
+
+
+def parse_rate(text: str) -> Fraction:
+    """A rate that editing programs have, from "25", "23.976" or "30000/1001". Raises InputError."""
+    with suppress(ValueError, ZeroDivisionError):
+        rate = Fraction(text.strip())
+        # 29.97 and 23.98 are rounded: the exact rate next to them is meant.
+        nearest = min(EDITING_RATES, key=lambda one: abs(one - rate))
+        if abs(nearest - rate) < Fraction(1, 200):
+            return nearest
+    rates = ", ".join(f"{float(rate):.5g}" for rate in EDITING_RATES)
+    raise InputError(f"--rate takes frames a second that editing programs have ({rates}), not {text!r}.")
 
 
 def to_label(frame: int, rate: Fraction, *, drop: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Names for clips that every file system takes, out of names that nobody can trust."""
+"""File names for clips that every file system accepts, made from untrusted names of videos."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LONGEST = 80
 
 
 def clip_name(hit: Hit, start: float) -> str:
-    """03_holiday_1m02.5s: rank, video and where it begins, without the ending of a file.
+    """03_holiday_1m02.5s: rank, name of the video and start of the clip, without a suffix.
 
-    No separator, no leading dot or dash, nothing that Windows refuses; short enough with any ending.
+    Without path separators, a leading dot or dash, and characters that Windows refuses; short enough with any suffix.
     """
     kept = "".join(c if c.isalnum() or c in " ._-" else "_" for c in hit.video.stem)
     stem = kept.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore").strip(" .")
@@ -24,7 +24,7 @@ def clip_name(hit: Hit, start: float) -> str:
 
 
 def unused_name(name: str, used: Collection[str]) -> str:
-    """The name, with a number behind it where its `name_key` is among those that are used."""
+    """The name, followed by a number if its `name_key` is in `used`."""
     number, made = 1, name
     while name_key(made) in used:
         number += 1
@@ -33,6 +33,6 @@ def unused_name(name: str, used: Collection[str]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Names with the same key are one file on some file system: macOS and Windows ignore case, macOS how an accent is
-    written."""
+    """Names with the same key are one file on some file system: macOS and Windows ignore case, and macOS ignores how an
+    accent is encoded."""
     return caseless(name)

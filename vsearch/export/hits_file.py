@@ -1,4 +1,4 @@
-"""Hits that `vsearch query --json` has written. The file may come from anywhere: every field is checked."""
+"""Read hits that `vsearch query --json` wrote. The file is untrusted input: every field is validated."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vsearch.errors import InputError
 from vsearch.media import Hit, Segment
 
 LARGEST = 256_000_000
-"""Bytes that are read."""
+"""Bytes: the largest file that is read."""
 
 
 def read_hits(file: BinaryIO, name: str) -> list[Hit]:
-    """The list, or the object with a list called hits, in the order of the file. Raises InputError."""
+    """The hits of a file, in its order: a list, or an object with a list `hits`. Raises InputError."""
     data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise InputError(f"{name} is larger than {LARGEST // 1_000_000} MB: it holds no hits.")

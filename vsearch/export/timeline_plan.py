@@ -1,7 +1,7 @@
-"""From hits to events: which frames of which file, one after the other. Times here are whole frames and exact seconds.
+"""Turn hits into the events of a timeline: spans of files, one after the other, in whole frames and exact seconds.
 
-A file of a steady rate is counted in its own frames. One of a variable rate has none that a program could count:
-its times stay rational seconds, and on the timeline it fills whole frames of that.
+Times in a file of constant frame rate are whole frames of the file. A file of variable rate has no frames that a
+program could count: its times stay rational seconds, and on the timeline it fills whole frames of the timeline.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Timeline:
 
 
 def plan(name: str, hits: Sequence[Hit], materials: Mapping[Path, Material], rate: Fraction | None = None) -> Timeline:
-    """Hits of the files whose material is known; the others are left out.
+    """The timeline of the hits whose files are in `materials`; other hits are left out.
 
     rate: frames a second of the timeline; by default that of most of the hits' files.
     """
@@ -98,7 +98,7 @@ def plan(name: str, hits: Sequence[Hit], materials: Mapping[Path, Material], rat
 
 
 def with_handles(hit: Hit, material: Material | None, seconds: float) -> tuple[float, float]:
-    """A hit's span with so many seconds more before and after it, within its file."""
+    """A hit's span, extended by `seconds` on both sides within its file."""
     end = hit.end + seconds
     if material is not None and material.duration > 0:
         end = max(hit.end, min(end, material.duration))
@@ -108,7 +108,7 @@ def with_handles(hit: Hit, material: Material | None, seconds: float) -> tuple[f
 def common_rate(materials: Sequence[Material]) -> Fraction:
     """A rate that editing programs have and that suits most files, steady ones before others."""
     rates = Counter(editing_rate(one.rate) for one in materials if one.rate and one.steady)
-    # Telephones mean 30 where the mean of their variable rate is 29.8.
+    # Phones record at a variable rate: a mean of 29.8 stands for 30.
     rates = rates or Counter(nearest_rate(label_rate(one.rate)) for one in materials if one.rate)
     return rates.most_common(1)[0][0] if rates else FALLBACK_RATE
 
