@@ -1,5 +1,5 @@
-// The results: a grid of scenes, and a player over the page. Everything that comes from videos (names, words) is set as
-// text, never as HTML. Python is told only what changes the question: "like", "picture", "problem".
+// The results: a grid of scenes, and a player in a dialog. File names and transcripts are set as text, never as HTML.
+// Messages to Python: "like" (a scene id), "picture" (a pasted or dropped file), "problem" (a text to show).
 
 const SEARCH_BOX = '.st-key-q input';
 const PICTURE_LIMIT = 20_000_000;
@@ -21,9 +21,9 @@ function button(className, text, label, act) {
 }
 
 function pieces(line) {
-  const said = make('span');
-  for (const [text, matched] of line.pieces) said.append(make(matched ? 'mark' : 'span', '', text));
-  return said;
+  const segment = make('span');
+  for (const [text, matched] of line.pieces) segment.append(make(matched ? 'mark' : 'span', '', text));
+  return segment;
 }
 
 function barsOf(hit) {
@@ -69,7 +69,7 @@ function cardOf(hit, position, actions) {
   if (hit.bars.length) text.append(barsOf(hit));
   if (hit.words.length) {
     const words = make('p', 'words');
-    hit.words.forEach((said, at) => { if (at) words.append(' '); words.append(pieces(said)); });
+    hit.words.forEach((segment, at) => { if (at) words.append(' '); words.append(pieces(segment)); });
     text.append(words);
   }
   card.append(still, text);
@@ -84,7 +84,7 @@ class Player {
     this.actions = actions;
     this.hits = [];
     this.position = -1;
-    this.asked = 0;
+    this.request = 0;
     this.dialog = root.querySelector('dialog');
     this.stage = root.querySelector('.stage');
     this.video = root.querySelector('video');
@@ -103,98 +103,98 @@ class Player {
     this.dialog.onclose = () => this.closed();
     this.dialog.onkeydown = (event) => this.key(event);
     this.video.onerror = () => this.failed();
-    this.video.onplaying = () => this.say('');
-    this.video.onseeked = () => this.say('');
+    this.video.onplaying = () => this.showStatus('');
+    this.video.onseeked = () => this.showStatus('');
   }
 
   async show(position) {
     if (position < 0 || position >= this.hits.length) return;
     this.position = position;
     const hit = this.hits[position];
-    const asked = ++this.asked;
+    const request = ++this.request;
     this.name.textContent = hit.name;
     this.name.title = `${hit.folder}/${hit.name}`;
     this.time.textContent = `${hit.time}  (${hit.length})`;
     this.note.textContent = '';
-    this.words.replaceChildren(...hit.words.map((said) => {
+    this.words.replaceChildren(...hit.words.map((segment) => {
       const line = make('p');
-      line.append(button('stamp', said.at, `Play from ${said.at}`, () => this.seek(said.start)), pieces(said));
+      line.append(button('stamp', segment.at, `Play from ${segment.at}`, () => this.seek(segment.start)), pieces(segment));
       return line;
     }));
-    this.silence();
+    this.unload();
     this.video.poster = hit.picture;
     if (!this.dialog.open) this.dialog.showModal();
     this.video.focus({ preventScroll: true });
-    await this.load(hit.play, asked);
+    await this.load(hit.play, request);
   }
 
-  // What to play is asked of the server: the file itself, or a clip that every browser plays.
-  async load(address, asked) {
-    this.say('Opening…');
-    const patience = setTimeout(() => { if (asked === this.asked) this.say('Making a clip that browsers can play…'); }, 900);
+  // Ask the server what to play: the file itself, or a clip that every browser plays.
+  async load(address, request) {
+    this.showStatus('Opening…');
+    const timer = setTimeout(() => { if (request === this.request) this.showStatus('Making a clip that browsers can play…'); }, 900);
     try {
       const answer = await fetch(address);
-      const found = await answer.json();
-      if (asked !== this.asked) return;
-      if (!answer.ok) { this.say(found.error || 'This cannot be played.', true); return; }
-      this.found = found;
-      this.note.textContent = found.note || '';
-      this.video.dataset.kind = found.kind;
-      this.video.src = `${found.url}#t=${found.start}`;
+      const playback = await answer.json();
+      if (request !== this.request) return;
+      if (!answer.ok) { this.showStatus(playback.error || 'This cannot be played.', true); return; }
+      this.playback = playback;
+      this.note.textContent = playback.note || '';
+      this.video.dataset.kind = playback.kind;
+      this.video.src = `${playback.url}#t=${playback.start}`;
       this.video.onloadedmetadata = () => {
-        if (asked !== this.asked) return;
-        this.video.currentTime = found.start;
-        this.video.play().catch(() => this.say('')); // a browser may want a click first: the controls are there
+        if (request !== this.request) return;
+        this.video.currentTime = playback.start;
+        this.video.play().catch(() => this.showStatus('')); // the browser may require a click on the controls first
       };
       this.video.load();
     } catch {
-      if (asked === this.asked) this.say('vsearch does not answer: is it still running?', true);
+      if (request === this.request) this.showStatus('vsearch does not respond: is it still running?', true);
     } finally {
-      clearTimeout(patience);
+      clearTimeout(timer);
     }
   }
 
   failed() {
-    if (!this.found || !this.video.getAttribute('src')) return;
-    if (this.found.kind === 'original') { // the browser knows better than the server what it cannot play
-      this.load(`${this.hits[this.position].play}&clip=1`, ++this.asked);
+    if (!this.playback || !this.video.getAttribute('src')) return;
+    if (this.playback.kind === 'original') { // the server's check was wrong: request a clip
+      this.load(`${this.hits[this.position].play}&clip=1`, ++this.request);
     } else {
-      this.say('The browser cannot play this clip.', true);
+      this.showStatus('The browser cannot play this clip.', true);
     }
   }
 
-  // Seconds of the file, whether the file itself plays or a clip of it.
+  // seconds: time in the file, also while a clip of it is loaded.
   seek(seconds) {
-    if (!this.found) return;
-    this.video.currentTime = Math.max(0, seconds - this.found.offset);
+    if (!this.playback) return;
+    this.video.currentTime = Math.max(0, seconds - this.playback.offset);
     this.video.play().catch(() => {});
   }
 
   again() {
-    if (this.found) { this.video.currentTime = this.found.start; this.video.play().catch(() => {}); }
+    if (this.playback) { this.video.currentTime = this.playback.start; this.video.play().catch(() => {}); }
   }
 
-  say(text, wrong = false) {
+  showStatus(text, wrong = false) {
     this.wait.textContent = text;
     this.wait.hidden = !text;
     this.wait.classList.toggle('wrong', wrong);
   }
 
-  silence() {
-    this.found = null;
+  unload() {
+    this.playback = null;
     this.video.pause();
     this.video.removeAttribute('src');
     this.video.load();
   }
 
   closed() {
-    ++this.asked;
-    this.silence();
+    ++this.request;
+    this.unload();
     this.actions.focus(this.position);
   }
 
   key(event) {
-    event.stopPropagation(); // the page has shortcuts of its own
+    event.stopPropagation(); // not a shortcut of the page
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const acts = {
       n: () => this.show(this.position + 1),
@@ -207,7 +207,7 @@ class Player {
   }
 }
 
-// -- the keyboard, and pictures that are pasted or dropped
+// -- the keyboard, and pasted or dropped pictures
 
 function typing(event) {
   const target = event.composedPath()[0];
@@ -297,7 +297,7 @@ export default function (component) {
   }
   state.tell = setTriggerValue;
   const shown = JSON.stringify(data.hits);
-  if (shown !== state.shown) { // re-rendering keeps the focus and the player where they are
+  if (shown !== state.shown) { // unchanged hits keep focus and player
     state.shown = shown;
     state.hits = state.player.hits = data.hits;
     state.cards = data.hits.map((hit, position) => cardOf(hit, position, state.actions));

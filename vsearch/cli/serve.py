@@ -70,5 +70,5 @@ def serve(
         try:
             serve_until_stopped(make_app(state), bound)
         finally:
-            if state.close():  # otherwise a thread still reads, and the process ends without closing the library
+            if state.close():  # otherwise a thread is still reading: the process ends without closing the library
                 opened.close()

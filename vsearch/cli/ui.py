@@ -19,7 +19,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where the page is served on this computer.")] = 8501,
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Search, watch and index on a page in the browser. It is served to this computer alone; Ctrl-C ends it."""
+    """Search, watch and index on a page in the browser, for this computer only. Stop with Ctrl-C."""
     if find_spec("streamlit") is None:
         raise InputError("The page needs streamlit: run pip install 'vsearch[ui]'.")
     settings = settings_of(library, model)
@@ -41,10 +41,10 @@ def ui(
 
 
 def _check_free(port: int) -> None:
-    """Streamlit would take another port without a word."""
+    """Raise InputError where the port is in use: Streamlit would silently use another one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InputError(f"Port {port} is taken: name another one with --port.") from error
+            raise InputError(f"Port {port} is in use: choose another one with --port.") from error

@@ -1,4 +1,4 @@
-"""`vsearch serve`: the library over HTTP, for programs. README.md shows each route.
+"""`vsearch serve`: a library over HTTP, for programs. docs/server.md describes the routes.
 
-Only the cli package and whoever embeds the server import this: FastAPI is an extra.
+FastAPI is an extra, so only `vsearch serve` and programs that embed the server import this package.
 """

@@ -1,4 +1,4 @@
-"""What the server answers with: JSON in ASCII, and the shapes that the OpenAPI description tells of."""
+"""Responses: JSON in ASCII, and the schemas of the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 
 class AsciiJSON(JSONResponse):
-    """File names may hold bytes that are no text; in ASCII they are escapes, as in `vsearch query --json`."""
+    """JSON in ASCII: bytes of file names that are not text become escapes, as in `vsearch query --json`."""
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, separators=(",", ":")).encode("ascii")
@@ -25,7 +25,7 @@ class Problem(BaseModel):
     """One line."""
 
 
-class Line(BaseModel):
+class FoundSegment(BaseModel):
     start: float
     end: float
     text: str
@@ -33,7 +33,7 @@ class Line(BaseModel):
     matched: list[list[int]]
 
 
-class Found(BaseModel):
+class FoundScene(BaseModel):
     """An object of `vsearch query --json`."""
 
     rank: int
@@ -44,17 +44,17 @@ class Found(BaseModel):
     end: float
     channels: dict[str, float]
     best_time: float
-    words: list[Line]
+    words: list[FoundSegment]
 
 
 class Video(BaseModel):
     id: int
     paths: list[str]
-    """Every file that holds it, the oldest first."""
+    """Every file with this video, the oldest first."""
     duration: float
     """Seconds."""
     width: int
-    """Pixels; width and height are 0 where there is sound alone."""
+    """Pixels; width and height are 0 for a file with sound only."""
     height: int
     codec: str
     container: str
@@ -67,7 +67,7 @@ class Video(BaseModel):
 class Videos(BaseModel):
     videos: list[Video]
     next: int | None
-    """What `after` must be for the next page; null on the last."""
+    """The value of `after` for the next page; null on the last."""
 
 
 class Scene(BaseModel):
@@ -86,15 +86,15 @@ class Job(BaseModel):
     id: str
     state: Literal["queued", "running", "done", "failed", "stopped"]
     file: str | None
-    """What is worked on."""
+    """The current file."""
     done_seconds: float
-    """Of footage."""
+    """Seconds of footage that are encoded."""
     total_seconds: float
     indexed: int
     skipped: int
     error: str | None
     summary: dict[str, Any] | None
-    """The object of `vsearch index --json`, once it is done."""
+    """The object of `vsearch index --json`, when the job is done."""
 
 
 class Health(BaseModel):

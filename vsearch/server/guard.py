@@ -1,6 +1,6 @@
-"""The gate before every route, as plain ASGI: who may ask, how much may arrive, how slowly, and how many at once.
+"""The guard before all routes: access, and limits on size, time and number of requests.
 
-It stands outside of FastAPI, so that nothing of a request is read before it may be.
+It is plain ASGI outside FastAPI, so no part of a request is read before it is admitted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    # A page of another site may neither read an answer (there is no CORS header) nor embed a picture.
+    # Pages of other sites can neither read responses (there is no CORS header) nor embed thumbnails.
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -33,14 +33,14 @@ METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class _Refused(HTTPException):
-    """What the client gets. An HTTPException, because FastAPI lets those of a gate pass while it reads a request."""
+    """A refused request. An HTTPException, because FastAPI re-raises those while it reads a request."""
 
     def __init__(self, status: int, text: str, **headers: str) -> None:
         super().__init__(status, text, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class Guard:
-    """Wraps the app. HTTP only."""
+    """ASGI middleware around the application. HTTP only."""
 
     def __init__(self, app: ASGIApp, state: ServerState) -> None:
         self._app, self._state = app, state
@@ -86,21 +86,23 @@ class Guard:
         access = self._state.access
         host = headers.get(b"host", "")
         if access.hosts:
-            # A page of the web whose name was made to point here (DNS rebinding) calls the server by that name.
+            # A website whose name was made to point here (DNS rebinding) sends that name.
             if _name(host) not in access.hosts:
-                raise _Refused(403, "The server does not go by that name.")
+                raise _Refused(403, "The Host header names another server.")
             origin = headers.get(b"origin")
             if origin is not None and _origin(origin) != host.lower():
-                raise _Refused(403, "Pages of other sites are not answered.")
+                raise _Refused(403, "Requests from pages of other sites are refused.")
         if access.token and path not in OPEN:
             scheme, _, given = headers.get(b"authorization", "").partition(" ")
             right = hmac.compare_digest(given.strip().encode("latin-1"), access.token.encode("ascii"))
             if scheme.lower() != "bearer" or not right:
-                raise _Refused(401, "Say the token: Authorization: Bearer TOKEN", WWW_Authenticate="Bearer")
+                raise _Refused(
+                    401, "The token is missing or wrong: send Authorization: Bearer TOKEN", WWW_Authenticate="Bearer"
+                )
 
 
 class _Body:
-    """`receive` with an end to size and patience."""
+    """`receive` with limits on size and time."""
 
     def __init__(self, receive: Receive, limit: int, state: ServerState) -> None:
         self._receive, self._limit, self._limits = receive, limit, state.limits
@@ -109,12 +111,12 @@ class _Body:
         self._until = time.monotonic() + state.limits.body_seconds
 
     def check(self, length: str | None) -> None:
-        """What the client announces."""
+        """Check the Content-Length header."""
         if length is not None and (not length.isascii() or not length.isdigit() or int(length[:20]) > self._limit):
             raise self._too_large()
 
     async def __call__(self) -> Message:
-        if self._whole:  # from here on this only tells whether the client has gone
+        if self._whole:  # only a disconnect can follow
             return await self._receive()
         patience = min(self._limits.receive_seconds, self._until - time.monotonic())
         try:
@@ -133,11 +135,11 @@ class _Body:
 
 
 class _SlowReader(Exception):
-    """The client takes no more of its answer; the connection is dropped."""
+    """The client stopped reading the response; the connection is dropped."""
 
 
 class _Answer:
-    """`send` with our headers, and an end to patience."""
+    """`send` with the headers of all responses and a time limit."""
 
     def __init__(self, send: Send, seconds: float) -> None:
         self._send, self._seconds = send, seconds
@@ -160,7 +162,7 @@ class _Answer:
 
 
 def _name(host: str) -> str:
-    """Without the port, in lower case; [::1] keeps its brackets."""
+    """The host without the port, in lower case; [::1] keeps its brackets."""
     host = host.lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"
@@ -168,7 +170,7 @@ def _name(host: str) -> str:
 
 
 def _origin(origin: str) -> str:
-    """Host and port of an origin; empty for one that has none, such as null."""
+    """Host and port of an Origin header; empty where it has none, such as null."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

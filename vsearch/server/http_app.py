@@ -1,4 +1,4 @@
-"""The app: routes, errors as JSON, and the gate around all of it."""
+"""The HTTP application: routes, errors as JSON, and the guard before them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_app(state: ServerState) -> FastAPI:
 
 
 def _ours(request: Request, error: Exception) -> Response:
-    """Errors that are raised on purpose have one line that says what to do."""
+    """An error of vsearch: its line, and the status that fits its class."""
     retry = {"Retry-After": str(RETRY_SECONDS)}
     if isinstance(error, PathError):
         return problem(404, str(error))
@@ -56,7 +56,7 @@ def _ours(request: Request, error: Exception) -> Response:
 
 
 def _not_allowed(request: Request, error: Exception) -> Response:
-    return problem(403, "The server indexes below the folders that it was given, and what the library knows already.")
+    return problem(403, "The server indexes files below its --root folders, and files that are in the library already.")
 
 
 def _plain(request: Request, error: Exception) -> Response:

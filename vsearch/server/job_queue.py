@@ -1,4 +1,4 @@
-"""Index runs that requests ask for: one at a time, a few may wait, the last hundred are remembered."""
+"""Index runs that clients request: one at a time, with a bounded queue; the last REMEMBERED jobs can be looked up."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ REMEMBERED = 100
 
 
 Runner = Callable[[Sequence[Path]], Generator[Event, None, None]]
-"""An index run of these paths: the work is done while its events are drawn, closing it ends the run."""
+"""Starts an index run of paths, as events; closing the generator ends the run."""
 
 
 class JobsFull(Exception):
-    """Too many wait."""
+    """Too many jobs are waiting."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Job:
 
 
 class JobQueue:
-    """A queue and the one thread that works on it."""
+    """A queue of index runs and the thread that runs them."""
 
     def __init__(self, runner: Runner, waiting: int) -> None:
         self._runner = runner
@@ -70,15 +70,15 @@ class JobQueue:
         return None if job is None else _as_json(job)
 
     def counts(self) -> dict[str, int]:
-        """State -> how many of those that are remembered."""
-        found = dict.fromkeys(("queued", "running", "done", "failed", "stopped"), 0)
+        """The number of jobs in each state, among those that can be looked up."""
+        counts = dict.fromkeys(("queued", "running", "done", "failed", "stopped"), 0)
         with self._guard:
             for job in self._jobs.values():
-                found[job.state] += 1
-        return found
+                counts[job.state] += 1
+        return counts
 
     def close(self, seconds: float) -> bool:
-        """End the run that is under way; what it wrote stays. Whether it ended within so many seconds."""
+        """End the current run; indexed videos stay. Returns whether it ended within this time."""
         self._stopping.set()
         while True:
             try:

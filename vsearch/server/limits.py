@@ -1,4 +1,4 @@
-"""How much a server takes on. What is over a limit is refused at once, with a word on when to come again."""
+"""Limits of the server. Requests beyond them are refused at once, where it helps with a Retry-After header."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ MAX_WORDS = 2_000
 """Characters of a query."""
 MAX_HITS = 1_000
 MAX_LABELS = 20
-"""That a scene must have."""
+"""Labels in one filter."""
 MAX_PATHS = 100
-"""Of one request to index."""
+"""Paths in one index request."""
 RETRY_SECONDS = 2
-"""What Retry-After says."""
+"""The value of Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes, seconds, and things at once."""
+    """Limits of one server; the defaults suit a desktop computer."""
 
     upload_bytes: int = 64 * 2**20
-    """Of a request that brings a picture or a clip."""
+    """Size of a request with a picture or a clip."""
     body_bytes: int = 256 * 2**10
-    """Of any other request."""
+    """Size of any other request."""
     requests: int = 256
+    """Requests at the same time."""
     uploads: int = 4
-    """Requests that may bring a picture or a clip: they lie on the disk while they arrive."""
+    """Requests with a picture or a clip at the same time; they are stored on the disk while they arrive."""
     receive_seconds: float = 10.0
-    """Until the next piece of a request must have arrived."""
+    """Time limit for the next part of a request."""
     body_seconds: float = 120.0
-    """Until all of it must have arrived."""
+    """Time limit for a whole request."""
     send_seconds: float = 60.0
-    """Until a client must have taken the next piece of an answer."""
+    """Time limit for the client to read the next part of a response."""
     quick_threads: int = max(2, min(8, os.cpu_count() or 2))
-    """For searching and looking up."""
+    """Threads for searches and lookups."""
     quick_waiting: int = 64
     slow_threads: int = 2
-    """For decoding what was uploaded, and for cutting clips."""
+    """Threads for decoding uploads and cutting clips."""
     slow_waiting: int = 8
     jobs_waiting: int = 8

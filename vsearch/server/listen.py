@@ -1,4 +1,4 @@
-"""Binding to an address and serving until a signal says to stop."""
+"""Binding to an address and serving until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vsearch.errors import InputError
 from vsearch.server.server_state import Access
 
 HEADER_SECONDS = 15.0
-"""Until the head of a request must be whole: uvicorn itself waits for ever."""
+"""Time limit for the headers of a request; uvicorn has none."""
 GRACE_SECONDS = 5
-"""That answers under way may take once the server is told to stop."""
+"""Time for responses to finish after a signal to stop."""
 SHORTEST_TOKEN = 16
 
 
 def access_for(host: str, token: str) -> Access:
-    """Who is answered on this address. Raises InputError where strangers could ask without a token."""
+    """Access rules for an address. Raises InputError where other computers could send requests without a token."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as error:
@@ -34,14 +34,14 @@ def access_for(host: str, token: str) -> Access:
         return Access(token, Access().hosts | {str(address)})
     if not token:
         raise InputError(
-            f"Others can reach {host}: set VSEARCH_TOKEN to a secret that clients must say, or use 127.0.0.1."
+            f"Others can reach {host}: set VSEARCH_TOKEN to a secret that clients must send, or use 127.0.0.1."
         )
-    # The names by which others call this computer are unknown; a page that was made to point here has no token.
+    # The names of this computer in the network are unknown. DNS rebinding is harmless: a website has no token.
     return Access(token, frozenset())
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Raises InputError where the address cannot be had."""
+    """Listen on an address. Raises InputError where it is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
@@ -57,19 +57,19 @@ def url_of(bound: socket.socket) -> str:
 
 
 def serve(app: FastAPI, bound: socket.socket) -> None:
-    """Until SIGINT or SIGTERM; returns once answers under way are sent or GRACE_SECONDS are over."""
+    """Serve until SIGINT or SIGTERM, then wait for responses to finish, at most GRACE_SECONDS."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
-        access_log=False,  # queries are nobody's business
+        access_log=False,  # queries are private
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:  # uvicorn raises the signal once more when it is done, for whoever handled it before: nobody
+    try:  # uvicorn raises the signal again for the earlier handler
         uvicorn.Server(config).run(sockets=[bound])
     finally:
         for number, handler in handlers.items():
@@ -77,7 +77,7 @@ def serve(app: FastAPI, bound: socket.socket) -> None:
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's, but a client that does not finish the head of its request is dropped."""
+    """The protocol of uvicorn with a time limit for the headers of a request."""
 
     _timer: asyncio.TimerHandle | None = None
 

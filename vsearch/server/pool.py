@@ -1,4 +1,4 @@
-"""Threads that do one kind of work, with a bounded queue before them."""
+"""A pool of threads with a bounded queue."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 class Pool:
     """A fixed number of threads, so that a burst of requests waits instead of competing for the processor.
 
-    They are daemons: a program that ends does not wait for a decoder that hangs (its process has a time limit).
+    The threads are daemons: the program ends without waiting for them.
     """
 
     def __init__(self, name: str, threads: int, waiting: int) -> None:
-        """waiting: how many may wait while every thread is busy."""
+        """waiting: the largest number of tasks that wait while all threads are busy."""
         self.name = name
         self.rejected = 0
-        self._room = threads + waiting
+        self._capacity = threads + waiting
         self._pending = 0
         self._guard = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
@@ -39,14 +39,14 @@ class Pool:
 
     @property
     def pending(self) -> int:
-        """What is done or waits to be done."""
+        """Number of tasks that run or wait."""
         return self._pending
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises. HTTPException 503 where too much waits already."""
+        """Run `work` in a thread: its result or exception. Raises HTTPException 503 where too many tasks wait."""
         future: Future[T] = Future()
         with self._guard:
-            if self._pending >= self._room:
+            if self._pending >= self._capacity:
                 self.rejected += 1
                 raise HTTPException(
                     503, "The server is busy: try again soon.", headers={"Retry-After": str(RETRY_SECONDS)}
@@ -57,7 +57,7 @@ class Pool:
         return await asyncio.wrap_future(future)
 
     def close(self, seconds: float) -> bool:
-        """Take nothing more on, and wait so long for what is under way. Whether all threads have ended."""
+        """End the threads after their current tasks. Returns whether all ended within this time."""
         for _ in self._threads:
             self._queue.put(None)
         until = time.monotonic() + seconds

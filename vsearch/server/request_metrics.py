@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds."""
+"""Upper limits of the buckets, in seconds."""
 
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
@@ -37,26 +37,29 @@ class RequestMetrics:
 
     def lines(self) -> list[str]:
         with self._guard:
-            found = family(
+            lines = family(
                 "vsearch_requests_total",
                 "counter",
-                "Requests that were answered.",
+                "Requests by route, method and status.",
                 (
                     ({"route": route, "method": method, "status": str(status)}, count)
                     for (route, method, status), count in sorted(self._requests.items())
                 ),
             )
             name = "vsearch_request_seconds"
-            found += [f"# HELP {name} From the first byte asked to the last byte sent.", f"# TYPE {name} histogram"]
+            lines += [
+                f"# HELP {name} Time from the start of a request to the end of its response.",
+                f"# TYPE {name} histogram",
+            ]
             for route, counts in sorted(self._seconds.items()):
                 below = 0
                 for limit, count in zip(BUCKETS, counts, strict=True):
                     below += count
-                    found.append(sample(f"{name}_bucket", {"route": route, "le": str(limit)}, below))
-                found.append(sample(f"{name}_bucket", {"route": route, "le": "+Inf"}, self._total[route]))
-                found.append(sample(f"{name}_sum", {"route": route}, self._sum[route]))
-                found.append(sample(f"{name}_count", {"route": route}, self._total[route]))
-        return found
+                    lines.append(sample(f"{name}_bucket", {"route": route, "le": str(limit)}, below))
+                lines.append(sample(f"{name}_bucket", {"route": route, "le": "+Inf"}, self._total[route]))
+                lines.append(sample(f"{name}_sum", {"route": route}, self._sum[route]))
+                lines.append(sample(f"{name}_count", {"route": route}, self._total[route]))
+        return lines
 
 
 def family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> list[str]:

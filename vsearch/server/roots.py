@@ -1,13 +1,12 @@
-"""Which files a request may have indexed.
+"""Which files a client may have indexed.
 
-A path in a request is text of a stranger. What decides is, in this order:
+A path in a request is untrusted text. These rules decide, in this order:
 
-1. The text must be an absolute path without "..", "." or empty parts. It is compared as text; nothing is looked up.
-2. Below a root that was named on the command line it is looked up, and must still lie below that root once symbolic
-   links are followed. What lies behind links inside of it was put there by the owner of the root.
-3. Anywhere else it is only a question to the library: those files below it that the library knows are looked at again.
-   Nothing new is taken in, so a library that holds one file of a home folder opens nothing else of it.
-4. What neither holds is refused, alike whether it exists or not.
+1. It must be an absolute path without "..", "." or empty parts. It is compared as text, without access to the disk.
+2. Below a --root folder, it must still be below that root after symbolic links are resolved. Links inside the path's
+   own folders are followed: the owner of the root made them.
+3. Elsewhere, only the files below it that are in the library are indexed again. Other files are not opened.
+4. Everything else is refused, in the same way whether it exists or not.
 """
 
 from __future__ import annotations
@@ -20,41 +19,41 @@ from vsearch.errors import InputError
 from vsearch.library import Store
 
 MAX_KNOWN = 1_000
-"""Files of the library that one request may have looked at again, one by one."""
+"""The largest number of files of the library that one request may index again under rule 3."""
 
 
 class NotAllowed(Exception):
-    """A path that no root holds and the library does not know."""
+    """The path is neither below a root nor in the library."""
 
 
 def allowed_paths(texts: Sequence[str], roots: Sequence[Path], library: Store) -> list[Path]:
-    """What an index run may be given for them. No texts: every root.
+    """The paths of an index run for the paths in a request; every root where there are none.
 
-    Raises NotAllowed, and InputError where it is too much or nothing.
+    Raises NotAllowed, and InputError for too many files, or where there are neither paths nor roots.
     """
     if not texts:
         if not roots:
-            raise InputError("Say which paths: the server was started without --root.")
+            raise InputError("Name the paths: the server was started without --root.")
         return list(roots)
-    found: list[Path] = []
+    allowed: list[Path] = []
     for text in texts:
-        path = _plain(text)
+        path = _parse(text)
         root = next((root for root in roots if path == root or root in path.parents), None)
         if root is not None:
             if not _stays(path, root):
                 raise NotAllowed
-            found.append(path)
+            allowed.append(path)
             continue
         known = [row.path for row in library.files(path)]
         if not known:
             raise NotAllowed
-        found += known
-        if len(found) > MAX_KNOWN:
-            raise InputError(f"These are more than {MAX_KNOWN} files: start the server with --root for their folder.")
-    return found
+        allowed += known
+        if len(allowed) > MAX_KNOWN:
+            raise InputError(f"More than {MAX_KNOWN} files: start the server with --root for their folder.")
+    return allowed
 
 
-def _plain(text: str) -> Path:
+def _parse(text: str) -> Path:
     path = Path(text)
     if "\0" in text or not path.is_absolute() or os.path.normpath(text) != text or text.startswith("//"):
         raise NotAllowed
@@ -64,5 +63,5 @@ def _plain(text: str) -> Path:
 def _stays(path: Path, root: Path) -> bool:
     try:
         return path.resolve(strict=True).is_relative_to(root.resolve(strict=True))
-    except (OSError, RuntimeError, ValueError):  # it is not there, may not be looked at, or leads in a circle
+    except (OSError, RuntimeError, ValueError):  # it does not exist, is not readable, or is a cycle of links
         return False

@@ -43,14 +43,14 @@ State = Annotated[ServerState, Depends(state_of)]
 Id = Annotated[int, InPath(ge=1, le=LARGEST_ID)]
 
 
-@router.get("/search", response_model=list[answers.Found], responses=fails(422))
+@router.get("/search", response_model=list[answers.FoundScene], responses=fails(422))
 async def search(state: State, parameters: Annotated[QueryParameters, Query()]) -> Response:
     """Scenes that match a text or are similar to a scene, best first: the objects of `vsearch query --json`."""
     query = parameters.query(parameters.q, parameters.example())
     return AsciiJSON(await state.quick.run(partial(_hits, state, query)))
 
 
-@router.post("/search", response_model=list[answers.Found], responses=fails(400, 422))
+@router.post("/search", response_model=list[answers.FoundScene], responses=fails(400, 422))
 async def search_by_example(
     state: State,
     parameters: Annotated[Parameters, Query()],
@@ -137,7 +137,7 @@ class IndexRequest(BaseModel):
 
 @router.post("/index", status_code=202, response_model=answers.Job, responses=fails(400, 415, 422))
 async def index(state: State, wanted: IndexRequest) -> Response:
-    """Index files or folders: anything below the --root folders; elsewhere, only files that are in the library already.
+    """Index files or folders: any below the --root folders; elsewhere, only files that are in the library already.
     Poll /jobs/{id} for progress."""
     paths = await state.quick.run(partial(allowed_paths, wanted.paths, state.roots, state.library.store))
     try:
@@ -149,12 +149,12 @@ async def index(state: State, wanted: IndexRequest) -> Response:
 
 
 @router.get("/jobs/{id}", response_model=answers.Job, responses=fails(404, 422))
-async def job(state: State, id: Annotated[str, InPath(max_length=64)]) -> Response:
+async def find_job(state: State, id: Annotated[str, InPath(max_length=64)]) -> Response:
     """The state of an index job."""
-    found = state.jobs.find(id)
-    if found is None:
+    job = state.jobs.find(id)
+    if job is None:
         raise HTTPException(404, "There is no such job.")
-    return AsciiJSON(found)
+    return AsciiJSON(job)
 
 
 @router.get("/health", response_model=answers.Health, responses=fails())
@@ -170,12 +170,12 @@ async def metrics(state: State) -> Response:
     pools = (state.quick, state.slow)
     lines = state.metrics.lines()
     lines += family(
-        "vsearch_pending", "gauge", "Work under way or waiting.", (({"pool": p.name}, p.pending) for p in pools)
+        "vsearch_pending", "gauge", "Tasks that run or wait.", (({"pool": p.name}, p.pending) for p in pools)
     )
     refused = (({"pool": p.name}, p.rejected) for p in pools)
-    lines += family("vsearch_refused_total", "counter", "Work refused for want of room.", refused)
+    lines += family("vsearch_refused_total", "counter", "Tasks that were refused because the queue was full.", refused)
     jobs = (({"state": name}, count) for name, count in state.jobs.counts().items())
-    lines += family("vsearch_index_jobs", "gauge", "Index jobs that are remembered.", jobs)
+    lines += family("vsearch_index_jobs", "gauge", "Index jobs by state.", jobs)
     lines += family("vsearch_info", "gauge", "The version.", [({"version": __version__}, 1)])
     return Response("\n".join(lines) + "\n", headers={"Content-Type": CONTENT_TYPE})
 
@@ -213,12 +213,12 @@ def _video(row: VideoRow, scenes: int) -> dict[str, Any]:
 
 
 def _whole_video(state: ServerState, video_id: int) -> dict[str, Any]:
-    found = state.library.store.videos(video_id - 1, 1)
-    if not found or found[0][0].id != video_id:
+    rows = state.library.store.videos(video_id - 1, 1)
+    if not rows or rows[0][0].id != video_id:
         raise HTTPException(404, "There is no such video.")
     scenes = state.library.store.scenes_of(video_id)
-    listed = [{"id": row.id, "start": round(row.start, 3), "end": round(row.end, 3)} for row in scenes]
-    return {**_video(*found[0]), "scene_list": listed}
+    scene_list = [{"id": row.id, "start": round(row.start, 3), "end": round(row.end, 3)} for row in scenes]
+    return {**_video(*rows[0]), "scene_list": scene_list}
 
 
 def _clip(state: ServerState, scene_id: int) -> Path:
