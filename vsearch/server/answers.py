@@ -44,7 +44,7 @@ class FoundScene(BaseModel):
     end: float
     channels: dict[str, float]
     best_time: float
-    words: list[FoundSegment]
+    segments: list[FoundSegment]
 
 
 class Video(BaseModel):
