@@ -57,7 +57,7 @@ def export(
     files = {kind: given_paths([path])[0].absolute() for kind, path in given.items() if path is not None}
     folder = None if clips is None else given_paths([clips])[0].absolute()
     if not files and folder is None and not as_json:
-        raise QueryError("Say what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
+        raise QueryError("Choose what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
     if len({name_key(str(path)) for path in files.values()}) < len(files):
         raise PathError("Two of the files to write are the same: give each its own name.")
     from vsearch.export.job import Wanted
@@ -69,7 +69,7 @@ def export(
     if as_json:
         print_json(done.as_json())
     else:
-        _say(done, exact=exact)
+        _print(done, exact=exact)
     print_missing(missing)
     if done.trouble and not done.files and not done.clips:
         raise typer.Exit(1)
@@ -97,14 +97,14 @@ def _run(hits: list[Hit], wanted: Wanted) -> Done:
 
     console = console_of(stderr=True)
     done = Done(hits)
-    with console.status("Looking at the videos") if console.is_terminal else nullcontext() as status:
+    with console.status("Reading the videos") if console.is_terminal else nullcontext() as status:
         for done in run(hits, wanted):
             if status is not None and wanted.clips is not None:
                 status.update(f"{len(done.clips)} of {len(hits)} clips")
     return done
 
 
-def _say(done: Done, *, exact: bool) -> None:
+def _print(done: Done, *, exact: bool) -> None:
     from vsearch.report import short_path, trouble_table
 
     base, console = Path.cwd(), console_of()
