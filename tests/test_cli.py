@@ -1,4 +1,4 @@
-"""The commands as a person uses them: what they print and how they exit."""
+"""The commands as the user calls them: what they print and how they exit."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ __all__ = ["footage", "indexed", "vsearch"]  # the fixtures
         (("query", "red", "--since", "yesterday"), "--since takes a date"),
         (("query", "red", "--since", "2025-01-02", "--until", "2025-01-01"), "No video is recorded between"),
         (("query", "red", "--min-duration", "nan"), "shortest duration"),
-        (("query", "red", "--until", "9999-12-31"), "end of time"),
+        (("query", "red", "--until", "9999-12-31"), "last day that exists"),
         (("query", "red", "--model", "fakee"), "did you mean fake"),
         (("query", "red", "--model", "no/such"), "no model folder"),
         (("query", "red", "--library", ""), "paths is empty"),

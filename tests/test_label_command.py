@@ -1,4 +1,4 @@
-"""`vsearch label` and `vsearch describe`, as a person uses them."""
+"""`vsearch label` and `vsearch describe` as the user calls them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several models in one library, as a person meets them: index, query, `vsearch models default` and `remove`."""
+"""Several models in one library, on the command line: index, query, `vsearch models default` and `remove`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vsearch export` as a person uses it: from a query and from its JSON; clips that decode; what is in the way."""
+"""`vsearch export` as the user calls it: from a query and from its JSON; clips that decode; what is in the way."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_nothing_is_overwritten_unasked_and_a_video_never(vsearch: Vsearch, film
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("red",), "Say what to write"),
+        (("red",), "Choose what to write"),
         (("red", "--from", "h.json", "--csv", "a.csv"), "--from goes without a query"),
         (("--from", "nowhere.json", "--csv", "a.csv"), "cannot be read"),
         (("red", "--csv", "a", "--edl", "a"), "Two of the files"),

@@ -1,4 +1,4 @@
-"""The real command, asked by the mcp library's own client over standard input and output."""
+"""`vsearch mcp` with the client of the mcp library, over standard input and output."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ask(tmp_path: Path, film: Path) -> Ask:
     return run
 
 
-def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
+def test_tools_return_the_contents_of_the_library(ask: Ask, film: Path, tmp_path: Path) -> None:
     before = _digests(tmp_path / "library")
 
     async def questions(client: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_session(ask: Ask, film: Path, tmp_path: Path) -> None:
     assert _digests(tmp_path / "library") == before
 
 
-def test_what_is_not_in_the_library_is_not_touched(ask: Ask, film: Path, tmp_path: Path) -> None:
+def test_invalid_arguments_and_files_outside_the_library_are_errors(ask: Ask, film: Path, tmp_path: Path) -> None:
     secret = make_numbered(tmp_path / "secret.mp4", 1.0).path
 
     async def questions(client: Any) -> None:

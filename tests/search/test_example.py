@@ -84,7 +84,7 @@ def test_more_like_a_scene_leaves_that_scene_out(colours: SqliteStore, engine: S
     assert names(hits)[0] == "both" and "red" not in names(hits) and len(hits) == 3
 
 
-def test_more_like_a_scene_leaves_the_same_instant_out(library: SqliteStore) -> None:
+def test_more_like_a_scene_leaves_the_same_moment_out(library: SqliteStore) -> None:
     add(library, "/v/long.mp4", ["rr", "rr", "bb", "rrr"])  # a red shot in two parts, a cut, red once more
     add(library, "/v/copy.mp4", ["rr", "gg"])  # the same cut and look: the video encoded once more
     add(library, "/v/other.mp4", ["rrrrr"])
@@ -104,7 +104,7 @@ def test_more_like_a_scene_of_a_still_camera_finds_other_days(library: SqliteSto
 
 
 def test_a_scene_that_is_not_known_is_one_line(engine: SearchEngine) -> None:
-    with pytest.raises(QueryError, match="Scene 999 has no vector of the model 'fake'") as caught:
+    with pytest.raises(QueryError, match="Scene 999 has no embedding of the model 'fake'") as caught:
         engine.search(Query(example=SceneExample(999)))
     assert "\n" not in str(caught.value)
 

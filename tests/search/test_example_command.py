@@ -1,4 +1,4 @@
-"""`vsearch query --image, --clip, --like` and the filters, as a person uses them."""
+"""`vsearch query --image, --clip, --like` and the filters as the user calls them."""
 
 from __future__ import annotations
 

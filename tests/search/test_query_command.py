@@ -1,4 +1,4 @@
-"""`vsearch query --rerank, --recall, --moments` as a person uses them."""
+"""`vsearch query --rerank, --recall, --moments` as the user calls them."""
 
 from __future__ import annotations
 

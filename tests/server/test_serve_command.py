@@ -1,4 +1,4 @@
-"""`vsearch serve` as a person starts and stops it."""
+"""`vsearch serve`, started and stopped by the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = "from vsearch.cli import main; main()"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_answers_and_stops_cleanly(indexed: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_responds_and_stops_cleanly(indexed: Path, tmp_path: Path, number: signal.Signals) -> None:
     arguments = ["serve", "--library", str(indexed), "--model", "fake", "--port", "0", "--root", str(tmp_path)]
     server = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -47,7 +47,7 @@ def test_it_answers_and_stops_cleanly(indexed: Path, tmp_path: Path, number: sig
         (["--library", "/surely/not/there"], "", "no library"),
     ],
 )
-def test_it_refuses_to_start(indexed: Path, options: list[str], token: str, said: str) -> None:
+def test_serve_refuses_to_start(indexed: Path, options: list[str], token: str, said: str) -> None:
     environment = {**os.environ, "VSEARCH_TOKEN": token, "VSEARCH_LIBRARY": str(indexed), "VSEARCH_MODEL": "fake"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "serve", "--port", "0", *options],

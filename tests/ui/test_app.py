@@ -58,7 +58,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.proto.body for element in app.get("html"))
 
 
-def test_no_library_yet(show: Open, tmp_path: Path) -> None:
+def test_page_without_library_shows_the_index_form(show: Open, tmp_path: Path) -> None:
     app = show(tmp_path / "library")
     assert "There is no library yet" in texts(app) and "~/library" in texts(app)
     app.button[-1].click().run()
@@ -66,13 +66,13 @@ def test_no_library_yet(show: Open, tmp_path: Path) -> None:
     assert not (tmp_path / "library").exists()
 
 
-def test_what_is_new_is_shown_before_anything_is_asked(show: Open, colours: Path) -> None:
+def test_page_without_query_shows_the_newest_videos(show: Open, colours: Path) -> None:
     app = show(colours)
     assert "2 videos · 5 scenes" in texts(app)
     assert {hit["name"] for hit in hits(app)} == {"flags.mp4", "old.avi"}
 
 
-def test_the_address_is_the_question(show: Open, colours: Path) -> None:
+def test_address_holds_the_search(show: Open, colours: Path) -> None:
     app = show(colours, q="blue", min_duration="1")
     assert app.text_input(key="q").value == "blue" and app.number_input(key="min_duration").value == 1.0
     best = hits(app)[0]
@@ -84,7 +84,7 @@ def test_the_address_is_the_question(show: Open, colours: Path) -> None:
     assert app.query_params == {"q": "yellow"}
 
 
-def test_labels_narrow_where_there_are_any(show: Open, colours: Path, tmp_path: Path) -> None:
+def test_label_filter_is_shown_where_the_library_has_labels(show: Open, colours: Path, tmp_path: Path) -> None:
     from vsearch.library import SqliteStore, Tag
     from vsearch.models.fake import FakeModel
 
@@ -102,7 +102,7 @@ def test_labels_narrow_where_there_are_any(show: Open, colours: Path, tmp_path: 
     assert app.query_params == {}
 
 
-def test_the_page_follows_an_address_that_changed_by_itself(show: Open, colours: Path) -> None:
+def test_widgets_follow_a_changed_address(show: Open, colours: Path) -> None:
     app = show(colours, q="blue", channel="visual")
     app.query_params.clear()
     app.query_params["q"] = "red"
@@ -110,7 +110,7 @@ def test_the_page_follows_an_address_that_changed_by_itself(show: Open, colours:
     assert app.text_input(key="q").value == "red" and hits(app)[0]["start"] == 0.0
 
 
-def test_more_like_a_scene(show: Open, colours: Path) -> None:
+def test_like_searches_similar_scenes(show: Open, colours: Path) -> None:
     like = hits(show(colours, q="yellow"))[0]["id"]
     app = show(colours, like=str(like))
     assert like not in {hit["id"] for hit in hits(app)} and len(hits(app)) == 4
@@ -118,7 +118,7 @@ def test_more_like_a_scene(show: Open, colours: Path) -> None:
     assert app.query_params == {}
 
 
-def test_earlier_queries_can_be_asked_again_and_forgotten(show: Open, colours: Path) -> None:
+def test_earlier_queries_can_be_repeated_and_cleared(show: Open, colours: Path) -> None:
     show(colours, q="green *stars*")
     app = show(colours, q="green")
     assert app.button(key="earlier1").label == r"green \*stars\*"
@@ -128,19 +128,19 @@ def test_earlier_queries_can_be_asked_again_and_forgotten(show: Open, colours: P
     assert shared_state(read_settings()).history.queries() == []
 
 
-def test_no_scene_matches(show: Open, colours: Path) -> None:
+def test_page_without_hits_gives_a_hint(show: Open, colours: Path) -> None:
     assert "Remove a filter" in texts(show(colours, q="red", max_duration="0.5"))
     assert "Words in quotes" in texts(show(colours, q='"never said"'))
 
 
-def test_a_question_that_cannot_be_asked_is_told(show: Open, colours: Path) -> None:
+def test_invalid_query_shows_its_error(show: Open, colours: Path) -> None:
     app = show(colours, q="x" * 20_000)
     assert "20000 characters" in app.warning[0].value
     app = show(colours, like="999")
     assert "999" in app.warning[0].value
 
 
-def test_a_page_that_lies_beyond_the_last(show: Open, colours: Path) -> None:
+def test_page_number_beyond_the_last(show: Open, colours: Path) -> None:
     app = show(colours, q="red", page="7")
     assert "No scene matches" in texts(app)
     better = next(button for button in app.button if button.label == "← Better")
@@ -148,7 +148,7 @@ def test_a_page_that_lies_beyond_the_last(show: Open, colours: Path) -> None:
     assert app.query_params["page"] == "6"
 
 
-def test_a_library_that_is_broken_is_told_in_one_line(show: Open, tmp_path: Path) -> None:
+def test_damaged_library_shows_one_line(show: Open, tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
     (library / CATALOG).write_bytes(b"no catalog" * 1000)
@@ -157,14 +157,14 @@ def test_a_library_that_is_broken_is_told_in_one_line(show: Open, tmp_path: Path
     assert hits(app) == []
 
 
-def test_a_model_that_is_not_there_is_told(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_model_shows_its_error(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VSEARCH_LIBRARY", str(colours))
     monkeypatch.setenv("VSEARCH_MODEL", "nobody")
     app = AppTest.from_file(str(ROOT / "ui" / "app.py"), default_timeout=PATIENCE).run()
     assert not app.exception and "no model" in app.error[0].value
 
 
-def test_a_folder_is_indexed_from_the_page(show: Open, tmp_path: Path) -> None:
+def test_folder_is_indexed_from_the_page(show: Open, tmp_path: Path) -> None:
     films = make_films(tmp_path / "films")
     (films / "broken.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(2000))
     library = tmp_path / "library"

@@ -1,4 +1,4 @@
-"""The address holds the question, whoever wrote it; and what the widgets make of it."""
+"""The address of a search, and the values of its widgets."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ ASKS = st.builds(
 
 
 @given(ASKS)
-def test_a_question_comes_back_from_its_address(ask: Ask) -> None:
+def test_search_is_restored_from_its_address(ask: Ask) -> None:
     assert read_address(write_address(ask)) == ask
 
 
 @given(st.dictionaries(st.sampled_from(sorted(Ask.__dataclass_fields__)), st.text(max_size=30)))
-def test_whatever_stands_in_an_address_is_read(parameters: dict[str, str]) -> None:
+def test_any_address_can_be_read(parameters: dict[str, str]) -> None:
     ask = read_address(parameters)
     assert read_address(write_address(ask)) == ask
 
 
-def test_an_address_holds_only_what_differs() -> None:
+def test_address_contains_only_values_that_differ_from_defaults() -> None:
     assert write_address(Ask(q="a dog")) == {"q": "a dog"}
     assert write_address(Ask(q="a dog", since=date(2024, 5, 31), moments=True, min_duration=2.5)) == {
         "q": "a dog",
@@ -71,36 +71,36 @@ def test_an_address_holds_only_what_differs() -> None:
         {"label": "x" * 2000},
     ],
 )
-def test_what_makes_no_sense_is_left_out(parameters: dict[str, str]) -> None:
+def test_invalid_values_are_ignored(parameters: dict[str, str]) -> None:
     assert read_address(parameters) == Ask()
 
 
-def test_limits_the_wrong_way_round_lose_the_second() -> None:
+def test_contradictory_limits_lose_the_second() -> None:
     assert read_address({"min_duration": "5", "max_duration": "2"}) == Ask(min_duration=5.0)
     assert read_address({"since": "2024-02-01", "until": "2024-01-01"}) == Ask(since=date(2024, 2, 1))
 
 
-def test_labels_are_spelt_as_the_library_does() -> None:
+def test_labels_are_normalised() -> None:
     assert read_address({"label": "A  Dog\na dog\nPark"}) == Ask(label=("a dog", "park"))
     assert write_address(Ask(label=("a dog", "park"))) == {"label": "a dog\npark"}
     assert len(read_address({"label": "\n".join(map(str, range(1000)))}).label) == MAX_LABELS
 
 
-def test_the_last_day_is_part_of_the_span() -> None:
+def test_until_includes_its_day() -> None:
     ask = Ask(since=date(2024, 1, 1), until=date(2024, 1, 31))
     assert ask.since_moment is not None and ask.since_moment.isoformat() == "2024-01-01T00:00:00"
     assert ask.until_moment is not None and ask.until_moment.isoformat() == "2024-02-01T00:00:00"
 
 
 @given(ASKS)
-def test_widgets_show_the_address_and_give_it_back(ask: Ask) -> None:
+def test_search_is_restored_from_its_widgets(ask: Ask) -> None:
     shown = widget_values(ask, weight=2.0)
     again = search_from_widgets(shown, ask, weight=2.0)
     weight = None if ask.weight == 2.0 else ask.weight
     assert without(again, "weight") == without(ask, "weight") and again.weight == weight
 
 
-def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -> None:
+def test_new_text_ends_like_and_returns_to_the_first_page() -> None:
     before = Ask(q="a dog", like=7, page=3)
     assert search_from_widgets(widget_values(before) | {"q": "a cat"}, before) == Ask(q="a cat")
     assert search_from_widgets(widget_values(before) | {"moments": True}, before) == Ask(
@@ -108,7 +108,7 @@ def test_other_words_are_about_no_scene_any_more_and_begin_on_the_first_page() -
     )
 
 
-def test_filters_are_named_and_taken_away() -> None:
+def test_filters_are_described_and_removed() -> None:
     ask = Ask(q="a dog", page=2, folder="/films", max_duration=3.0, channel="speech", label=("dog", "park"))
     assert ask.filters == {
         "folder": "in /films",

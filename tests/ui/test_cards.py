@@ -1,4 +1,4 @@
-"""What the page's script is given of a hit."""
+"""Hits as cards for the script of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def hit(rank: int = 1, video: str = "/films/a.mp4", **more: object) -> Hit:
     return Hit(rank, 0.4, Path(video), 2.0, 4.5, best_time=3.0, **given)  # type: ignore[arg-type]
 
 
-def test_a_card_says_what_and_when() -> None:
+def test_card_has_file_time_and_scores() -> None:
     (card,) = cards([hit()], {"visual": 0.8, "speech": 0.5}, version=3)
     assert (card["name"], card["folder"], card["time"], card["length"]) == (
         "a.mp4",
@@ -32,7 +32,7 @@ def test_a_card_says_what_and_when() -> None:
     assert card["play"] == "vsearch/play/7?start=2.000&end=4.500"
 
 
-def test_bars_are_measured_against_the_best_of_their_channel() -> None:
+def test_bars_are_relative_to_the_best_of_their_channel() -> None:
     hits = [hit(channels={"visual": 0.2}), hit(channels={"visual": 0.1, "smell": -1.0})]
     best = best_scores(hits)
     assert best == {"visual": 0.2, "smell": 0.0}

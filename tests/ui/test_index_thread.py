@@ -1,4 +1,4 @@
-"""A run of the indexer in a thread: what is told of it, and how it ends."""
+"""An index run in a thread: its state, and how it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ended(events: Iterator[Event]) -> ThreadState:
     return state
 
 
-def test_what_is_told_of_a_run() -> None:
+def test_state_follows_the_events() -> None:
     state = ended(
         iter(
             [
@@ -43,7 +43,7 @@ def test_what_is_told_of_a_run() -> None:
     assert not state.stopped and state.error is None
 
 
-def test_an_error_of_ours_is_told() -> None:
+def test_error_of_vsearch_is_the_state_s_error() -> None:
     def locked() -> Iterator[Event]:
         raise LibraryLocked("another process is writing")
         yield
@@ -51,7 +51,7 @@ def test_an_error_of_ours_is_told() -> None:
     assert ended(locked()).error == "another process is writing"
 
 
-def test_an_error_that_nobody_foresaw_ends_the_run_in_plain_words(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_error_ends_the_run_without_details(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Iterator[Event]:
         yield Started(FILM)
         raise RuntimeError("secret")
@@ -61,7 +61,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_in_plain_words(caplog: pytest
     assert "secret" in caplog.text
 
 
-def test_stopping_closes_the_run_where_it_is() -> None:
+def test_stop_closes_the_run() -> None:
     began, go_on, closed = threading.Event(), threading.Event(), threading.Event()
 
     def events() -> Iterator[Event]:
@@ -84,7 +84,7 @@ def test_stopping_closes_the_run_where_it_is() -> None:
     assert state.over and state.stopped and state.run.indexed == 1 and state.error is None
 
 
-def test_time_left_is_told_once_it_can_be() -> None:
+def test_remaining_time_needs_a_final_total() -> None:
     state = ThreadState(RunState(done=30.0, total=90.0, total_final=True), elapsed=10.0)
     assert state.speed == 3.0 and state.left == 20.0
     assert ThreadState(RunState(done=30.0, total=90.0), elapsed=10.0).left is None

@@ -1,4 +1,4 @@
-"""One library and one model for all browsers, and what is asked of them."""
+"""The state of the page: search, index runs, earlier queries, playback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 120.0
 
 @pytest.fixture
 def service(tmp_path: Path) -> PageState:
-    """Of a library that is not there yet; two films wait in `films`."""
+    """The state for a missing library; `films` has two videos."""
     films = tmp_path / "films"
     films.mkdir()
     make_video(films / "flags.mp4", [Shot("red", 2.0), Shot("green", 2.0), Shot("blue", 2.0)])
@@ -47,7 +47,7 @@ def png(colour: tuple[int, int, int]) -> bytes:
     return file.getvalue()
 
 
-def test_no_library_is_no_error_until_something_is_asked(service: PageState) -> None:
+def test_missing_library_is_an_error_only_for_search(service: PageState) -> None:
     assert service.status() is None and service.recent(5) == [] and service.folders() == []
     with pytest.raises(LibraryMissing):
         service.search(Ask(q="red"))
@@ -76,7 +76,7 @@ def test_filters_reach_the_engine(full: PageState, tmp_path: Path) -> None:
     full.close()
 
 
-def test_labels_are_those_that_the_library_has(full: PageState, service: PageState) -> None:
+def test_labels_are_listed(full: PageState, service: PageState) -> None:
     from vsearch.library import SqliteStore, Tag
     from vsearch.models.fake import FakeModel
 
@@ -107,7 +107,9 @@ def test_an_example_replaces_text(full: PageState, tmp_path: Path) -> None:
     full.close()
 
 
-def test_one_run_at_a_time(full: PageState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_run_is_refused_during_the_first(
+    full: PageState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running = full.job
     assert running is not None
     monkeypatch.setattr(type(running), "state", property(lambda _: type("Going", (), {"over": False})()))
@@ -154,12 +156,12 @@ def test_history_keeps_the_last_queries_once_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[1, null]", '["", " "]'])
-def test_a_history_that_is_damaged_is_empty(tmp_path: Path, text: str) -> None:
+def test_damaged_history_is_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     assert History(tmp_path).queries() == []
 
 
-def test_a_history_without_a_folder_lasts_as_long_as_the_program(tmp_path: Path) -> None:
+def test_history_without_a_folder_is_kept_in_memory(tmp_path: Path) -> None:
     history = History(tmp_path / "none")
     history.add("a dog")
     assert history.queries() == ["a dog"] and not (tmp_path / "none").exists()
@@ -177,7 +179,7 @@ def test_a_browser_gets_the_file_or_a_clip_of_the_scene(full: PageState, tmp_pat
     full.close()
 
 
-def test_spans_are_kept_within_bounds(tmp_path: Path) -> None:
+def test_span_is_limited(tmp_path: Path) -> None:
     file = tmp_path / "a.html"
     file.write_bytes(b"<html>")
     row = SceneRow(1, 1, file, 2.0, 4.0)

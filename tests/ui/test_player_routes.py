@@ -1,4 +1,4 @@
-"""What is served beside the page: by the id of a scene, to this computer alone, and never as a document."""
+"""The routes of the player: by scene id, for this computer only, and never as a document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_thumbnails_are_small_pictures(served: Served, scenes: dict[tuple[str, f
     assert "sandbox" in headers["content-security-policy"]
 
 
-def test_a_film_comes_in_parts(served: Served, scenes: dict[tuple[str, float], int]) -> None:
+def test_original_supports_ranges(served: Served, scenes: dict[tuple[str, float], int]) -> None:
     number = scenes["flags.mp4", 2.0]
     status, headers, answer = served.get(f"vsearch/play/{number}")
     plan = json.loads(answer)
@@ -37,7 +37,7 @@ def test_a_film_comes_in_parts(served: Served, scenes: dict[tuple[str, float], i
     assert headers["content-range"].startswith("bytes 4-7/")
 
 
-def test_a_clip_is_made_of_what_browsers_cannot_play(served: Served, scenes: dict[tuple[str, float], int]) -> None:
+def test_clip_is_made_of_a_file_that_browsers_cannot_play(served: Served, scenes: dict[tuple[str, float], int]) -> None:
     plan = json.loads(served.get(f"vsearch/play/{scenes['old.avi', 2.0]}?start=2.5&end=3.5")[2])
     assert (plan["kind"], plan["start"], plan["offset"]) == ("clip", 0.0, 2.5)
     status, headers, clip = served.get(plan["url"])
@@ -46,7 +46,7 @@ def test_a_clip_is_made_of_what_browsers_cannot_play(served: Served, scenes: dic
 
 @pytest.mark.parametrize("what", ["thumbnail", "play", "original", "clip"])
 @pytest.mark.parametrize("number", ["999999", "9" * 40])
-def test_a_scene_that_is_not_there(served: Served, what: str, number: str) -> None:
+def test_unknown_scene_is_404(served: Served, what: str, number: str) -> None:
     status, _, answer = served.get(f"vsearch/{what}/{number}")
     assert status == 404 and b"Traceback" not in answer
 

@@ -31,8 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Paths are taken as plain text: Typer's own checks would end a command where one of many paths cannot be read, and
-# would read an empty text (an unset shell variable) as the current folder.
+# Paths are plain text: Typer's own checks would end the command where one of many paths cannot be read, and an empty
+# text (an unset shell variable) would mean the current folder.
 MODEL_DEFAULT = "VSEARCH_MODEL, else the library's own, else mini"
 LibraryOption = Annotated[
     str | None,
@@ -133,4 +133,4 @@ def date_of(text: str | None, option: str, *, end_of_day: bool = False) -> datet
     try:
         return when + timedelta(days=1)
     except OverflowError as error:
-        raise QueryError(f"{option} {text} lies at the end of time: leave it out.") from error
+        raise QueryError(f"{option} {text} is the last day that exists: omit it.") from error

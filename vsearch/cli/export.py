@@ -57,7 +57,7 @@ def export(
     files = {kind: given_paths([path])[0].absolute() for kind, path in given.items() if path is not None}
     folder = None if clips is None else given_paths([clips])[0].absolute()
     if not files and folder is None and not as_json:
-        raise QueryError("Say what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
+        raise QueryError("Choose what to write: --clips, --edl, --fcpxml, --otio, --csv or --json.")
     if len({name_key(str(path)) for path in files.values()}) < len(files):
         raise PathError("Two of the files to write are the same: give each its own name.")
     from vsearch.export.exporter import ExportRequest
@@ -69,7 +69,7 @@ def export(
     if as_json:
         print_json(result.as_json())
     else:
-        _say(result, exact=exact)
+        _print(result, exact=exact)
     print_missing(missing)
     if result.failures and not result.files and not result.clips:
         raise typer.Exit(1)
@@ -97,14 +97,14 @@ def _run(hits: list[Hit], request: ExportRequest) -> ExportResult:
 
     console = console_of(stderr=True)
     result = ExportResult(hits)
-    with console.status("Looking at the videos") if console.is_terminal else nullcontext() as status:
+    with console.status("Reading the videos") if console.is_terminal else nullcontext() as status:
         for result in run_export(hits, request):
             if status is not None and request.clips is not None:
                 status.update(f"{len(result.clips)} of {len(hits)} clips")
     return result
 
 
-def _say(result: ExportResult, *, exact: bool) -> None:
+def _print(result: ExportResult, *, exact: bool) -> None:
     from vsearch.report import short_path, trouble_table
 
     base, console = Path.cwd(), console_of()

@@ -28,7 +28,7 @@ def query(
         console_of().print(hits_table(hits, Path.cwd()))
     else:
         console_of(stderr=True).print(
-            "Nothing was found: nothing is indexed here, nothing fits the filters, or nobody says or shows so."
+            "There are no hits: nothing is indexed, no scene passes the filters, or no transcript has the quoted words."
         )
     print_missing(missing)
     if open_first and hits:

@@ -1,4 +1,4 @@
-"""How a query is answered."""
+"""The search engine."""
 
 from vsearch.search.engine import SearchEngine
 from vsearch.search.example import ClipExample, ImageExample, SceneExample, read_picture

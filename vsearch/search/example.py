@@ -1,7 +1,7 @@
-"""Asking with an example in the place of words, or beside them: a picture, a clip, or a scene that the library holds.
+"""Examples: a picture, a clip or a scene of the library as a query, alone or together with text.
 
-An example becomes a vector [D] of the model's space, the one that a scene with such frames would have. With words
-beside it, the query is the weighted sum of both unit vectors.
+An example becomes an embedding [D] in the model's space, the same that a scene with its frames would have. Together
+with text, the query is the weighted sum of both embeddings.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from vsearch.library import ReadableStore, SceneRow
 
 LARGEST_PICTURE = 64 * 2**20
-"""Bytes of a picture's file."""
+"""Bytes of a picture file."""
 MOST_PIXELS = 100_000_000
-"""Of a picture: more than any camera takes, and 300 MB once it is decoded."""
+"""Pixels of a picture: beyond those of cameras, and 300 MB when decoded."""
 PICTURE_KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""Kinds that Pillow decodes by itself or with a library it carries; none starts another program."""
+"""Formats that Pillow decodes with its own libraries; none starts another program."""
 
 SAME_LOOK = 0.95
-"""Cosine from which neighbouring parts of a shot show the same instant to whoever asks for more like it."""
+"""Cosine from which neighbouring scenes of one video count as the same moment."""
 SAME_PICTURE = 0.99
-"""Cosine from which scenes of two files at the same time are one scene, encoded twice."""
+"""Cosine from which scenes of two videos at the same time count as the same scene, encoded differently."""
 SAME_TIME = 0.5
-"""Seconds by which the cuts of such a scene may differ."""
+"""Largest difference between the cuts of two such scenes, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +54,15 @@ class ImageExample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipExample:
-    """A clip, decoded and encoded already: `vsearch.indexer.clip.encode_clip` makes one of a file."""
+    """An encoded clip; `vsearch.indexer.clip.encode_clip` makes one from a file."""
 
     vectors: Mapping[Space, Vectors]
-    """[D] of unit length, for each space that is to be searched."""
+    """Embeddings [D] of unit length, one per space to search."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneExample:
-    """More like a scene of the library. That scene, and what shows the same instant, is no answer."""
+    """A scene of the library. It is not a hit itself, nor are scenes that show the same moment (`same_moment`)."""
 
     scene_id: int
 
@@ -100,9 +100,9 @@ def read_picture_file(path: Path) -> ImageExample:
 
 
 def read_picture(data: bytes) -> ImageExample:
-    """The bytes of a picture file, upright as its camera was held, transparent parts white, of several the first.
+    """Decode a picture file: rotated as its metadata says, transparency as white, the first of several frames.
 
-    Raises QueryError where it cannot be read, or is too large.
+    Raises QueryError where it cannot be decoded, or is too large.
     """
     from PIL import Image, ImageOps
 
@@ -120,17 +120,18 @@ def read_picture(data: bytes) -> ImageExample:
             return ImageExample(np.asarray(_opaque(_eight_bit(upright))))
     except QueryError:
         raise
-    except Exception as error:  # whatever Pillow throws at a broken or hostile file: a dozen classes, warnings too
+    except Exception as error:  # Pillow raises many classes for damaged files, and warnings
         kinds = ", ".join(PICTURE_KINDS)
         raise QueryError(f"The picture cannot be read: it is damaged, or not one of {kinds}.") from error
 
 
 _WHITES = ((1.0, 4.0), (255.0, 320.0), (65535.0, 80_000.0))
-"""What is white in a picture of floats, and the brightest value up to which it is that: highlights lie above white."""
+"""For pictures of floats: the value of white, and the largest brightest value for which it is assumed."""
 
 
 def _eight_bit(picture: Image) -> Image:
-    """Deep grey as "L"; Pillow's own conversion turns all that is above 255 white. Deep colours come with 8 bits."""
+    """Convert grey of more than 8 bits to "L"; Pillow's own conversion would clip values above 255. Pillow decodes
+    colours with 8 bits anyway."""
     from PIL import Image
 
     if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
@@ -144,7 +145,7 @@ def _eight_bit(picture: Image) -> Image:
         white = next((white for white in (255.0, 65535.0) if brightest <= white), 2.0**31)
     else:
         white = next((white for white, most in _WHITES if brightest <= most), brightest)
-    # A value that is no number is black, an infinite one white.
+    # NaN becomes black, infinity white.
     shares = np.clip(np.nan_to_num(values / white, nan=0.0), 0, 1)
     return Image.fromarray((shares * 255 + 0.5).astype(np.uint8))
 
@@ -159,26 +160,26 @@ def _opaque(picture: Image) -> Image:
 
 
 def fit_picture(pixels: Pixels, size: FrameSize) -> Pixels:
-    """[H, W, 3] of any size to the frame [height, width, 3] that a decoder would make of it."""
+    """Scale a picture [H, W, 3] to a frame [height, width, 3] as the decoder does."""
     return scale_picture(pixels, size)
 
 
 def example_vector(library: ReadableStore, model: TextEncoder, example: Example) -> Vectors:
-    """An example as a unit vector [D] of the model's space.
+    """The embedding [D] of an example in the model's space, of unit length.
 
-    Raises QueryError where the model encodes no pictures, or does not know the scene or the clip.
+    Raises QueryError where the model does not encode frames, or has no embedding of the scene or clip.
     """
     space = model.space
     if isinstance(example, ClipExample):
         if space not in example.vectors:
-            raise QueryError(f"The clip was not encoded with the model {space.model!r} that is to be asked.")
+            raise QueryError(f"The clip was not encoded with the model {space.model!r}.")
         return example.vectors[space]
     if isinstance(example, SceneExample):
         stored = library.scene_vectors(space, [example.scene_id])
         if example.scene_id not in stored:
             raise QueryError(
-                f"Scene {example.scene_id} has no vector of the model {space.model!r}: it is gone, holds sound alone, "
-                "or is not encoded with this model yet."
+                f"Scene {example.scene_id} has no embedding of the model {space.model!r}: it was removed, "
+                "has no frames, or is not encoded with this model yet."
             )
         return unit(stored[example.scene_id])
     if not isinstance(example, ImageExample):
@@ -190,42 +191,41 @@ def example_vector(library: ReadableStore, model: TextEncoder, example: Example)
     return vector
 
 
-def mix_query(words: Vectors, example: Vectors, weight: float) -> Vectors:
-    """Unit vectors [D] of words and of an example into one, the example weighing `weight` (0 to 1)."""
-    return unit((1 - weight) * words + weight * example)
+def mix_query(text: Vectors, example: Vectors, weight: float) -> Vectors:
+    """The weighted sum of the embeddings [D] of text and example, of unit length. weight: of the example."""
+    return unit((1 - weight) * text + weight * example)
 
 
-def same_instant(library: ReadableStore, space: Space, scene_id: int, rows: Sequence[SceneRow]) -> set[int]:
-    """Of these scenes, the ids of those that show what the scene shows, at the same time.
+def same_moment(library: ReadableStore, space: Space, scene_id: int, rows: Sequence[SceneRow]) -> set[int]:
+    """The ids of those of the given scenes that show the same moment as a scene.
 
-    They are the scene itself; parts of its video that follow on one another from it and look the same, such as those
-    that a long shot is cut into; and scenes of other videos with the same cuts and the same look: the video once more,
-    encoded differently.
+    They are the scene itself; similar scenes that adjoin it without a gap, such as parts of one long shot; and scenes
+    of other videos with the same cuts and nearly the same embedding: copies of the video, encoded differently.
     """
     here = library.scenes([scene_id]).get(scene_id)
     if here is None:
         return {scene_id}
-    of_video = library.scenes_of(here.video_id)
-    twins = [row for row in rows if row.video_id != here.video_id and _same_span(row, here)]
-    vectors = library.scene_vectors(space, [row.id for row in (*of_video, *twins)])
+    in_video = library.scenes_of(here.video_id)
+    copies = [row for row in rows if row.video_id != here.video_id and _same_span(row, here)]
+    vectors = library.scene_vectors(space, [row.id for row in (*in_video, *copies)])
     if scene_id not in vectors:
         return {scene_id}
-    look = unit(vectors[scene_id])
+    embedding = unit(vectors[scene_id])
 
-    def alike(row: SceneRow, least: float) -> bool:
-        return row.id in vectors and float(unit(vectors[row.id]) @ look) >= least
+    def is_similar(row: SceneRow, least: float) -> bool:
+        return row.id in vectors and float(unit(vectors[row.id]) @ embedding) >= least
 
-    at = next((i for i, row in enumerate(of_video) if row.id == scene_id), None)
-    found = {scene_id} | {row.id for row in twins if alike(row, SAME_PICTURE)}
+    at = next((i for i, row in enumerate(in_video) if row.id == scene_id), None)
+    same = {scene_id} | {row.id for row in copies if is_similar(row, SAME_PICTURE)}
     if at is not None:
-        for side in (of_video[at + 1 :], of_video[:at][::-1]):
+        for side in (in_video[at + 1 :], in_video[:at][::-1]):
             last = here
             for row in side:
-                if max(row.start - last.end, last.start - row.end) > SAME_TIME or not alike(row, SAME_LOOK):
+                if max(row.start - last.end, last.start - row.end) > SAME_TIME or not is_similar(row, SAME_LOOK):
                     break
-                found.add(row.id)
+                same.add(row.id)
                 last = row
-    return found
+    return same
 
 
 def _same_span(row: SceneRow, other: SceneRow) -> bool:

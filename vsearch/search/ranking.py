@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vsearch.media import Space, Vectors
 from vsearch.models.protocols import TextEncoder, UsualScore
 from vsearch.search.candidates import Candidate
-from vsearch.search.example import SceneExample, same_instant
+from vsearch.search.example import SceneExample, same_moment
 from vsearch.search.fuse import Evidence, Fusion, fuse, passage_candidates, weigh_evidence
 from vsearch.search.fuse_spaces import fuse_spaces
 from vsearch.search.moments import background_score, find_moments
@@ -115,7 +115,7 @@ class Ranking:
             space = encoded.model.space
             same = None
             if isinstance(query.example, SceneExample):
-                same = partial(same_instant, store, space, query.example.scene_id)
+                same = partial(same_moment, store, space, query.example.scene_id)
             recalled = recall(
                 store,
                 space,

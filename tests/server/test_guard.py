@@ -1,4 +1,4 @@
-"""Who is answered, how much, how slowly, and how many at once."""
+"""Access, and limits on size, time and number of requests."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from vsearch.server.server_state import Access
 TOKEN = "correct horse battery".replace(" ", "-")
 
 
-def test_names_of_other_computers_are_not_answered(client: TestClient) -> None:
+def test_foreign_host_header_is_refused(client: TestClient) -> None:
     for host in ("evil.example", "evil.example:8765", "localhost.evil.example", "", "169.254.169.254"):
         assert client.get("/health", headers={"Host": host}).status_code == 403, host
     for host in ("localhost", "127.0.0.1:1", "[::1]:8765", "LOCALHOST:8765"):
         assert client.get("/health", headers={"Host": host}).status_code == 200, host
 
 
-def test_pages_of_other_sites_are_not_answered(client: TestClient) -> None:
+def test_foreign_origin_is_refused(client: TestClient) -> None:
     for origin in ("https://evil.example", "null", "http://localhost:1", "http://[::1"):
         answer = client.post("/search", data={"q": "red"}, headers={"Origin": origin})
         assert answer.status_code == 403, origin
@@ -48,7 +48,7 @@ def test_pages_of_other_sites_are_not_answered(client: TestClient) -> None:
     "said",
     [None, "", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", TOKEN, "Bearer \xff"],
 )
-def test_a_wrong_token_gets_nothing(serve: Serve, said: str | None) -> None:
+def test_wrong_token_is_refused(serve: Serve, said: str | None) -> None:
     client = serve(access=Access(TOKEN, frozenset()))
     headers = {} if said is None else {"Authorization": said.encode("latin-1")}
     for path in ("/search?q=red", "/videos", "/scenes/1/clip", "/metrics", "/docs", "/openapi.json", "/nowhere"):
@@ -58,14 +58,14 @@ def test_a_wrong_token_gets_nothing(serve: Serve, said: str | None) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_the_right_token_opens(serve: Serve) -> None:
+def test_right_token_is_accepted(serve: Serve) -> None:
     client = serve(access=Access(TOKEN, frozenset()))
     for said in (f"Bearer {TOKEN}", f"bearer  {TOKEN} "):
         headers = {"Authorization": said, "Host": "films.home.example"}
         assert client.get("/search?q=red", headers=headers).status_code == 200
 
 
-def test_another_address_needs_a_token() -> None:
+def test_public_address_needs_a_token() -> None:
     for host in ("0.0.0.0", "192.168.1.2", "::"):
         with pytest.raises(InputError, match="VSEARCH_TOKEN"):
             access_for(host, "")
@@ -79,12 +79,12 @@ def test_another_address_needs_a_token() -> None:
         access_for("films.example", TOKEN)
 
 
-def test_a_taken_port_is_one_line() -> None:
+def test_port_in_use_is_an_input_error() -> None:
     with bind("127.0.0.1", 0) as bound, pytest.raises(InputError, match="--port"):
         bind("127.0.0.1", bound.getsockname()[1])
 
 
-def test_what_is_too_large_is_refused(serve: Serve) -> None:
+def test_large_request_is_refused(serve: Serve) -> None:
     client = serve(upload_bytes=10_000, body_bytes=1_000)
     assert client.post("/search", files={"image": b"x" * 20_000}).status_code == 413
     assert client.post("/search", files={"image": b"x" * 5_000}).status_code == 422  # it is read, and is no picture
@@ -99,7 +99,7 @@ def test_what_is_too_large_is_refused(serve: Serve) -> None:
     assert client.post("/index", content=pieces(), headers={"Content-Type": "application/json"}).status_code == 413
 
 
-def test_overload_is_put_off(serve: Serve, tmp_path: Path) -> None:
+def test_overload_is_refused_with_retry_after(serve: Serve, tmp_path: Path) -> None:
     going, go_on = threading.Semaphore(0), threading.Event()
 
     def slow(example: Example) -> Example:
@@ -158,7 +158,7 @@ def answer_to(bound: socket.socket, *pieces: bytes) -> bytes:
     return received
 
 
-def test_a_client_that_never_ends_is_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_request_is_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "HEADER_SECONDS", 0.2)
     with listening(serve(receive_seconds=0.2)) as bound:
         assert url_of(bound).startswith("http://127.0.0.1:")
