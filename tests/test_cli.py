@@ -166,7 +166,7 @@ def test_help_and_query_import_no_heavy_modules(indexed: Path, tmp_path: Path) -
         return {name.partition(".")[0] for name in ran.stderr.split()}
 
     decoders = {"torch", "decord", "av", "cv2", "scenedetect", "streamlit", "indexer"}
-    heavy = decoders | {"numpy", "sqlalchemy", "faiss", "onnxruntime", "pydantic", "pydantic_core", "rich"}
+    heavy = decoders | {"numpy", "faiss", "onnxruntime", "pydantic", "pydantic_core", "rich"}
     assert not modules("--help") & heavy
     assert not modules("query", "--help") & heavy
     assert not modules("query", "red") & decoders

@@ -63,7 +63,7 @@ with SqliteStore.open(Path(sys.argv[1])) as library:
     library.search_scenes(Space("fake", "f0", 16), np.ones((1, 16), dtype=np.float32), 3)
     library.scenes([1, 2])
     library.select_scenes(Filters(path="*"))
-print([name for name in ("sqlalchemy", "torch", "filelock", "decord", "av", "cv2") if name in sys.modules])
+print([name for name in ("torch", "filelock", "decord", "av", "cv2") if name in sys.modules])
 """
 
 
