@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vsearch.clock import duration_of, in_step, may_jump
 from vsearch.errors import MediaError
-from vsearch.frame_times import hidden_before
 from vsearch.indexer.downmix import mono
 from vsearch.indexer.probe import open_video, pick_stream, recorded_at
 from vsearch.indexer.sidecars import PARTIAL_WORDS
@@ -25,6 +23,8 @@ from vsearch.indexer.subtitles import dialogue_text, plain
 from vsearch.languages import short_language
 from vsearch.media import Segment
 from vsearch.models.protocols import SAMPLE_RATE, AudioBlock
+from vsearch.video.clock import duration_of, in_step, may_jump
+from vsearch.video.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.audio.layout import AudioLayout

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vsearch.clock import Clock, in_step
-from vsearch.colour import rgb_of
 from vsearch.errors import MediaError
-from vsearch.frame_times import FrameTimes
 from vsearch.indexer.decode import DETECT_SIZE, DecodedFrame, DecodeRequest, large_size, thumbnail_size
 from vsearch.indexer.probe import Probed, explain, open_video, pick_stream
 from vsearch.media import Pixels
 from vsearch.models.fitting import Fitting, fit_frame, scale_picture
 from vsearch.models.protocols import FrameSize
-from vsearch.orientation import Orientation
+from vsearch.video.clock import Clock, in_step
+from vsearch.video.colour import rgb_of
+from vsearch.video.frame_times import FrameTimes
+from vsearch.video.orientation import Orientation
 
 if TYPE_CHECKING:
     from av.container import InputContainer

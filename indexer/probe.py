@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.clock import FROM_ZERO, duration_of
-from vsearch.colour import is_hdr
-from vsearch.containers import explain as explain
-from vsearch.containers import open_video as open_video
-from vsearch.containers import pick_stream as pick_stream
-from vsearch.frame_times import STEP, FrameTimes
 from vsearch.media import VideoInfo
-from vsearch.orientation import Orientation, orientation_of, pixel_aspect, square_size
+from vsearch.video.clock import FROM_ZERO, duration_of
+from vsearch.video.colour import is_hdr
+from vsearch.video.containers import explain as explain
+from vsearch.video.containers import open_video as open_video
+from vsearch.video.containers import pick_stream as pick_stream
+from vsearch.video.frame_times import STEP, FrameTimes
+from vsearch.video.orientation import Orientation, orientation_of, pixel_aspect, square_size
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.clock import jumps
 from vsearch.errors import MediaError
-from vsearch.frame_times import hidden_before
 from vsearch.indexer.decode import DEFAULT_DECODERS, DecodedFrame, DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, open_video, pick_stream, probe_video
 from vsearch.indexer.thumbnails import jpeg
 from vsearch.media import Pixels, Scene
 from vsearch.models.protocols import FrameSize
+from vsearch.video.clock import jumps
+from vsearch.video.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vsearch.clock import Clock
+from vsearch.video.clock import Clock
 
 TICK = Fraction(1, 90_000)
 PICTURES, SOUND, WORDS = 0, 1, 2

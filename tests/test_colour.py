@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vsearch.colour import tone_map
+from vsearch.video.colour import tone_map
 
 PQ, HLG = 16, 18
 

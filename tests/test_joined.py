@@ -11,7 +11,6 @@ import pytest
 
 from tests.indexer.conftest import Run, library, run  # noqa: F401 - fixtures
 from tests.sounds import beeps, with_subtitles
-from vsearch import clock
 from vsearch.clips.material import read_material
 from vsearch.clips.write import write_clip
 from vsearch.indexer.audio import inspect, read_blocks, read_subtitle_track
@@ -19,6 +18,7 @@ from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.events import Indexed
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.models.protocols import FrameSize
+from vsearch.video import clock
 
 FPS, RATE = 25, 48_000
 WRAP = 2**33 / 90_000

@@ -13,11 +13,11 @@ from tests.cards import ASPECTS, CODINGS, FIELDS, HDR, ORIENTATIONS, Card, error
 from vsearch.clips.kinds import ENCODERS, plays_in_browser
 from vsearch.clips.single import write_still
 from vsearch.clips.write import write_clip
-from vsearch.containers import open_video
 from vsearch.indexer.decode import DecodeRequest, find_decoder
 from vsearch.indexer.probe import Probed, probe_video
 from vsearch.media import Pixels
 from vsearch.models.protocols import FrameSize
+from vsearch.video.containers import open_video
 
 NEAR = 8
 """255ths: what decoding, encoding and scaling cost, twice."""

@@ -39,7 +39,7 @@ def check_browser(request: CheckBrowser) -> Iterator[Message]:
     import av
 
     from vsearch.clips.kinds import plays_in_browser
-    from vsearch.containers import open_video
+    from vsearch.video.containers import open_video
 
     with request.source.open("rb"):  # reports a file that cannot be read
         pass
@@ -55,8 +55,8 @@ def read_material(request: ReadMaterial) -> Iterator[Message]:
     import av
 
     from vsearch.clips.material import read_material
-    from vsearch.containers import explain
     from vsearch.errors import MediaError
+    from vsearch.video.containers import explain
 
     with request.source.open("rb"):  # reports a file that cannot be read
         pass

@@ -25,9 +25,9 @@ from vsearch.clips.timeline import (
     video_origin,
     ways_to,
 )
-from vsearch.containers import open_video
 from vsearch.errors import MediaError
-from vsearch.frame_times import hidden_before
+from vsearch.video.containers import open_video
+from vsearch.video.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

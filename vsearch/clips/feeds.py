@@ -20,9 +20,9 @@ from vsearch.clips.kinds import Encoders, can_encode
 from vsearch.clips.picture import ClipShape, encoder_picture, shape_of
 from vsearch.clips.sound import sound_end
 from vsearch.clips.timeline import HELD, base_of, packets_of, pictures, sound_origin, video_stream, ways_to
-from vsearch.colour import is_hdr
-from vsearch.containers import open_video
-from vsearch.frame_times import hidden_before
+from vsearch.video.colour import is_hdr
+from vsearch.video.containers import open_video
+from vsearch.video.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext

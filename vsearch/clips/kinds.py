@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.orientation import orientation_of
+from vsearch.video.orientation import orientation_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -124,7 +124,7 @@ def codec_of(stream: Stream) -> str:
 
 def plays_in_browser(container: InputContainer, path: Path) -> bool:
     """By what the file holds, not by its name. Files with several tracks play if the first of each kind does."""
-    from vsearch.containers import pick_stream
+    from vsearch.video.containers import pick_stream
 
     names = container.format.name.split(",")
     stream = pick_stream(container)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from vsearch.clips.boxes import time_code_rate
 from vsearch.clips.timeline import base_of, sound_origin
-from vsearch.clock import duration_of, in_step
-from vsearch.containers import open_video, pick_stream
-from vsearch.orientation import pixel_aspect
+from vsearch.video.clock import duration_of, in_step
+from vsearch.video.containers import open_video, pick_stream
+from vsearch.video.orientation import pixel_aspect
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.containers import open_video
+from vsearch.video.containers import open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer

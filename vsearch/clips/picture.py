@@ -8,8 +8,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from vsearch.colour import limited_yuv
-from vsearch.orientation import orientation_of, pixel_aspect, square_size
+from vsearch.video.colour import limited_yuv
+from vsearch.video.orientation import orientation_of, pixel_aspect, square_size
 
 if TYPE_CHECKING:
     from av.filter.graph import Graph

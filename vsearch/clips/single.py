@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vsearch.clips.picture import encoder_picture, shape_of
 from vsearch.clips.timeline import pictures, video_stream
-from vsearch.containers import explain, open_video
 from vsearch.errors import MediaError
+from vsearch.video.containers import explain, open_video
 
 _SPAN = 0.01
 """Seconds that are looked at: the picture that is shown at the time is the first of any span that begins there."""

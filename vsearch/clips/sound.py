@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vsearch.clips.timeline import base_of, packets_of, sound_origin, ways_to
-from vsearch.containers import open_video
-from vsearch.frame_times import hidden_before
+from vsearch.video.containers import open_video
+from vsearch.video.frame_times import hidden_before
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

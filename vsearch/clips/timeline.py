@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from vsearch.clock import StreamT, in_step, jumps
-from vsearch.containers import open_video, pick_stream
 from vsearch.errors import MediaError
-from vsearch.frame_times import FrameTimes
+from vsearch.video.clock import StreamT, in_step, jumps
+from vsearch.video.containers import open_video, pick_stream
+from vsearch.video.frame_times import FrameTimes
 
 if TYPE_CHECKING:
     from av.container import InputContainer

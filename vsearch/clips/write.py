@@ -26,8 +26,8 @@ from vsearch.clips.kinds import (
 from vsearch.clips.messages import ClipWritten
 from vsearch.clips.sound import heard_until
 from vsearch.clips.timeline import EPSILON
-from vsearch.containers import explain, open_video, pick_stream
 from vsearch.errors import MediaError
+from vsearch.video.containers import explain, open_video, pick_stream
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.containers import open_video
+from vsearch.video.containers import open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from vsearch.containers import open_video
+from vsearch.video.containers import open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer

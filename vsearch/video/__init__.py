@@ -1,0 +1,1 @@
+"""Reading video files, for the index and for clips: containers, clocks, times of frames, colours, orientation."""
