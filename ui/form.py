@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from vsearch.settings import SPEECH_WEIGHT
 from vsearch.ui.ask import Ask, address_text, read_address
 
-DEFAULT_WEIGHT = 2.0
+SPEECH_WEIGHT = 2.0
 NOT_WIDGETS = ("like", "page")
 
 
-def widget_values(ask: Ask, weight: float = DEFAULT_WEIGHT) -> dict[str, Any]:
+def widget_values(ask: Ask, weight: float = SPEECH_WEIGHT) -> dict[str, Any]:
     """The values of the widgets for a search. weight: the speech weight of the settings."""
     values = {part.name: getattr(ask, part.name) for part in fields(Ask) if part.name not in NOT_WIDGETS}
     return values | {
@@ -22,7 +23,7 @@ def widget_values(ask: Ask, weight: float = DEFAULT_WEIGHT) -> dict[str, Any]:
     }
 
 
-def search_from_widgets(state: Mapping[str, Any], before: Ask, weight: float = DEFAULT_WEIGHT) -> Ask:
+def search_from_widgets(state: Mapping[str, Any], before: Ask, weight: float = SPEECH_WEIGHT) -> Ask:
     """The search after the user changed a widget, on its first page.
 
     A new text ends the search for similar scenes. Values that are not valid are ignored as in an address.

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
+from vsearch.settings import SPEECH_WEIGHT
 from vsearch.ui.ask import Ask, read_address, write_address
-from vsearch.ui.form import DEFAULT_WEIGHT, search_from_widgets, widget_values
+from vsearch.ui.form import search_from_widgets, widget_values
 from vsearch.ui.uploads import Upload
 
 
@@ -37,7 +38,7 @@ def fill_widgets(ask: Ask) -> None:
 
 
 def default_weight() -> float:
-    weight: float = st.session_state.get("default_weight", DEFAULT_WEIGHT)
+    weight: float = st.session_state.get("default_weight", SPEECH_WEIGHT)
     return weight
 
 

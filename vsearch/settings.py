@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vsearch.errors import InputError
 
+SPEECH_WEIGHT, OCR_WEIGHT = 2.0, 2.0
+"""Default weights in fusion, against 1 of the visual channel; chosen with eval/fusion.py (docs/experiments.md)."""
+
 
 def data_folder() -> Path:
     """The data folder of vsearch on this platform."""
@@ -44,9 +47,9 @@ class Settings(BaseSettings):
     """Threads of the model; 0 chooses automatically."""
     speech_model: str = "base"
     """Name of a Whisper model, or folder of its weights."""
-    speech_weight: float = Field(default=2.0, ge=0)
+    speech_weight: float = Field(default=SPEECH_WEIGHT, ge=0)
     """Weight of the speech channel in fusion; that of the visual channel is 1."""
-    ocr_weight: float = Field(default=2.0, ge=0)
+    ocr_weight: float = Field(default=OCR_WEIGHT, ge=0)
     """Weight of the OCR channel in fusion; that of the visual channel is 1."""
     download: bool = False
     """Whether weights may be downloaded. Nothing else uses the network."""

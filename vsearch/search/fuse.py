@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from vsearch.search.candidates import Candidate, scene_candidate
 from vsearch.search.passage_scores import SCORING, passage_score, semantic_confidence, text_confidence
+from vsearch.settings import OCR_WEIGHT, SPEECH_WEIGHT
 
 if TYPE_CHECKING:
     from vsearch.library import PassageHit, SceneRow
@@ -31,8 +32,8 @@ class Fusion:
     of the visual channel."""
 
     visual: float = 1.0
-    speech: float = 2.0
-    ocr: float = 2.0
+    speech: float = SPEECH_WEIGHT
+    ocr: float = OCR_WEIGHT
 
     def __post_init__(self) -> None:
         if not min(self.visual, self.speech, self.ocr) >= 0:
