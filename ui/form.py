@@ -9,7 +9,6 @@ from typing import Any
 from vsearch.settings import SPEECH_WEIGHT
 from vsearch.ui.ask import Ask, address_text, read_address
 
-SPEECH_WEIGHT = 2.0
 NOT_WIDGETS = ("like", "page")
 
 

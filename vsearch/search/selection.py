@@ -1,8 +1,8 @@
 """Selection: which candidates become hits. No scene or passage twice, at most `per_video` of a video, at most k.
 
 Earlier steps have dropped other duplicates: passages that overlap in time (library/semantic_search.py,
-passage_scores.join_passages), all passages of a scene and channel but the best (fuse.py), scenes that several models find
-(fuse_spaces.py), and with a scene as the example what shows the same moment (example.py).
+passage_scores.join_passages), all passages of a scene and channel but the best (fuse.py), scenes that several models
+find (fuse_spaces.py), and with a scene as the example what shows the same moment (example.py).
 """
 
 from __future__ import annotations
