@@ -229,10 +229,11 @@ def test_broken_index_loses_no_video(library: SqliteStore, tmp_path: Path) -> No
     assert harmed == len(indexes)
 
 
-def test_broken_index_and_table_lose_only_videos_of_the_table(broken: Path) -> None:
+@pytest.mark.parametrize("index", ["scenes_video", "scenes_start"])
+def test_broken_index_and_table_lose_only_videos_of_the_table(broken: Path, index: str) -> None:
     expected = saved(broken)
     with closing(sqlite3.connect(broken / "catalog.db")) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'scenes_video'").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (index,)).fetchone()
     with (broken / "catalog.db").open("r+b") as file:
         file.seek((page - 1) * 8192)
         file.write(b"\xff" * 8192)

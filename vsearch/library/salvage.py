@@ -237,6 +237,10 @@ def _rows_of_video(table: str, parent: str, video_id: int, scanned: ScannedRows 
     if rows is not None:
         return "rowid IN (SELECT value FROM json_each(?))", rows
     if parent == "scene_id":
+        # Of the two indexes that lead to the scenes of a video, SQLite may choose the broken one.
+        scenes = None if scanned is None else scanned.of_video("scenes", "video_id", video_id)
+        if scenes is not None:
+            return "scene_id IN (SELECT value FROM json_each(?))", scenes
         return "scene_id IN (SELECT id FROM scenes WHERE video_id = ?)", video_id
     return f"{parent} = ?", video_id
 
