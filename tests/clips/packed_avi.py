@@ -15,8 +15,9 @@ NOTHING_NEW = bytes.fromhex("000001b6501f")
 """A picture that is not coded (vop_coded 0): the one before it stays."""
 
 
-def make_packed(path: Path, count: int, *, b_frames: int = 1, empty: bytes = NOTHING_NEW) -> Path:
-    """`count` numbered pictures, 25 a second, a key frame at each 24th. empty: what an empty chunk holds."""
+def make_packed(path: Path, count: int, *, b_frames: int = 1, empty: bytes = NOTHING_NEW, marked: bool = True) -> Path:
+    """`count` numbered pictures, 25 a second, a key frame at each 24th. empty: what an empty chunk holds. marked: the
+    user data declares that frames are packed."""
     size = (160, 96)
     encoder = av.CodecContext.create("mpeg4", "w")
     encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
@@ -34,8 +35,9 @@ def make_packed(path: Path, count: int, *, b_frames: int = 1, empty: bytes = NOT
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.codec_tag = "XVID"
         for place, chunk in enumerate(_chunks(coded)):
-            marked = re.sub(rb"\x00\x00\x01\xb2Lavc[^\x00]*", b"\x00\x00\x01\xb2DivX503b1393p", chunk)
-            packet = av.Packet(marked or empty)
+            name = b"DivX503b1393p" if marked else b"XviD0041"
+            data = re.sub(rb"\x00\x00\x01\xb2Lavc[^\x00]*", b"\x00\x00\x01\xb2" + name, chunk)
+            packet = av.Packet(data or empty)
             packet.pts = packet.dts = place
             packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, _kind(chunk) == "I"
             container.mux(packet)

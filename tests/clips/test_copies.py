@@ -165,3 +165,19 @@ def test_packed_pictures_are_taken_apart(tmp_path: Path, b_frames: int, empty: b
         packets = packets_of(target, "video")
         assert all(packet.count(b"\x00\x00\x01\xb6") == 1 and len(packet) > 20 for packet in packets)
         assert b"b1393p" not in target.read_bytes(), "nor does it say that it is packed"
+
+
+@pytest.mark.parametrize("b_frames", [1, 2])
+@pytest.mark.parametrize("empty", [NOTHING_NEW, b"\x7f"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_packed_frames_have_the_times_of_the_index_in_a_copy(
+    tmp_path: Path, b_frames: int, empty: bytes, marked: bool
+) -> None:
+    source = make_packed(tmp_path / "a.avi", 100, b_frames=b_frames, empty=empty, marked=marked)
+    numbers, times = read_numbers(source)
+    assert numbers == list(range(100)), "each frame is indexed once"
+    assert times == pytest.approx([number / 25 for number in numbers], abs=0.002)
+    clip = write_clip(source, tmp_path / "clip", 1.4, 2.2, "copy")
+    copied, copied_times = read_numbers(tmp_path / "clip")
+    assert clip.copied and copied == list(range(24, 55))
+    assert [time + clip.start for time in copied_times] == pytest.approx(times[24:55], abs=0.002)

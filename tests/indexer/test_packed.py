@@ -16,7 +16,7 @@ PACKS = bytes.fromhex("000001b2") + b"DivX503b1393p"
 NOTHING_NEW = PICTURE + bytes([0x50, 0x00, 0x7F])
 
 
-def make_packed(path: Path, count: int = 60) -> Path:
+def make_packed(path: Path, count: int = 60, mark: bytes = PACKS) -> Path:
     """Pictures with their numbers, as XviD packs them: the packet of a picture holds the one before it, too, which is
     built on it; the next packet says that there is nothing new."""
     with av.open(str(path), "w") as container:
@@ -31,7 +31,7 @@ def make_packed(path: Path, count: int = 60) -> Path:
             frame.pts, frame.time_base = number, Fraction(1, 25)
             packets += stream.encode(frame)
         packets += stream.encode(None)
-        _write(container, stream, [bytes(packet) for packet in packets])
+        _write(container, stream, [bytes(packet) for packet in packets], mark)
     return path
 
 
@@ -40,13 +40,13 @@ def _kind(data: bytes) -> int:
     return data[data.index(PICTURE) + 4] >> 6
 
 
-def _write(container: av.container.OutputContainer, stream: av.VideoStream, pictures: list[bytes]) -> None:
+def _write(container: av.container.OutputContainer, stream: av.VideoStream, pictures: list[bytes], mark: bytes) -> None:
     chunk = 0
 
     def put(data: bytes, key: bool = False) -> None:
         nonlocal chunk
         begin = data.index(PICTURE)
-        packet = av.Packet(data[:begin] + PACKS + data[begin:] if key else data)
+        packet = av.Packet(data[:begin] + mark + data[begin:] if key else data)
         packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), key
         packet.pts = packet.dts = chunk
         container.mux(packet)
@@ -66,7 +66,8 @@ def _write(container: av.container.OutputContainer, stream: av.VideoStream, pict
             at += 1
 
 
-def test_packed_pictures_come_in_order_and_in_time(tmp_path: Path) -> None:
-    numbers, times = read_numbers(make_packed(tmp_path / "v.avi"))
+@pytest.mark.parametrize("mark", [PACKS, b""])
+def test_packed_pictures_come_in_order_and_in_time(tmp_path: Path, mark: bytes) -> None:
+    numbers, times = read_numbers(make_packed(tmp_path / "v.avi", mark=mark))
     assert numbers == list(range(len(numbers))) and len(numbers) > 50
     assert times == pytest.approx([number / 25 for number in numbers], abs=1e-3)

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.clips.packed import is_packed, unpacked, without_mark
+from vsearch.clips.packed import unpacked, without_mark
 from vsearch.clips.sound import sound_packets
 from vsearch.clips.timeline import (
     EPSILON,
@@ -28,6 +28,7 @@ from vsearch.clips.timeline import (
 from vsearch.errors import MediaError
 from vsearch.video.containers import open_video
 from vsearch.video.frame_times import hidden_before
+from vsearch.video.packed import packing_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -55,7 +56,7 @@ class VideoCopy:
         try:
             self._index, self._key = key_frame_before(path, start)
             stream = self._stream()
-            self._packed = is_packed(path, self._template, stream)
+            self._packed = packing_of(self._template, stream) is not None
             if self._packed:
                 # The demuxer tells each picture a frame late.
                 self._index, self._key = key_frame_before(path, start - float(base_of(stream)))

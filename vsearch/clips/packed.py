@@ -6,45 +6,24 @@ the pictures apart; what is shown when follows from their order.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from vsearch.video.containers import open_video
+from vsearch.video.packed import FRAME_START, PACKED_MARK
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
 
-_MARK = re.compile(rb"\x00\x00\x01\xb2DivX\d+(?:Build|b)\d+p", re.IGNORECASE)
-"""The user data by which an encoder says that it packs."""
-_PICTURE = b"\x00\x00\x01\xb6"
 _B = 2
-"""Coding type, in the two bits after that."""
-_NOTHING_NEW = bytes.fromhex("000001b6501f")
+"""Coding type of a B-frame, in the two bits after the start code of a frame."""
+_NOTHING_NEW = FRAME_START + bytes.fromhex("501f")
 """A picture that is not coded: the one before it stays."""
-_LOOKED_AT = 3
-"""Packets at the beginning in which the mark may be."""
-
-
-def is_packed(path: Path, container: InputContainer, stream: Stream) -> bool:
-    """Whether the pictures of an AVI are packed."""
-    context = stream.codec_context
-    if container.format.name != "avi" or context.name != "mpeg4":
-        return False
-    if _MARK.search(bytes(context.extradata or b"")):
-        return True
-    with open_video(path) as beginning:
-        first = islice(beginning.demux(beginning.streams[stream.index]), _LOOKED_AT)
-        return any(_MARK.search(bytes(packet)) for packet in first)
 
 
 def without_mark(data: bytes) -> bytes:
     """The same, saying that its pictures are not packed."""
-    return _MARK.sub(lambda found: found[0][:-1] + b"n", data)
+    return PACKED_MARK.sub(lambda found: found[0][:-1] + b"n", data)
 
 
 def unpacked(packets: Iterator[Packet[Any]], stream: Stream) -> Iterator[Packet[Any]]:
@@ -82,12 +61,12 @@ def _timed(waiting: list[Packet[Any]], following: int) -> Iterator[Packet[Any]]:
         packet.pts = place - 1 if _is_b(packet) else following - 1
         packet.dts = place - 1
         data = bytes(packet)
-        if _MARK.search(data):
+        if PACKED_MARK.search(data):
             packet.update(without_mark(data))
         yield packet
 
 
 def _is_b(packet: Packet[Any]) -> bool:
     data = bytes(packet)
-    at = data.find(_PICTURE)
+    at = data.find(FRAME_START)
     return at >= 0 and data[at + 4 : at + 5] != b"" and data[at + 4] >> 6 == _B

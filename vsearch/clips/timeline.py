@@ -65,8 +65,9 @@ def video_origin(path: Path) -> Fraction:
         if container.format.name != "avi":
             return sound_origin(container)
         stream = video_stream(container)
+        times = FrameTimes(container, stream)
         first = next(_decoded(container, stream, sought=False), None)
-        ticks = None if first is None else FrameTimes(container, stream).ticks(first)
+        ticks = None if first is None else times.ticks(first)
         return Fraction(0) if ticks is None else ticks * base_of(stream)
 
 

@@ -6,12 +6,9 @@ start, end = times.span(frame)
 
 from __future__ import annotations
 
-from contextlib import suppress
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vsearch.video.containers import open_video
+from vsearch.video.packed import Packing, declare_packed, packing_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,12 +21,6 @@ TOUCHING = 0.001
 """Seconds between two frames, at least: the library's times are rounded to a millisecond."""
 
 
-_PACKED_WITHIN = 300
-"""Packets in which the first of two pictures is looked for."""
-_PICTURE = b"\0\0\1\xb6"
-"""How a picture begins in MPEG-4 Part 2."""
-
-
 class FrameTimes:
     """When each frame of a stream is shown. Say every frame to `span`, in the order in which they are decoded.
 
@@ -38,22 +29,27 @@ class FrameTimes:
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, origin: float = 0.0) -> None:
-        """origin: seconds of the file's clock at which the player's is 0."""
+        """Before the first frame is decoded: the decoder learns here whether frames are packed.
+
+        origin: seconds of the file's clock at which the player's is 0.
+        """
         self._origin = origin
         self._base = float(stream.time_base or 0)
         rate = stream.average_rate or stream.guessed_rate
         self._step = 1 / float(rate) if rate else STEP
         self._last: float | None = None
         self._avi = container.format.name == "avi"
-        packed = self._avi and stream.codec_context.name == "mpeg4"
-        self._packed_from, self._waited = _packed(container, stream) if packed else (0, 0)
+        packing = packing_of(container, stream)
+        if packing is not None:
+            declare_packed(stream)
+        self._packing = packing or Packing()
         self._hidden_before = hidden_before(container)
 
     def ticks(self, frame: VideoFrame) -> int | None:
         """When a frame is shown, in ticks of its stream; for AVI later than that by the decoder's delay."""
         if not self._avi or frame.dts is None:
             return None if self._avi else frame.pts
-        return frame.dts - (self._waited if frame.dts >= self._packed_from else 0)
+        return frame.dts - (self._packing.waited if frame.dts >= self._packing.begins else 0)
 
     def is_hidden(self, frame: VideoFrame) -> bool:
         """Whether an edit list hides it: it must not be indexed, and no clip may show it."""
@@ -75,21 +71,3 @@ def hidden_before(container: InputContainer) -> int | None:
     """Ticks before which the edit list of a fragmented MP4 hides everything; FFmpeg does not say so of a packet. None:
     the container has no edit lists."""
     return 0 if "mov" in container.format.name.split(",") else None
-
-
-def _packed(container: InputContainer, stream: VideoStream) -> tuple[int, int]:
-    """(Time of the first packet of an AVI that holds two pictures, packets left out before it), in ticks.
-
-    An encoder that packs a picture to the one that it is built on writes nothing while it waits for both.
-    """
-    import av
-
-    before: int | None = None
-    with suppress(av.error.FFmpegError), open_video(Path(container.name)) as again:
-        for packet in islice(again.demux(again.streams[stream.index]), _PACKED_WITHIN):
-            if packet.dts is None:
-                break
-            if bytes(packet).count(_PICTURE) > 1:
-                return packet.dts, 0 if before is None else packet.dts - before - 1
-            before = packet.dts
-    return 0, 0
