@@ -19,6 +19,9 @@ from functools import cache
 
 from vsearch.errors import MediaError
 
+ENCODING_RULES = 2
+"""Version of the rules in this module. It must rise when they change: a known subtitle file is not read again before it
+does, because the recipe of its transcript (`sidecar_recipe`) contains this number."""
 SAMPLE = 32_768
 """Bytes of lines with other characters than ASCII that are looked at."""
 LEAST_FIT = 0.75

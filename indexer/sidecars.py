@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vsearch.indexer.charsets import ENCODING_RULES
 from vsearch.indexer.discover import has_sound_ending, has_video_ending
 from vsearch.languages import language_named, language_tag, same_language
 from vsearch.media import FileStamp
@@ -61,8 +62,8 @@ class Sidecar:
 
 
 def sidecar_recipe(stamp: FileStamp) -> str:
-    """See Transcript.recipe: other bytes in the subtitle file have another recipe."""
-    return f"sidecar 2 {stamp.path.name} {stamp.size} {stamp.mtime_ns}"
+    """See Transcript.recipe: it changes with the bytes of the subtitle file and with the rules that decode them."""
+    return f"sidecar {ENCODING_RULES} {stamp.path.name} {stamp.size} {stamp.mtime_ns}"
 
 
 class Sidecars:
