@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from vsearch.errors import MediaError, PathError
+from vsearch.errors import PathError
 from vsearch.library.rows import SceneRow
 
 CLIPS = "clips"
@@ -67,7 +66,9 @@ def how_to_play(span: Span, cache: Path, *, clip: bool = False) -> Playback:
 
     Raises MediaError, PathError.
     """
-    if not clip and _can_play(span.path):
+    from vsearch.clips import browser_can_play
+
+    if not clip and browser_can_play(span.path):
         return Playback("original", 0.0)
     made_clip(span, cache)
     return Playback("clip", span.start, "Browsers cannot play this file: this is a copy of the scene.")
@@ -88,22 +89,3 @@ def media_type(path: Path) -> str:
     except OSError as error:
         raise PathError(f"{path} cannot be read: {error.strerror}.") from error
     return next((kind for at, mark, kind in _KINDS if head[at : at + len(mark)] == mark), "application/octet-stream")
-
-
-def _can_play(path: Path) -> bool:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise PathError(f"{path} cannot be read: {error.strerror}.") from error
-    return _probed(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=1000)
-def _probed(path: Path, size: int, mtime_ns: int) -> bool:
-    """Whether browsers play a file. size, mtime_ns: for the cache, which forgets files that change."""
-    from vsearch.clips import browser_can_play
-
-    try:
-        return browser_can_play(path)
-    except MediaError:
-        return False
