@@ -16,14 +16,13 @@ from vsearch.models.fitting import Fitting, fit_frame, scale_picture
 from vsearch.models.protocols import FrameSize
 from vsearch.video.clock import Clock, in_step
 from vsearch.video.colour import rgb_of
+from vsearch.video.decoding import decode_packets
 from vsearch.video.frame_times import FrameTimes
 from vsearch.video.orientation import Orientation
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
-    from av.video.stream import VideoStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,27 +141,10 @@ def decode(request: DecodeRequest) -> Iterator[DecodedFrame]:
         context.options = {"skip_loop_filter": "noref"}
         clock, times = Clock.of(container), FrameTimes(container, stream, probed.origin)
         found = False
-        for frame in _frames(container, stream, clock):
+        for frame in decode_packets(in_step(container, stream, clock)):
             if times.is_hidden(frame):
                 continue
             yield _Frame(*times.span(frame), frame, scaler, clock.moved)
             found = True
         if not found:
             raise MediaError("no frame can be decoded")
-
-
-def _frames(container: InputContainer, stream: VideoStream, clock: Clock) -> Iterator[VideoFrame]:
-    import av
-
-    packets = in_step(container, stream, clock)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError:
-            return  # a container that breaks off: what came before stands
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError:
-            continue

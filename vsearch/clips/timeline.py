@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vsearch.errors import MediaError
 from vsearch.video.clock import StreamT, in_step, jumps
 from vsearch.video.containers import open_video, pick_stream
+from vsearch.video.decoding import decode_packets
 from vsearch.video.frame_times import FrameTimes
 
 if TYPE_CHECKING:
@@ -188,25 +190,10 @@ def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sou
 
 
 def _decoded(container: InputContainer, stream: VideoStream, sought: bool) -> Iterator[VideoFrame]:
-    import av
-
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = 2
     context.options = {"max_pixels": str(MOST_PIXELS)}
-    keyed = not sought
     packets = packets_of(container, stream, sought)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError:
-            return  # a container that breaks off: what came before stands
-        if packet is None:
-            return
-        keyed = keyed or packet.is_keyframe
-        if not keyed:
-            continue  # pictures that are built on one that was not read
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError:
-            continue
+    # After a seek, frames before the first key frame are built on frames that were not read.
+    return decode_packets(dropwhile(lambda packet: not packet.is_keyframe, packets) if sought else packets)
