@@ -39,10 +39,9 @@ class FrameTimes:
         self._step = 1 / float(rate) if rate else STEP
         self._last: float | None = None
         self._avi = container.format.name == "avi"
-        packing = packing_of(container, stream)
-        if packing is not None:
+        self._packing = packing_of(container, stream) or Packing()
+        if not self._packing.declared:
             declare_packed(stream)
-        self._packing = packing or Packing()
         self._hidden_before = hidden_before(container)
 
     def ticks(self, frame: VideoFrame) -> int | None:

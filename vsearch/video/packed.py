@@ -38,6 +38,8 @@ _PAIR_WITHIN = 300
 class Packing:
     """How the frames of an AVI are packed. Times are in ticks of the stream."""
 
+    declared: bool = True
+    """The encoder declares it by a mark, which FFmpeg's decoder obeys."""
     begins: int = 0
     """Decoding time of the first packet with two frames; 0 where none was found."""
     waited: int = 0
@@ -59,9 +61,9 @@ def packing_of(container: InputContainer, stream: Stream) -> Packing | None:
             if packet.dts is None:
                 break
             data = bytes(packet)
-            if data.count(FRAME_START) > 1:
-                return Packing(packet.dts, 0 if before is None else packet.dts - before - 1)
             marked = marked or (number < _MARK_WITHIN and PACKED_MARK.search(data) is not None)
+            if data.count(FRAME_START) > 1:
+                return Packing(marked, packet.dts, 0 if before is None else packet.dts - before - 1)
             before = packet.dts
     return Packing() if marked else None
 
