@@ -1,7 +1,7 @@
 """How good the labels of `vsearch label` are: python -m eval.tags --images TAR_OR_FOLDER --labels FILE.tsv.
 
 The same tables as eval.labels. Each set is a library whose scenes are its photographs, and its phrases are the list of
-labels; a photograph has one right label, so what else is there on it counts as wrong. Precision is over the labels that
+labels; a photograph has one right label, so any other label counts as wrong. Precision is over the labels that
 were given, recall over the photographs, both together over all sets. Ways to calibrate, all in standard deviations but
 the first:
 

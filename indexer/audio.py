@@ -169,7 +169,7 @@ def _blocks(container: InputContainer, index: int) -> Iterator[AudioBlock]:
     start = now = 0.0  # of what is held, and of its end
 
     def hold(pieces: list[av.AudioFrame]) -> int:
-        """Samples that they are."""
+        """Buffer the frames; return their number of samples."""
         count = 0
         for piece in pieces:
             samples = piece.to_ndarray().reshape(-1, piece.layout.nb_channels)

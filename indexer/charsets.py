@@ -25,7 +25,7 @@ does, because the recipe of its transcript (`sidecar_recipe`) contains this numb
 SAMPLE = 32_768
 """Bytes of lines with other characters than ASCII that are looked at."""
 LEAST_FIT = 0.75
-"""Of those characters, the share that must be letters of a language."""
+"""Smallest share of the non-ASCII characters that must be letters of a language."""
 LEAST_FIT_NAMED = 0.5
 """The share of letters of a language that is enough where the file's name gives the language."""
 MOST_ACCENTED = 0.65

@@ -1,4 +1,4 @@
-"""One narrow door to any decoder: a request in, frames in time order out.
+"""The decoder protocol: a request in, frames in time order out.
 
 A backend is a function `decode(request) -> Iterator[DecodedFrame]`. It scales while it decodes, applies the rotation,
 and gives times on the player's timeline that strictly increase; it raises MediaError where it cannot. Two are here,

@@ -35,7 +35,7 @@ class _Scaler:
     thumbnail_size: tuple[int, int]
     """Width, height as shown."""
     large_size: tuple[int, int]
-    """The same."""
+    """Width and height of frames for OCR."""
     for_model: VideoReformatter
     for_cuts: VideoReformatter
     for_thumbnails: VideoReformatter

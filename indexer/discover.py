@@ -29,7 +29,7 @@ SOURCE_ENDINGS = frozenset({".ts", ".mts", ".m2ts", ".nut"})
 is text, its name promises nothing."""
 
 AUDIO_ENDINGS = frozenset({".m4a", ".m4b", ".m4p", ".mka", ".oga", ".opus", ".spx", ".wma"})
-"""Containers that also hold video, in the dress that says that this one does not."""
+"""Extensions that mark containers, which could hold video, as audio only."""
 
 _SOUND = ".aac .ac3 .aif .aiff .amr .au .caf .flac .mp2 .mp3 .ogg .wav .wv"
 SOUND_ENDINGS = AUDIO_ENDINGS | frozenset(_SOUND.split())

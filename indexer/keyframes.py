@@ -74,7 +74,7 @@ class KeyPictures:
 
 
 def _cells(picture: Pixels) -> NDArray[np.float32]:
-    """Mean brightness of squares; what is left over at the right and lower edge joins none unless there is no other."""
+    """Mean brightness of squares. A partial square at the right or lower edge is ignored unless it is the only one."""
     height, width = picture.shape[:2]
     size = max(1, min(_CELL, height, width))
     rows, columns = height // size, width // size
@@ -83,7 +83,7 @@ def _cells(picture: Pixels) -> NDArray[np.float32]:
 
 
 def to_jpeg(picture: Pixels) -> bytes:
-    """With colours at full resolution: red letters on blue are nothing else."""
+    """Encode without chroma subsampling: red text on blue differs only in colour."""
     from PIL import Image
 
     data = io.BytesIO()

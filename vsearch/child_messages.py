@@ -75,7 +75,7 @@ class Failed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A message as it lies on the pipe, not checked yet."""
+    """A message as read from the pipe, not validated yet."""
 
     fields: dict[str, Any]
     payload: bytes

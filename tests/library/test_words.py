@@ -204,7 +204,7 @@ def test_audio_file_is_found_by_its_speech(library: SqliteStore) -> None:
     [
         (
             "UPDATE segments SET folded = 'zebra' WHERE text LIKE '%chocolate%'",
-            "1 lines differ from their folded words",
+            "1 segments differ from their folded words",
         ),
         ("UPDATE scenes SET spoken = 1 - spoken WHERE id = 1", "1 scenes are wrong about whether they have speech"),
     ],
@@ -229,9 +229,9 @@ def test_an_index_of_words_that_is_wrong_is_found_and_made_anew(talks: SqliteSto
         connection.execute("DELETE FROM segments WHERE text LIKE '%chocolate%'")
     connection.close()
     marked = "1 scenes are wrong about whether they have speech"  # the line that went was its only one
-    assert talks.verify().problems == ("the index of words is wrong about 1 lines", marked)
+    assert talks.verify().problems == ("the full-text index is wrong about 1 segments", marked)
     repaired = talks.verify(repair=True).repaired
-    assert repaired == ("marked anew which scenes have speech", "made the index of words anew")
+    assert repaired == ("marked anew which scenes have speech", "rebuilt the full-text index")
     assert talks.verify().clean
     assert talks.search_text("chocolate", 5) == []
     assert len(talks.search_text("ask", 5)) == 2

@@ -58,7 +58,7 @@ class VideoCopy:
             stream = self._stream()
             self._packed = packing_of(self._template, stream) is not None
             if self._packed:
-                # The demuxer tells each picture a frame late.
+                # The demuxer reports each frame one frame late.
                 self._index, self._key = key_frame_before(path, start - float(base_of(stream)))
         except MediaError as error:
             raise NotCopyable(str(error)) from error

@@ -144,7 +144,7 @@ def _check_target(source: Path, target: Path, overwrite: bool) -> None:
         if target.samefile(source):
             raise PathError(f"{target} is the video itself: choose another place for the clip.")
     if not overwrite and (target.exists() or target.is_symlink()):
-        raise PathError(f"{target} is already there: choose another name, or take it away.")
+        raise PathError(f"{target} exists already: choose another name, or overwrite it.")
 
 
 def _answer(request: ClipRequest, kind: type[M], folder: Path) -> M:

@@ -55,8 +55,8 @@ class VideoEncode:
     """Exactly the pictures of [start, end), encoded anew."""
 
     def __init__(self, path: Path, start: float, end: float, encoders: Encoders, most: int, held: float) -> None:
-        """most: pixels that the longer side may have, quickly made; 0: as large as it is, without a loss to be seen.
-        held: seconds until which the last picture of the file stays."""
+        """most: pixels of the longer side, with a fast preset; 0: the original size, visually lossless. held: seconds
+        until which the last frame of the file is shown."""
         self._pictures = pictures(path, start, end, held)
         self._first = next(self._pictures)
         self._encoder, self._options = encoders.video, encoders.quick if most else encoders.exact

@@ -49,7 +49,7 @@ class Encoders:
     exact: dict[str, str] = field(default_factory=dict)
     """The video encoder's options where no difference should be seen."""
     quick: dict[str, str] = field(default_factory=dict)
-    """The same where somebody waits."""
+    """Options for a clip that is played while it is made: a fast preset."""
     hdr: str = ""
     """The video encoder, of ten bits, for high dynamic range that is kept; empty: `video` does it, with eight."""
     hdr_options: dict[str, str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class Material:
     """One source file. Seconds are on the player's timeline."""
 
     rate: Fraction | None
-    """Frames a second. Where the rate is variable, their mean; None where there are no pictures or nobody knows."""
+    """Frames a second. Where the rate is variable, their mean; None without frames, or where it is unknown."""
     steady: bool
     """Every frame lasts equally long."""
     first: float

@@ -52,7 +52,7 @@ def _hit(fields: Any, number: int, name: str) -> Hit:
             segments=segments,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise InputError(f"Hit {number} of {name} is none: give what `vsearch query --json` prints.") from error
+        raise InputError(f"Hit {number} of {name} is not valid: give what `vsearch query --json` prints.") from error
 
 
 def _seconds(value: Any) -> float:

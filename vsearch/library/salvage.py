@@ -90,7 +90,7 @@ def _salvage(folder: Path) -> tuple[list[str], list[Path]]:
         return [f"nothing could be read of the catalog: {_AGAIN}; the broken one lies in {aside.name}"], lost
     done = [f"saved {kept} videos into a new catalog; the broken one lies in {aside.name}"]
     if not whole:
-        done.append(f"not all that was lost has a name any more: {_AGAIN}")
+        done.append(f"some lost videos can no longer be identified: {_AGAIN}")
     return done, lost
 
 

@@ -62,8 +62,8 @@ class Findings:
         lines = [f"catalog: {line}" for line in self.pages]
         lines += _grouped(f"a row of {table} belongs to nothing" for table, _ in self.dangling)
         lines += self.loose
-        lines += [f"the index of words is wrong about {self.unindexed} lines"] if self.unindexed else []
-        lines += [f"{len(self.misfolded)} lines differ from their folded words"] if self.misfolded else []
+        lines += [f"the full-text index is wrong about {self.unindexed} segments"] if self.unindexed else []
+        lines += [f"{len(self.misfolded)} segments differ from their folded words"] if self.misfolded else []
         lines += [f"{len(self.mismarked)} scenes are wrong about whether they have speech"] if self.mismarked else []
         lines += [f"video {video}, space {space}: {how}" for (video, space), how in self.encodings.items()]
         lines += [f"video {video}: {why}" for video, why in self.videos.items()]
@@ -320,7 +320,7 @@ def repair(found: Findings, writer: Writer, folder: Path) -> list[str]:
         done.append("marked anew which scenes have speech")
     if found.unindexed or found.misfolded:
         statements.append(("INSERT INTO segment_words (segment_words) VALUES ('rebuild')", {}))
-        done.append("made the index of words anew")
+        done.append("rebuilt the full-text index")
     if statements or found.videos or found.orphans:
         removed, orphans = writer.repair(statements, found.videos)
         done += [f"video {video}: removed, to be indexed again" for video in sorted(removed)]

@@ -2,8 +2,8 @@
 
 open_clip has two kinds. Its own is CLIP's byte-pair encoding in Python. The other wraps one of transformers, which
 holds a fast tokenizer that writes itself; open_clip cleans the text first, and those rules are put in front.
-What cannot be said there is open_clip's repair of broken encodings and of HTML (ftfy, html.unescape): a sentence that
-a person types needs neither.
+What it cannot express is open_clip's repair of broken encodings and of HTML (ftfy, html.unescape); a typed sentence
+needs neither.
 """
 
 from __future__ import annotations

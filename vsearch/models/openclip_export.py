@@ -265,7 +265,7 @@ def _cosines(ours: Vectors, theirs: Vectors) -> Vectors:
 
 
 def describe(report: ExportReport) -> Sequence[str]:
-    """Lines for a person."""
+    """The report as lines of text."""
     loss = "weights of 8 bits" if report.int8 else "float32"
     return [
         f"{report.name} -> {report.folder} ({loss}, {report.size_bytes / 1e6:.0f} MB)",

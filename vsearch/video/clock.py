@@ -66,7 +66,7 @@ class _Track:
 
 
 class Clock:
-    """Say every packet of a file, in its order, to `shift`."""
+    """Joins the clocks of a file: pass every packet, in its order, to `shift`."""
 
     def __init__(
         self, *, jumps: bool, pictures: Collection[int], sound: Collection[int] = (), returns: bool = True

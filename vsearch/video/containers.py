@@ -51,7 +51,10 @@ def _films(container: InputContainer, streams: Sequence[int]) -> set[int]:
     if all(said.values()):
         return {index for index, frames in said.items() if frames > 1}
     counted = dict.fromkeys(streams, 0)
-    with suppress(av.error.FFmpegError), open_video(Path(container.name)) as again:  # where this one stands, it stays
+    with (
+        suppress(av.error.FFmpegError),
+        open_video(Path(container.name)) as again,
+    ):  # a second handle: the position of this one stays
         for packet in islice(again.demux(), MOST_PACKETS):
             if packet.size and packet.stream_index in counted:
                 counted[packet.stream_index] += 1

@@ -36,7 +36,7 @@ class Orientation:
 
     @property
     def mirrored(self) -> bool:
-        """No rotation alone does it."""
+        """Whether a reflection is needed besides a rotation."""
         return self.transposed ^ self.flip_x ^ self.flip_y
 
     @property
