@@ -14,6 +14,7 @@ from tests.media import Shot, make_video
 from tests.models.tiny import write_tiny
 from vsearch.errors import InputError, LibraryMissing, PathError, QueryError, UnknownModel
 from vsearch.search.example import ClipFile, SceneAt
+from vsearch.settings import read_settings
 
 SRT = "1\n00:00:00,500 --> 00:00:01,250\nto the lighthouse\n"
 
@@ -52,6 +53,11 @@ def test_public_names_exist() -> None:
     assert all(getattr(vsearch, name) is not None for name in vsearch.__all__)
     with pytest.raises(AttributeError):
         _ = vsearch.nothing
+
+
+def test_open_takes_either_settings_or_their_parts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="settings"):
+        vsearch.open(tmp_path, settings=read_settings())
 
 
 def test_open_missing_library_raises_and_creates_nothing(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def open(
 
     path: its folder; None: that of the settings. create: a missing library is created as soon as something is stored.
     model: the name or folder of the model that encodes videos and queries, or several that answer together; None: the
-    library's own. weights, device: see `Settings`. settings: instead of those of the environment.
+    library's own. weights, device: see `Settings`. settings: complete settings, instead of path, weights and device.
     Raises LibraryMissing unless `create`; LibraryDamaged, LibraryTooNew, InputError.
     """
     names = [model] if isinstance(model, str) else model
@@ -70,6 +70,8 @@ def open(
             weights=None if weights is None else Path(weights).expanduser(),
             device=device,
         )
+    elif path is not None or weights is not None or device is not None:
+        raise ValueError("path, weights and device are part of the settings: give either these or `settings`")
     library = Library(settings, names, create=create)
     if not create:
         library.store  # noqa: B018 - a missing library is reported now
