@@ -13,7 +13,7 @@ _MOST_BOXES = 10_000
 
 
 class Mp4Box(NamedTuple):
-    """Bytes [start, end) of a file are the box's content."""
+    """A box; its content is the bytes [start, end) of the file."""
 
     name: bytes
     start: int
@@ -21,8 +21,8 @@ class Mp4Box(NamedTuple):
 
 
 def end_pictures_at(path: Path, seconds: float) -> None:
-    """Let the edit list of a clip's pictures end after so many seconds: players that honour it show nothing of what
-    comes then. The file is one that FFmpeg wrote, with an edit list for each track."""
+    """End the edit list of a clip's video after a number of seconds: players that support it show nothing after that.
+    The file was written by FFmpeg, with an edit list for each track."""
     with path.open("r+b") as file:
         movie = _find(file, _whole(file), b"moov")
         header = _find(file, movie, b"mvhd")
@@ -44,7 +44,7 @@ def end_pictures_at(path: Path, seconds: float) -> None:
 
 
 def _shorten(file: BinaryIO, track: Mp4Box, ticks: int) -> bool:
-    """Let its last edit end at `ticks`, where it ends later."""
+    """End the last edit of a track at `ticks`, if it ends later."""
     edits = _find(file, track, b"edts", b"elst")
     if edits is None:
         return False
@@ -60,7 +60,7 @@ def _shorten(file: BinaryIO, track: Mp4Box, ticks: int) -> bool:
 
 
 def time_code_rate(path: Path) -> Fraction | None:
-    """Frames a second that the labels of a file's time code track count; None where it has none.
+    """Frames per second of a file's time code track; None if it has none.
 
     Raises OSError. A file that is no MP4 or QuickTime has none.
     """

@@ -1,4 +1,4 @@
-"""Tracks of a clip whose packets are copied from the file as they are.
+"""Tracks of a clip whose packets are copied from the file unchanged.
 
 What an edit list hides is part of the file, and players do not show it. Nothing of it gets into a clip: a copy that
 would need hidden pictures is refused (NotCopyable), and packets of sound that are hidden in part are left out.
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _UNDATED = 64
-"""Packets at the beginning that may lack a decoding time (Matroska stores none)."""
+"""Number of first packets that may lack a decoding time (Matroska stores none)."""
 _MOST_DELAY = 4096
-"""Samples at 48 kHz that a decoder of Opus leaves out at first; encoders need 312, and more is a way of trimming."""
+"""Samples at 48 kHz that an Opus decoder skips at the start; encoders need 312, a larger number trims the sound."""
 _QUICKTIME = ("mov", "mp4")
-"""The containers whose tracks say by a tag how the codec is stored."""
+"""Containers whose tracks have a tag for the codec."""
 
 
 class NotCopyable(Exception):
-    """These packets cannot be taken over as they are."""
+    """The packets cannot be copied unchanged."""
 
 
 class VideoCopy:
-    """Pictures as they are, from the last key frame at or before `start`."""
+    """Video packets, copied from the last key frame at or before `start`."""
 
     def __init__(self, path: Path, start: float, end: float, stack: ExitStack) -> None:
         self._path, self._stop = path, end
@@ -72,7 +72,7 @@ class VideoCopy:
         self.begin = float(self._zero * base_of(stream) - self._origin)
         self.end = self.begin
         self.end_with_hidden = self.begin
-        """Seconds: the same for a player that also shows the pictures after the end that others are built on."""
+        """Seconds: the end for a player that also shows the frames after the end that others depend on."""
 
     def attach(self, output: OutputContainer) -> None:
         self._track = _add_track(output, self._stream())
@@ -94,12 +94,12 @@ class VideoCopy:
         return max(1, round(1 / rate / base_of(self._stream()))) if rate else 1
 
     def _needed(self) -> Iterator[Packet[Any]]:
-        """What is shown from the key frame to the end, rebased, and the pictures after the end that it is built on."""
+        """The packets shown from the key frame to the end, and those after it that they depend on; times start at 0."""
         base = base_of(self._stream())
         stop = (Fraction(self._stop - EPSILON) + self._origin) / base
         first = hidden_before(self._template)
         after: list[Packet[Any]] = []
-        """Read, shown after the end, and not written until something comes that is shown before it."""
+        """Packets shown after the end, which are only written if a packet that is shown before the end follows."""
         hidden, shown_to, ends_at = False, self._zero, sys.maxsize
         for packet in self._found():
             pts = cast(int, packet.pts)
@@ -131,7 +131,7 @@ class VideoCopy:
             after.clear()
 
     def _found(self) -> Iterator[Packet[Any]]:
-        """Packets from the key frame on."""
+        """The packets from the key frame onwards."""
         for container, sought in ways_to(self._path, self._index, self._key * base_of(self._stream())):
             found = self._from(container, sought)
             first = next(found, None)
@@ -168,7 +168,7 @@ def _add_track(output: OutputContainer, source: Stream) -> Any:
 
 
 def _tag(source: InputContainer, stream: Stream, output: OutputContainer) -> str:
-    """How QuickTime calls the codec: what the file says, where the clip is of the same family. Empty: the muxer
+    """QuickTime's tag of the codec: that of the file, if the clip's container is of the same family. Empty: the muxer
     chooses."""
     if output.format.name not in _QUICKTIME:
         return ""
@@ -181,7 +181,7 @@ def _tag(source: InputContainer, stream: Stream, output: OutputContainer) -> str
 
 
 def _dated(packets: Iterator[Packet[Any]], step: int) -> Iterator[Packet[Any]]:
-    """Give the first packets the decoding times that they lack. NotCopyable where times do not increase."""
+    """Add missing decoding times to the first packets. Raises NotCopyable if times do not increase."""
     waiting: list[Packet[Any]] = []
     last: int | None = None
     for packet in packets:
@@ -207,7 +207,7 @@ def _dated(packets: Iterator[Packet[Any]], step: int) -> Iterator[Packet[Any]]:
 
 
 class SoundCopy:
-    """Packets of one track of sound that begin in [begin, end)."""
+    """Packets of one sound track that begin in [begin, end)."""
 
     def __init__(self, path: Path, index: int, begin: float, end: float, stack: ExitStack) -> None:
         self._path, self._index, self._begin, self._stop = path, index, begin, end

@@ -1,4 +1,4 @@
-"""Where the packets of a clip's tracks come from: copied from the file (copies.py), or decoded and encoded anew.
+"""Sources of the packets of a clip's tracks: copied from the file (copies.py), or decoded and encoded again.
 
 A feed reads the file by itself, so that the tracks of a clip need not wait for each other: `attach` makes the track in
 the clip, `packets` then yields its packets in decoding order, on a clock that is 0 where the clip begins.
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _LEAST = 16
-"""Pixels of a side that libx265 needs."""
+"""Smallest side that libx265 accepts, in pixels."""
 
 
 class Feed(Protocol):
     """One track of a clip."""
 
     end: float
-    """Seconds on the player's timeline: where what was yielded so far ends, without silence that fills the span."""
+    """Player time in seconds at which the packets yielded so far end, without silence added to fill the span."""
 
     def attach(self, output: OutputContainer) -> None:
-        """Make the track."""
+        """Add the track to the output."""
         ...
 
     def packets(self) -> Iterator[Packet[Any]]:
-        """Ready for `output.mux`, in order."""
+        """Packets for `output.mux`, in order."""
         ...
 
 
 class VideoEncode:
-    """Exactly the pictures of [start, end), encoded anew."""
+    """Exactly the frames of [start, end), encoded again."""
 
     def __init__(self, path: Path, start: float, end: float, encoders: Encoders, most: int, held: float) -> None:
         """most: pixels of the longer side, with a fast preset; 0: the original size, visually lossless. held: seconds
@@ -115,12 +115,12 @@ class VideoEncode:
 
 
 class SoundEncode:
-    """Exactly the samples of [begin, end), encoded anew; silence where the file has a gap."""
+    """Exactly the samples of [begin, end), encoded again; silence where the file has a gap."""
 
     def __init__(
         self, path: Path, index: int, begin: float, end: float, encoder: str, *, stereo: bool, pad: bool
     ) -> None:
-        """stereo: surround is mixed down to it. pad: silence follows where the sound ends before the span does."""
+        """stereo: mix surround sound down to stereo. pad: add silence if the sound ends before the span."""
         from av.codec import Codec
 
         self._path, self._index, self._begin, self._stop = path, index, begin, end
@@ -159,7 +159,7 @@ class SoundEncode:
         yield from self._track.encode(None)
 
     def _samples(self) -> Iterator[NDArray[np.float32]]:
-        """float32 [channels, N] without a gap; padded, together exactly as long as the span."""
+        """Blocks of samples, float32 [channels, N], without gaps; padded, together exactly as long as the span."""
         channels = len(self._channels())
         total = round((self._stop - self._begin) * self._rate)
         position = 0
@@ -181,7 +181,7 @@ class SoundEncode:
             yield from _silence(channels, total - position)
 
     def _pieces(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(place from the clip's beginning in samples, which may be negative; float32 [channels, N])."""
+        """Decoded blocks: position from the clip's start in samples, which may be negative; float32 [channels, N]."""
         import av
 
         with open_video(self._path) as container:
@@ -229,7 +229,7 @@ class SoundEncode:
                 return
 
     def _place(self, seconds: Fraction) -> int:
-        """Samples from the clip's beginning."""
+        """A time in samples from the clip's start."""
         return round((seconds - Fraction(self._begin)) * self._rate)
 
 

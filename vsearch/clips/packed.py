@@ -1,4 +1,4 @@
-"""Packed B-frames: MPEG-4 in AVI as DivX and XviD wrote it, two pictures in one chunk and an empty one after it.
+"""Packed B-frames: MPEG-4 in AVI as DivX and XviD wrote it, two frames in one chunk followed by an empty chunk.
 
 Other containers have no such chunks, and players of these stop or show a wrong picture. FFmpeg's bitstream filter takes
 the pictures apart; what is shown when follows from their order.
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 _B = 2
 """Coding type of a B-frame, in the two bits after the start code of a frame."""
 _NOTHING_NEW = FRAME_START + bytes.fromhex("501f")
-"""A picture that is not coded: the one before it stays."""
+"""A frame that is not coded: the previous one stays on screen."""
 
 
 def without_mark(data: bytes) -> bytes:
-    """The same, saying that its pictures are not packed."""
+    """The data with the packed flag cleared."""
     return PACKED_MARK.sub(lambda found: found[0][:-1] + b"n", data)
 
 
 def unpacked(packets: Iterator[Packet[Any]], stream: Stream) -> Iterator[Packet[Any]]:
-    """One picture a packet, with times that begin at 0 with the file's first chunk: a chunk is shown when it is read,
-    and a picture that others are built on when the next such picture is read."""
+    """One frame per packet, with times from 0 at the file's first chunk: a chunk is shown when it is read, and a frame
+    that others depend on when the next such frame is read."""
     from av.bitstream import BitStreamFilterContext
 
     taking_apart = BitStreamFilterContext("mpeg4_unpack_bframes", stream)

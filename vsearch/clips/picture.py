@@ -1,4 +1,4 @@
-"""A decoded picture as an encoder wants it: turned and mirrored as a player does it, of an even size, 4:2:0."""
+"""A decoded frame prepared for an encoder: rotated and mirrored as in a player, of an even size, 4:2:0."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClipShape:
-    """What every picture of a clip becomes."""
+    """The shape that every frame of a clip is converted to."""
 
     width: int
     height: int
     scaled: bool
-    """False: an odd size loses its last row or column, and nothing is blurred."""
+    """False: an odd size loses its last row or column, so that nothing is blurred."""
     aspect: Fraction
-    """Width of a pixel over its height."""
+    """Width of a pixel divided by its height."""
     sdr: bool = True
-    """High dynamic range is tone-mapped."""
+    """Whether high dynamic range is tone-mapped."""
     pixels: str = "yuv420p"
-    """FFmpeg's name of the pixel format: this one or yuv420p10le."""
+    """FFmpeg's name of the pixel format: yuv420p or yuv420p10le."""
 
 
 def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> ClipShape:
-    """The shape of a clip by its first picture. pixel: width over height of one, before the picture is turned, as the
-    container says it. most: pixels of the longer side, as a player shows it; 0: every pixel and its tags are kept."""
+    """The shape of a clip with this first frame. pixel: the container's pixel aspect, before rotation. most: largest
+    longer side in pixels, as a player shows it; 0: size and colour tags are kept."""
     orientation, pixel = orientation_of(frame), pixel_aspect(pixel)
     width, height = orientation.size(frame.width, frame.height)
     if orientation.transposed:
@@ -52,7 +52,7 @@ def shape_of(frame: VideoFrame, pixel: Fraction | None, most: int) -> ClipShape:
 
 
 def encoder_picture(frame: VideoFrame, shape: ClipShape) -> VideoFrame:
-    """A picture of that shape, of limited range."""
+    """The frame in the given shape, of limited range."""
     from av.video.frame import PictureType
 
     orientation = orientation_of(frame)
@@ -76,7 +76,7 @@ def encoder_picture(frame: VideoFrame, shape: ClipShape) -> VideoFrame:
 
 @lru_cache(maxsize=2)
 def _reformatter(shape: ClipShape) -> VideoReformatter:
-    """One for each shape: it keeps its tables while nothing changes."""
+    """A converter for each shape: it keeps its tables while nothing changes."""
     from av.video.reformatter import VideoReformatter
 
     return VideoReformatter()
@@ -84,7 +84,7 @@ def _reformatter(shape: ClipShape) -> VideoReformatter:
 
 @lru_cache(maxsize=2)
 def _graph(width: int, height: int, pixels: str, filters: tuple[str, ...]) -> Graph:
-    """A chain of filters that gives one picture for one; it is made anew where a stream changes its size."""
+    """A chain of filters that returns one frame per frame; created again where a stream changes its size."""
     from av.filter import Graph
     from av.video.format import VideoFormat
 

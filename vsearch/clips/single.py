@@ -1,4 +1,4 @@
-"""One picture of a video as JPEG. Runs in the process of child.py: it trusts no byte of the file."""
+"""One frame of a video as JPEG. Runs in the child process, because the file may be hostile."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from vsearch.errors import MediaError
 from vsearch.video.containers import explain, open_video
 
 _SPAN = 0.01
-"""Seconds that are looked at: the picture that is shown at the time is the first of any span that begins there."""
+"""Length of the span that is decoded, in seconds; its first frame is the one on screen at its start."""
 
 
 def write_still(source: Path, target: Path, time: float, side: int) -> float:
-    """Write the picture that a player shows at `time`; returns the seconds at which it appears.
+    """Write the frame that a player shows at `time`; returns the time in seconds at which it appears.
 
-    Turned as a player turns it, pixels square, the longer side at most `side`. Raises MediaError; OSError passes.
+    Rotated as in a player, with square pixels, the longer side at most `side`. Raises MediaError, OSError.
     """
     import av
 
-    with source.open("rb"):  # a permission problem is the system's to tell
+    with source.open("rb"):  # a permission problem is reported by the system
         pass
     try:
         with open_video(source) as container:

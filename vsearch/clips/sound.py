@@ -1,5 +1,4 @@
-"""The packets of a track of sound that a player plays in a span; what an edit list or a codec's delay hides is not
-among them."""
+"""The packets of a sound track that a player plays in a span, without those hidden by an edit list or a codec delay."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def sound_packets(path: Path, index: int, begin: float, end: float) -> Iterator[Packet[Any]]:
-    """Those that begin in [begin, end), seconds on the player's timeline, with the file's own timestamps. A packet
-    without a timestamp passes."""
+    """The packets that begin in [begin, end), in seconds on the player's timeline, with the file's own timestamps.
+    Packets without a timestamp are included."""
     with open_video(path) as container:
         origin = sound_origin(container)
     for container, sought in ways_to(path, index, Fraction(begin) + origin):
@@ -34,7 +33,7 @@ def sound_packets(path: Path, index: int, begin: float, end: float) -> Iterator[
 
 
 def heard_until(path: Path, index: int, begin: float, end: float) -> float | None:
-    """Seconds, at most `end`, at which the last sound in [begin, end) is over; None: there is none."""
+    """The end of the last sound in [begin, end), in seconds and at most `end`; None: there is no sound."""
     with open_video(path) as container:
         base, origin = base_of(container.streams[index]), sound_origin(container)
     last: float | None = None
@@ -45,7 +44,7 @@ def heard_until(path: Path, index: int, begin: float, end: float) -> float | Non
 
 
 def sound_end(container: InputContainer, index: int) -> int | None:
-    """Ticks of the track's clock at which an edit list of MP4 or QuickTime may end it within a packet."""
+    """The tick at which an edit list of MP4 or QuickTime ends the track, possibly within a packet."""
     stream = container.streams[index]
     return stream.duration if "mov" in container.format.name.split(",") else None
 
@@ -53,7 +52,7 @@ def sound_end(container: InputContainer, index: int) -> int | None:
 def _within(
     container: InputContainer, index: int, begin: float, end: float, sought: bool
 ) -> Iterator[tuple[Packet[Any], bool]]:
-    """With each: whether a part of its end is hidden, should it be the track's last one."""
+    """The packets; with each, whether a part of its end is hidden if it is the last one of the track."""
     stream = cast("AudioStream", container.streams[index])
     base, origin = base_of(stream), sound_origin(container)
     zero, stop = (round((Fraction(at) + origin) / base) for at in (begin, end))
@@ -87,7 +86,7 @@ def _within(
 
 
 def _whole(container: InputContainer, index: int, packets: Iterator[tuple[Packet[Any], bool]]) -> Iterator[Packet[Any]]:
-    """Leave out the track's last packet where a part of it is hidden."""
+    """Omit the last packet of the track if a part of it is hidden."""
     held: tuple[Packet[Any], bool] | None = None
     for one in packets:
         if held is not None:
@@ -98,7 +97,7 @@ def _whole(container: InputContainer, index: int, packets: Iterator[tuple[Packet
 
 
 def _skipped(packet: Packet[Any]) -> tuple[int, int]:
-    """Samples at its beginning (and in the packets after it) and at its end that are not played."""
+    """Samples that are not played: at the packet's start (continuing in later packets), and at its end."""
     if not packet.has_sidedata("skip_samples"):
         return 0, 0
     data = bytes(packet.get_sidedata("skip_samples"))

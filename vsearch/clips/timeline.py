@@ -1,4 +1,4 @@
-"""Finding a moment in a file: where the container must be read from, and which pictures lie in a span.
+"""Seeking in a file: where the container must be read from, and which frames are in a span.
 
 Times are seconds on the player's timeline, as everywhere in the library; see indexer/decode.py for how it is defined.
 """
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 EPSILON = 0.001
-"""Seconds: what two times may differ by and still mean one frame. The library's times are rounded to a millisecond."""
+"""Seconds by which two times of the same frame may differ. The library's times are rounded to a millisecond."""
 HELD = 0.25
-"""Seconds a picture may have been shown before a span begins; one that was held longer begins with the span."""
+"""Seconds that the first frame of a span may have been shown before; a frame held longer begins with the span."""
 MOST_PIXELS = 8192 * 8192
-"""Larger pictures are refused: each frame would take hundreds of megabytes."""
+"""Pixels of the largest frames; each larger one would take hundreds of megabytes."""
 _EMPTY = 1
-"""Bytes of a chunk of AVI that repeats a picture; after a key frame the demuxer calls it one, too."""
+"""Bytes of an AVI chunk that repeats a frame; after a key frame the demuxer marks it as a key frame, too."""
 _BACK = (0.0, 2.0, 10.0, 60.0)
-"""Seconds by which a seek goes further back, where one before it came out too late (MPEG has no index)."""
+"""Seconds by which a seek goes further back if the one before it arrived too late (MPEG has no index)."""
 _SETTLING = 10.0
-"""Seconds: an MPEG program stream tells the time of some pictures only, and those after a seek are guessed, wrongly,
-until one comes that has its own."""
+"""Seconds. An MPEG program stream has the times of some frames only; those after a seek are guessed, wrongly, until a
+frame has its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,17 +52,18 @@ class TimedFrame:
 
 
 def base_of(stream: Stream) -> Fraction:
-    """Seconds a tick."""
+    """Seconds per tick of a stream's clock."""
     return stream.time_base or Fraction(1, 90_000)
 
 
 def sound_origin(container: InputContainer) -> Fraction:
-    """Seconds of the container's clock at which a player's clock is 0."""
+    """The container time, in seconds, at which a player's clock is 0."""
     return Fraction(container.start_time or 0, 1_000_000)
 
 
 def video_origin(path: Path) -> Fraction:
-    """The same for its pictures: AVI stores no display times, and the demuxer's guess begins late."""
+    """The container time, in seconds, at which the first frame is shown. AVI stores no display times, and the demuxer
+    guesses a time that is too late."""
     with open_video(path) as container:
         if container.format.name != "avi":
             return sound_origin(container)
@@ -74,7 +75,7 @@ def video_origin(path: Path) -> Fraction:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Raises MediaError where there are no pictures."""
+    """The video stream that a player shows. Raises MediaError if there is none."""
     stream = pick_stream(container)
     if stream is None:
         raise MediaError("it has no pictures")
@@ -82,9 +83,9 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def ways_to(path: Path, index: int, at: Fraction) -> Iterator[tuple[InputContainer, bool]]:
-    """The file opened anew and sought to a time of the container's clock, further and further back; at last from its
-    beginning. The caller takes the first that does not begin too late. With each: whether it was sought. A file whose
-    clock jumps is not sought: the same timestamp may come twice."""
+    """The file, opened and sought to a container time, further back each time, and finally from its beginning; with
+    each, whether it was sought. The caller uses the first one that does not start too late. A file whose clock jumps is
+    read from its beginning: the same timestamp may occur twice."""
     import av
 
     for back in () if _jumps(path, path.stat().st_mtime_ns) else _BACK:
@@ -108,12 +109,12 @@ def _jumps(path: Path, mtime_ns: int) -> bool:
 
 
 def packets_of(container: InputContainer, stream: StreamT, sought: bool) -> Iterator[Packet[StreamT]]:
-    """The packets of a track, on the clock that it shares with the others of its file."""
+    """The packets of a track, on the joined clock of its file."""
     return cast("Iterator[Packet[StreamT]]", container.demux(stream)) if sought else in_step(container, stream)
 
 
 def key_frame_before(path: Path, start: float) -> tuple[int, int]:
-    """(stream's index, timestamp in its ticks) of the last key frame at or before `start`, else of the first one.
+    """The last key frame at or before `start`, or else the first one: index of the stream, timestamp in its ticks.
 
     Raises MediaError where a packet has no timestamp, or no packet is a key frame.
     """
@@ -141,10 +142,11 @@ def key_frame_before(path: Path, start: float) -> tuple[int, int]:
 
 
 def pictures(path: Path, start: float, end: float, held: float = 0.0) -> Iterator[TimedFrame]:
-    """What a player shows in [start, end): the first is what is seen at `start`. Raises MediaError where it is nothing.
+    """The frames that a player shows in [start, end), from the one that is on screen at `start`. Raises MediaError if
+    there is none.
 
     The first may have begun up to HELD seconds earlier; the last ends at `end` at the latest. held: seconds until which
-    the last picture of the file stays, because sound goes on.
+    the last frame of the file is shown, because sound continues.
     """
     origin = video_origin(path)
     with open_video(path) as container:
@@ -178,7 +180,7 @@ def _within(picture: TimedFrame, start: float, end: float) -> TimedFrame:
 
 
 def _timed(container: InputContainer, stream: VideoStream, origin: Fraction, sought: bool) -> Iterator[TimedFrame]:
-    """Frames with the times that indexer/decode_pyav.py gives them."""
+    """Frames with the same times as in the index (indexer/decode_pyav.py)."""
     times, begun = FrameTimes(container, stream, float(origin)), False
     for frame in _decoded(container, stream, sought):
         if times.is_hidden(frame):

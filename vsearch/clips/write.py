@@ -1,4 +1,4 @@
-"""Writing one clip. Runs in the process of child.py: it trusts no byte of the file."""
+"""Writing one clip. Runs in the child process, because the file may be hostile."""
 
 from __future__ import annotations
 
@@ -33,38 +33,40 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 BROWSER_SIDE = 1280
-"""Pixels of the longer side of a clip that is encoded for a browser."""
+"""Largest longer side of a clip for a browser, in pixels."""
 BROWSER_SLACK = 0.5
-"""Seconds before its start at which a copied clip may begin for a browser: beyond that it is encoded."""
+"""Seconds by which a copied clip for a browser may begin early; otherwise it is encoded."""
 
 
 _EDITED = ("mp4", "mov")
-"""The containers whose edit lists hide the end of a track."""
+"""Containers whose edit lists can hide the end of a track."""
 
 
 class _NothingThere(MediaError):
-    """The pictures (of a sound file: the sound) are over, or have not begun."""
+    """The span has no frames (in a sound file: no sound)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     container: str
-    """FFmpeg's name."""
+    """FFmpeg's name of the container."""
     video: str | None
     plain: bool
-    """8 bit 4:2:0, as every browser shows it."""
+    """Whether the video is 8-bit 4:2:0, which every browser shows."""
     audio: tuple[tuple[int, str], ...]
-    """(stream's index, codec), the best one first."""
+    """Sound tracks as (index of the stream, codec), the best one first."""
 
 
 def write_clip(
     source: Path, target: Path, start: float, end: float, how: str, suffix: str = "", encoders: Encoders | None = None
 ) -> ClipWritten:
-    """Write [start, end) of `source` to `target`, which is overwritten, into the container of `suffix`, else into one
-    that fits. how: "copy", "exact" or "browser", see How. Raises MediaError; OSError passes through."""
+    """Write [start, end) of `source` to `target`, which is overwritten.
+
+    suffix: extension of the container; empty: one that fits. how: "copy", "exact" or "browser", see How. Raises
+    MediaError, OSError."""
     import av
 
-    with source.open("rb"):  # a permission problem is the system's to tell
+    with source.open("rb"):  # a permission problem is reported by the system
         pass
     encoders = encoders or available_encoders()
     try:
@@ -110,7 +112,7 @@ def _copy(
     *,
     for_browser: bool,
 ) -> ClipWritten:
-    """NotCopyable where this is not possible. Where the pictures are over, the sound alone."""
+    """Copy the span; only the sound where there are no more frames. Raises NotCopyable where this is impossible."""
     import av
 
     for container in _containers(found, suffix, for_browser=for_browser):
@@ -127,7 +129,7 @@ def _copy(
 
 
 def _containers(found: _Source, suffix: str, *, for_browser: bool) -> list[str]:
-    """The endings of those to try."""
+    """Extensions of the containers to try."""
     if for_browser:
         return [".m4a" if found.video is None else ".mp4"]
     if suffix:
@@ -213,7 +215,7 @@ def _encode(
 
 
 def _end(feeds: list[Feed], end: float) -> float:
-    """Seconds: the pictures end where they do; sound that goes on after them ends with the span."""
+    """The end of the clip in seconds: that of its frames, or of sound that continues after them in the span."""
     return max(feeds[0].end, *(min(end, feed.end) for feed in feeds))
 
 
