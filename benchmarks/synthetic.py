@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch.library import SqliteStore, VideoRecord
-from vsearch.library.rows import Tag
+from vsearch.library.rows import SceneLabel
 from vsearch.media import (
     EncodedScene,
     FileStamp,
@@ -191,7 +191,9 @@ def speak(library: SqliteStore, shape: Shape, wording: Wording, sentences: Sente
 def label(library: SqliteStore, space: Space) -> None:
     """Three of four scenes are labelled "common", one of a hundred "rare"."""
     ids = np.concatenate([ids for ids, _ in library.all_vectors(space)]).tolist()
-    tags = [Tag(i, "common", 5.0) for i in ids if i % 4] + [Tag(i, "rare", 5.0) for i in ids if i % 100 == 0]
+    tags = [SceneLabel(i, "common", 5.0) for i in ids if i % 4] + [
+        SceneLabel(i, "rare", 5.0) for i in ids if i % 100 == 0
+    ]
     library.set_labels(space, ["common", "rare"], tags)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsearch.indexer.content_key import content_key
-from vsearch.indexer.discover import Found, has_sound_ending, is_source, promises_video, sniff
+from vsearch.indexer.discover import FoundFile, has_sound_ending, is_source, promises_video, sniff
 from vsearch.indexer.events import Moved, Skipped, Unchanged
 from vsearch.indexer.probe import Probed
 from vsearch.library.rows import Failure, VideoRow
@@ -52,7 +52,7 @@ class FileDecider:
     def __init__(self, store: Store, space: Space, *, act: bool, retry_failed: bool, speech: bool) -> None:
         self._store, self._space, self._act, self._retry, self._speech = store, space, act, retry_failed, speech
 
-    def decide(self, found: Found) -> Job | SoundFile | Unchanged | Moved | Skipped | None:
+    def decide(self, found: FoundFile) -> Job | SoundFile | Unchanged | Moved | Skipped | None:
         """None: a file of another kind, found in a folder."""
         stamp = found.stamp
         row = self._store.find_file(stamp.path)

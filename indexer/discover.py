@@ -1,6 +1,6 @@
 """Walk files and folders, and tell by their first bytes which files may be videos.
 
-walk(paths) -> Found | Unreadable, one at a time, names sorted within a folder
+walk(paths) -> FoundFile | Unreadable, one at a time, names sorted within a folder
 sniff(path) -> "video", "unknown" or "other"
 """
 
@@ -45,7 +45,7 @@ Kind = Literal["video", "unknown", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A regular file."""
 
     stamp: FileStamp
@@ -72,7 +72,7 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the links
 
 
-def walk(paths: Iterable[Path]) -> Iterator[Found | Unreadable]:
+def walk(paths: Iterable[Path]) -> Iterator[FoundFile | Unreadable]:
     """Every regular file under `paths`, once, whatever links lead to it. Hidden files and folders are left out unless
     they are given themselves."""
     seen: set[tuple[int, int]] = set()
@@ -89,7 +89,9 @@ def walk(paths: Iterable[Path]) -> Iterator[Found | Unreadable]:
         yield from _walk(root, status, root, seen)
 
 
-def _walk(path: Path, status: os.stat_result, root: Path, seen: set[tuple[int, int]]) -> Iterator[Found | Unreadable]:
+def _walk(
+    path: Path, status: os.stat_result, root: Path, seen: set[tuple[int, int]]
+) -> Iterator[FoundFile | Unreadable]:
     """Depth first with a stack of its own: folders may nest deeper than Python recurses."""
     stack: list[Iterator[tuple[Path, os.stat_result | Unreadable]]] = [iter([(path, status)])]
     while stack:
@@ -108,7 +110,7 @@ def _walk(path: Path, status: os.stat_result, root: Path, seen: set[tuple[int, i
         if stat.S_ISDIR(found.st_mode):
             stack.append(_entries(path))
         elif stat.S_ISREG(found.st_mode):
-            yield Found(FileStamp(path, found.st_size, found.st_mtime_ns), root)
+            yield FoundFile(FileStamp(path, found.st_size, found.st_mtime_ns), root)
         elif path == root:
             yield Unreadable(path, "neither a file nor a folder")
 

@@ -15,7 +15,7 @@ from vsearch.child_messages import Message
 from vsearch.child_process import Child
 from vsearch.errors import MediaError, ModelError
 from vsearch.indexer.decisions import stamp_now
-from vsearch.indexer.discover import Found, promises_video
+from vsearch.indexer.discover import FoundFile, promises_video
 from vsearch.indexer.events import Event, Skipped, Transcribing, Untranscribed
 from vsearch.indexer.keyframes import key_moments
 from vsearch.indexer.messages import (
@@ -81,7 +81,7 @@ class OcrStage(TranscriptStage):
             self.spool.begin(key)
         return needed
 
-    def _not_in_library(self, found: Found) -> Iterator[Event]:
+    def _not_in_library(self, found: FoundFile) -> Iterator[Event]:
         if self._alone and (found.named or promises_video(found.stamp.path)):
             cause = "its frames are not indexed as it is now: run `vsearch index` without --only first"
             yield Skipped(found.stamp.path, cause)

@@ -18,7 +18,7 @@ from vsearch.child_messages import Alive, Failed, Message
 from vsearch.child_process import Child, Inbox, receive, to_error
 from vsearch.indexer.assemble import SceneAssembler, regroup
 from vsearch.indexer.decisions import FileDecider, Job, SoundFile, stamp_now
-from vsearch.indexer.discover import Found, Unreadable, walk
+from vsearch.indexer.discover import FoundFile, Unreadable, walk
 from vsearch.indexer.events import Discovered, Event, Indexed, Moved, Progress, Skipped, Started, Unchanged
 from vsearch.indexer.messages import Decode, Decoded, KeyFrameFound, Probe, VideoProbed, VideoRejected, Warm
 from vsearch.indexer.ocr import OcrStage
@@ -88,7 +88,7 @@ class VideoStage:
         self._total = self._settled = 0.0
         """Seconds of all discovered videos, and of those that are done with, indexed or not."""
         self._written = 0
-        self.files: list[Found] = []
+        self.files: list[FoundFile] = []
         """Files that later stages may use: all but those of other kinds."""
         self.sound_files: set[Path] = set()
         """Files that turned out to have sound, but no frames."""

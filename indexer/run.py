@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vsearch.errors import ModelError
-from vsearch.indexer.discover import Found, Unreadable, absolute, walk
+from vsearch.indexer.discover import FoundFile, Unreadable, absolute, walk
 from vsearch.indexer.events import Event, Finished
 from vsearch.indexer.missing_thumbnails import make_missing_thumbnails
 from vsearch.indexer.ocr import OcrStage, ocr_options
@@ -52,7 +52,7 @@ def _stages(store: Store, plan: IndexPlan, roots: Sequence[Path], state: RunStat
     options = plan.options
     act = not options.dry_run
     ocr = None if plan.ocr is None or not act or plan.only == "speech" else OcrStage(store, plan, plan.ocr)
-    files: Iterable[Found | Unreadable] = walk(roots)
+    files: Iterable[FoundFile | Unreadable] = walk(roots)
     sound_files: set[Path] = set()
     try:
         if plan.only is None:
@@ -78,7 +78,7 @@ def _stages(store: Store, plan: IndexPlan, roots: Sequence[Path], state: RunStat
 
 
 def _transcribe(
-    store: Store, stage: TranscriptStage, files: Iterable[Found | Unreadable], state: RunState
+    store: Store, stage: TranscriptStage, files: Iterable[FoundFile | Unreadable], state: RunState
 ) -> Iterator[Event]:
     store.save_snapshots()  # the stage may take long; queries need not replay the videos of this run meanwhile
     begun = time.perf_counter()

@@ -12,7 +12,7 @@ from vsearch.errors import MediaError
 from vsearch.indexer.audio import Inspected
 from vsearch.indexer.content_key import content_key
 from vsearch.indexer.decisions import note_path, stamp_now, unreadable
-from vsearch.indexer.discover import Found, has_sound_ending, promises_video, sniff
+from vsearch.indexer.discover import FoundFile, has_sound_ending, promises_video, sniff
 from vsearch.indexer.events import Event, Indexed, Skipped, Untranscribed
 from vsearch.indexer.messages import FindTracks, ReadSubtitles, SubtitlesRead, TracksFound
 from vsearch.indexer.options import IndexPlan, SpeechOptions
@@ -51,7 +51,7 @@ class SpeechStage(TranscriptStage):
 
     # -- what is to be done
 
-    def _not_in_library(self, found: Found) -> Iterator[Event]:
+    def _not_in_library(self, found: FoundFile) -> Iterator[Event]:
         stamp, path = found.stamp, found.stamp.path
         try:
             if not self._is_sound(found) and not self._may_be_sound(found):
@@ -71,13 +71,13 @@ class SpeechStage(TranscriptStage):
         else:
             yield note_path(self._store, video, stamp)
 
-    def _is_sound(self, found: Found) -> bool:
+    def _is_sound(self, found: FoundFile) -> bool:
         path = found.stamp.path
         if path in self._sound_files:
             return True
         return has_sound_ending(path) and found.stamp.size > 0 and sniff(path) != "video"
 
-    def _may_be_sound(self, found: Found) -> bool:
+    def _may_be_sound(self, found: FoundFile) -> bool:
         """Containers of videos may hold sound alone. Where a video stage ran, it knows."""
         promising = found.named or promises_video(found.stamp.path)
         return self._alone and promising and found.stamp.size > 0 and sniff(found.stamp.path) == "video"

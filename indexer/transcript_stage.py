@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from vsearch.errors import MediaError, ModelError
 from vsearch.indexer.audio import Inspected
 from vsearch.indexer.decisions import stamp_now
-from vsearch.indexer.discover import Found, Unreadable
+from vsearch.indexer.discover import FoundFile, Unreadable
 from vsearch.indexer.events import EncodingPassages, Event, Skipped, Transcribed, Unchanged, Untranscribed
 from vsearch.indexer.options import IndexPlan
 from vsearch.library.rows import VideoRow
@@ -74,7 +74,7 @@ class TranscriptStage(ABC):
         """Make a transcript; None: there is nothing to write. Raises MediaError; ModelError where a model fails."""
 
     @abstractmethod
-    def _not_in_library(self, found: Found) -> Iterator[Event]:
+    def _not_in_library(self, found: FoundFile) -> Iterator[Event]:
         """A file that the library does not hold as it is."""
 
     @abstractmethod
@@ -89,7 +89,7 @@ class TranscriptStage(ABC):
         files = "1 file" if self._passed_over == 1 else f"{self._passed_over} files"
         return f"no {self.channel} transcript of {files}: {self._unavailable}"
 
-    def events(self, files: Iterable[Found | Unreadable]) -> Iterator[Event]:
+    def events(self, files: Iterable[FoundFile | Unreadable]) -> Iterator[Event]:
         for found in files:
             if isinstance(found, Unreadable):
                 if self._alone:
@@ -97,7 +97,7 @@ class TranscriptStage(ABC):
             elif (stamp := stamp_now(found.stamp.path)) is not None:
                 yield from self._file(replace(found, stamp=stamp))
 
-    def _file(self, found: Found) -> Iterator[Event]:
+    def _file(self, found: FoundFile) -> Iterator[Event]:
         stamp = found.stamp
         row = self._store.find_file(stamp.path)
         if row is None or (row.size, row.mtime_ns) != (stamp.size, stamp.mtime_ns):

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from vsearch.child_messages import Alive, Done, Message, Started
+from vsearch.child_messages import Alive, Done, Message, ProcessReady
 from vsearch.child_program import serve
 from vsearch.indexer.messages import (
     Decode,
@@ -86,11 +86,11 @@ def warm(request: Warm) -> Iterator[Message]:
 
 
 def probe(request: Probe) -> Iterator[Message]:
-    import av  # noqa: F401 - imported before Started is sent
+    import av  # noqa: F401 - imported before ProcessReady is sent
 
     from vsearch.indexer.probe import Rejected, probe_video
 
-    yield Started()
+    yield ProcessReady()
     result = probe_video(request.path)
     if isinstance(result, Rejected):
         yield VideoRejected(result.cause, result.is_video, result.sound)
@@ -112,7 +112,7 @@ def decode(request: Decode) -> Iterator[Message]:
     large_every = max(1, round(KEY_SECONDS / request.interval)) if request.key_frames else None
     sampler = Sampler(request.interval, detector.latency, thumbnails=thumbnails, large_every=large_every)
     wanted = DecodeRequest(request.path, request.probed, request.frame_size, request.threads, request.key_frames)
-    yield Started()
+    yield ProcessReady()
 
     def messages(items: Iterator[Sample | Scene]) -> Iterator[Message]:
         for item in items:
@@ -148,7 +148,7 @@ def find_key_frames(request: FindKeyFrames) -> Iterator[Message]:
     from vsearch.models.protocols import FrameSize
 
     decoder = find_decoder(request.decoder)
-    yield Started()
+    yield ProcessReady()
     smallest = FrameSize(1, 1)  # no model encodes these frames
     key_frames = KeyPictures()
     frames = decoder(DecodeRequest(request.path, request.probed, smallest, request.threads, large=True))
@@ -158,12 +158,12 @@ def find_key_frames(request: FindKeyFrames) -> Iterator[Message]:
 
 
 def recognise_text(request: RecogniseText) -> Iterator[Message]:
-    import PIL.Image  # noqa: F401 - imported before Started is sent
+    import PIL.Image  # noqa: F401 - imported before ProcessReady is sent
 
     from vsearch.indexer.keyframes import from_jpeg
 
     reader = find_reader(request.reader)
-    yield Started()
+    yield ProcessReady()
     yield TextRecognised(tuple(reader.read(from_jpeg(request.payload))))
 
 
@@ -171,32 +171,32 @@ def make_thumbnails(request: MakeThumbnails) -> Iterator[Message]:
     from vsearch.indexer.stills import stills
     from vsearch.media import Scene
 
-    yield Started()
+    yield ProcessReady()
     for made in stills(request.path, [Scene(start, end) for start, end in request.spans]):
         yield Alive(made) if isinstance(made, float) else ThumbnailMade(*made)
     yield Done()
 
 
 def find_tracks(request: FindTracks) -> Iterator[Message]:
-    import av  # noqa: F401 - imported before Started is sent
+    import av  # noqa: F401 - imported before ProcessReady is sent
 
     from vsearch.indexer.audio import inspect
 
-    yield Started()
+    yield ProcessReady()
     yield TracksFound(inspect(request.path))
 
 
 def read_subtitles(request: ReadSubtitles) -> Iterator[Message]:
     from vsearch.indexer.audio import read_subtitle_track
 
-    yield Started()
+    yield ProcessReady()
     yield SubtitlesRead(tuple(read_subtitle_track(request.path, request.track)))
 
 
 def decode_sound(request: DecodeSound) -> Iterator[Message]:
     from vsearch.indexer.audio import read_blocks
 
-    yield Started()
+    yield ProcessReady()
     for block in read_blocks(request.path, request.track):
         yield SoundDecoded(block.start, block.samples.tobytes())
     yield Done()

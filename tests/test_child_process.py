@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.media import Shot, make_video
-from vsearch.child_messages import Frame, Request
+from vsearch.child_messages import RawMessage, Request
 from vsearch.child_process import Child, ChildFailed, Process, receive
 from vsearch.errors import MediaError
 from vsearch.indexer.messages import Decode, Decoded, FrameSampled, SceneFound
@@ -78,7 +78,7 @@ def test_an_invalid_message_fails_and_ends_the_process(
     film: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
 ) -> None:
     def send(process: Process, request: Request) -> None:
-        process._inbox.put((process, Frame(fields, b"")))
+        process._inbox.put((process, RawMessage(fields, b"")))
 
     monkeypatch.setattr(Process, "send", send)
     with Child(WORKER, 60.0) as child:
@@ -94,9 +94,9 @@ def test_frames_of_another_size_and_large_thumbnails_are_invalid(film: Path, mon
             ({"message": "FrameSampled", "time": 0.5}, b"\0" * 7),
             ({"message": "SceneFound", "start": 0.0, "end": 1.0}, b"no JPEG"),
         ):
-            frame = Frame(fields, payload)
+            frame = RawMessage(fields, payload)
 
-            def send(process: Process, request: Request, frame: Frame = frame) -> None:
+            def send(process: Process, request: Request, frame: RawMessage = frame) -> None:
                 process._inbox.put((process, frame))
 
             with monkeypatch.context() as patch, pytest.raises(ChildFailed, match="invalid message"):
@@ -112,6 +112,6 @@ def test_messages_of_a_killed_process_are_ignored(film: Path) -> None:
         while not any(receive(child.inbox, [child])):
             pass
         child.kill()
-        child.inbox.put((gone, Frame({"message": "FrameSampled", "time": 0.0}, b"")))
+        child.inbox.put((gone, RawMessage({"message": "FrameSampled", "time": 0.0}, b"")))
         child.inbox.put((gone, None))
         assert asdict(probe_file(child, film))["info"]["duration"] == pytest.approx(4.0, abs=0.1)

@@ -32,14 +32,14 @@ class Request(Message):
     """A message to a child process."""
 
     replies: ClassVar[tuple[type[Message], ...]]
-    """The types of the replies, apart from Started, Alive and Failed."""
+    """The types of the replies, apart from ProcessReady, Alive and Failed."""
 
     def check(self, reply: Message) -> None:
         """Raise ValueError where a reply does not fit this request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started(Message):
+class ProcessReady(Message):
     """The libraries are imported; the file is opened next."""
 
 
@@ -74,7 +74,7 @@ class Failed(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RawMessage:
     """A message as read from the pipe, not validated yet."""
 
     fields: dict[str, Any]
@@ -92,7 +92,7 @@ def write_message(stream: BinaryIO, message: Message) -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> Frame | None:
+def read_message(stream: BinaryIO) -> RawMessage | None:
     """The next message; None at the end of the stream, also where it ends inside a message or is no message."""
     lengths = _read(stream, _LENGTHS.size)
     if lengths is None:
@@ -107,10 +107,10 @@ def read_frame(stream: BinaryIO) -> Frame | None:
         values = json.loads(head)
     except ValueError:
         return None
-    return Frame(values, payload) if isinstance(values, dict) else None
+    return RawMessage(values, payload) if isinstance(values, dict) else None
 
 
-def parse_message(frame: Frame, kinds: Iterable[type[Message]]) -> Message:
+def parse_message(frame: RawMessage, kinds: Iterable[type[Message]]) -> Message:
     """A message of one of these types. Raises ValueError where it is of another type or a field has a wrong value."""
     kind: type[Any] | None = next((kind for kind in kinds if kind.__name__ == frame.fields.get("message")), None)
     if kind is None:

@@ -22,12 +22,12 @@ from vsearch.child_messages import (
     Alive,
     Failed,
     FailureKind,
-    Frame,
     Message,
+    ProcessReady,
+    RawMessage,
     Request,
-    Started,
     parse_message,
-    read_frame,
+    read_message,
     write_message,
 )
 from vsearch.errors import MediaError, ModelError
@@ -103,16 +103,16 @@ class Process:
                     pipe.close()
 
     def _read(self) -> None:
-        frame: Frame | None = Frame({}, b"")
+        frame: RawMessage | None = RawMessage({}, b"")
         while frame is not None and not self._closing.is_set():
-            frame = read_frame(cast(BinaryIO, self._popen.stdout))
+            frame = read_message(cast(BinaryIO, self._popen.stdout))
             while not self._closing.is_set():
                 with contextlib.suppress(queue.Full):
                     self._inbox.put((self, frame), timeout=0.1)
                     break
 
 
-Inbox = queue.Queue[tuple[Process, Frame | None]]
+Inbox = queue.Queue[tuple[Process, RawMessage | None]]
 """Messages of one or more processes in the order of arrival; None: the process has ended. Bounded, so that a process
 that is faster than its caller waits instead of filling memory."""
 
@@ -201,18 +201,18 @@ class Child:
     def _invalid(self) -> str:
         return f"the {self._name} sent an invalid message"
 
-    def _reply(self, frame: Frame | None) -> Message | None:
+    def _reply(self, frame: RawMessage | None) -> Message | None:
         """A message of the process, None where only the program needs to know of it."""
         assert self.request is not None and self._process is not None
         if frame is None:
             return self._lost(self._process.how_it_ended(self._name), "died")
         try:
-            reply = parse_message(frame, (*self.request.replies, Started, Alive, Failed))
+            reply = parse_message(frame, (*self.request.replies, ProcessReady, Alive, Failed))
             self.request.check(reply)
         except ValueError:
             return self._lost(self._invalid, "invalid")
         self._silent, self._patience = 0.0, self._hang_seconds
-        if isinstance(reply, Started):
+        if isinstance(reply, ProcessReady):
             self._patience += _opening_seconds(self.request)
             return None
         if reply.last:

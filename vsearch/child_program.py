@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from vsearch.child_messages import Alive, Failed, Message, Request, parse_message, read_frame, write_message
+from vsearch.child_messages import Alive, Failed, Message, Request, parse_message, read_message, write_message
 
 Handler = Callable[[Any], Iterator[Message]]
-"""Serves a request of one type. Yields Started once its libraries are imported, then replies, the last one with `last`;
-Alive as often as it likes. Raises MediaError, ModelError, OSError or ImportError; anything else is the file's fault."""
+"""Serves a request of one type. Yields ProcessReady once its libraries are imported, then replies, the last one with
+`last`; Alive at any time. Raises MediaError, ModelError, OSError or ImportError; anything else is the file's fault."""
 
 HEARTBEAT = 0.5
 """Seconds without another reply after which an Alive is sent."""
@@ -48,7 +48,7 @@ def serve(handlers: Mapping[type[Request], Handler]) -> None:
 
 def _receive(requests: BinaryIO, handlers: Mapping[type[Request], Handler], waiting: queue.SimpleQueue[Any]) -> None:
     """Queue requests. The end of the input is the end of the parent, and of this process, whatever it is doing."""
-    while (frame := read_frame(requests)) is not None:
+    while (frame := read_message(requests)) is not None:
         waiting.put(parse_message(frame, handlers))
     # Decoders keep threads and locks of their own: leave without their exit handlers.
     os._exit(1)

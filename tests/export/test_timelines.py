@@ -138,7 +138,7 @@ def test_an_edl_says_which_sources_drop_and_which_do_not() -> None:
     assert all(";" in event[2] and ";" in event[3] for event in events), "one mode of the record times"
 
 
-def test_mixed_modes_are_read_by_another_s_reader() -> None:
+def test_reference_parser_reads_mixed_drop_modes() -> None:
     opentimelineio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
     materials = {
@@ -200,7 +200,7 @@ def test_an_edl_ends_at_999() -> None:
         edl(plan("cut", hits, {Path("/v/a.mp4"): material()}))
 
 
-def test_another_s_reader_reads_the_edl() -> None:
+def test_reference_parser_reads_the_edl() -> None:
     opentimelineio = pytest.importorskip("opentimelineio")
     pytest.importorskip("otio_cmx3600_adapter")
     hits = [hit("/v/a.mp4", 100.0, 160.0), hit(NASTY, 1.0, 2.0, 2)]

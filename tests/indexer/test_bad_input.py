@@ -287,7 +287,7 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path, how: signal.Signals) -> 
     make_video(tmp_path / "b.mp4", [Shot("moving", 10.0)], size=(64, 48))
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        cwd=HERE,
+        env=os.environ | {"PYTHONPATH": str(HERE)},  # child processes do not look in the current folder
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

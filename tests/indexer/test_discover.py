@@ -8,11 +8,11 @@ import pytest
 
 from tests.media import Made, make_audio, make_gif
 from vsearch.indexer.content_key import BLOCK, BLOCKS, content_key
-from vsearch.indexer.discover import Found, Unreadable, sniff, walk
+from vsearch.indexer.discover import FoundFile, Unreadable, sniff, walk
 
 
 def names(*roots: Path) -> list[str]:
-    return [found.stamp.path.name for found in walk(roots) if isinstance(found, Found)]
+    return [found.stamp.path.name for found in walk(roots) if isinstance(found, FoundFile)]
 
 
 def test_walk_is_sorted_and_leaves_hidden_things_out(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "-v.mp4").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     (found,) = walk([Path("-v.mp4")])
-    assert isinstance(found, Found) and found.named and found.stamp.path == tmp_path / "-v.mp4"
+    assert isinstance(found, FoundFile) and found.named and found.stamp.path == tmp_path / "-v.mp4"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a name be any bytes")
@@ -63,7 +63,7 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     with open(os.fsencode(tmp_path) + b"/\xff\n.mp4", "wb"):  # noqa: PTH123
         pass
     (found,) = walk([tmp_path])
-    assert isinstance(found, Found) and os.fsencode(found.stamp.path.name) == b"\xff\n.mp4"
+    assert isinstance(found, FoundFile) and os.fsencode(found.stamp.path.name) == b"\xff\n.mp4"
 
 
 def test_deep_folders_do_not_overflow(tmp_path: Path) -> None:

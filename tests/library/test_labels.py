@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.library.made import OTHER, SPACE, record, scenes
-from vsearch.library import LabelRow, SqliteStore, Store, Tag
+from vsearch.library import LabelRow, SceneLabel, SqliteStore, Store
 from vsearch.library.filters import Filters
 
 
@@ -27,7 +27,12 @@ def having(store: Store, *labels: str) -> list[int]:
 
 def test_label_filter_ignores_case(store: Store) -> None:
     ids = fill(store)
-    tags = [Tag(ids[0], "A  Dog", 5.0), Tag(ids[0], "beach", 4.5), Tag(ids[4], "a dog", 6.0), Tag(ids[4], "a dog", 6.0)]
+    tags = [
+        SceneLabel(ids[0], "A  Dog", 5.0),
+        SceneLabel(ids[0], "beach", 4.5),
+        SceneLabel(ids[4], "a dog", 6.0),
+        SceneLabel(ids[4], "a dog", 6.0),
+    ]
     store.set_labels(SPACE, ["A  Dog", "beach", "snow"], tags)
     assert having(store, "a DOG") == [ids[0], ids[4]]
     assert having(store, "a dog", "beach") == [ids[0]]
@@ -39,9 +44,11 @@ def test_label_filter_ignores_case(store: Store) -> None:
 
 def test_set_labels_replaces_only_the_given_labels(store: Store) -> None:
     ids = fill(store)
-    store.set_labels(SPACE, ["dog", "beach"], [Tag(ids[0], "dog", 5.0), Tag(ids[0], "beach", 5.0)])
-    store.set_labels(OTHER, ["dog"], [Tag(ids[2], "dog", 5.0)])
-    store.set_labels(SPACE, ["dog"], [Tag(ids[1], "dog", 5.0), Tag(10**6, "dog", 9.0)])  # one scene is gone by now
+    store.set_labels(SPACE, ["dog", "beach"], [SceneLabel(ids[0], "dog", 5.0), SceneLabel(ids[0], "beach", 5.0)])
+    store.set_labels(OTHER, ["dog"], [SceneLabel(ids[2], "dog", 5.0)])
+    store.set_labels(
+        SPACE, ["dog"], [SceneLabel(ids[1], "dog", 5.0), SceneLabel(10**6, "dog", 9.0)]
+    )  # one scene is gone by now
     assert having(store, "dog") == [ids[1], ids[2]] and having(store, "beach") == [ids[0]]
     assert store.clear_labels(["DOG"]) == 2
     assert having(store, "dog") == [] and having(store, "beach") == [ids[0]]
@@ -51,7 +58,7 @@ def test_set_labels_replaces_only_the_given_labels(store: Store) -> None:
 def test_labels_are_removed_with_their_scene_space_and_embedding(store: Store) -> None:
     ids = fill(store)
     for space in (SPACE, OTHER):
-        store.set_labels(space, ["dog"], [Tag(i, "dog", 5.0) for i in ids])
+        store.set_labels(space, ["dog"], [SceneLabel(i, "dog", 5.0) for i in ids])
     store.forget_files([Path("/v/0.mp4")])
     assert having(store, "dog") == ids[3:]
     store.remove_spaces([OTHER])
@@ -62,14 +69,14 @@ def test_labels_are_removed_with_their_scene_space_and_embedding(store: Store) -
 
 def test_labels_of_videos_without_a_file_are_not_counted(store: Store) -> None:
     ids = fill(store)
-    store.set_labels(SPACE, ["dog"], [Tag(i, "dog", 5.0) for i in ids])
+    store.set_labels(SPACE, ["dog"], [SceneLabel(i, "dog", 5.0) for i in ids])
     store.forget_files([Path("/v/0.mp4")], keep_videos=True)
     assert store.labels() == [LabelRow("dog", "fake", 3, 1)]
 
 
 def test_verify_removes_labels_without_an_encoding(library: SqliteStore) -> None:
     ids = fill(library)
-    library.set_labels(SPACE, ["dog"], [Tag(ids[0], "dog", 5.0)])
+    library.set_labels(SPACE, ["dog"], [SceneLabel(ids[0], "dog", 5.0)])
     alone = library.add_video(record("/v/alone.mp4", "ALONE"))
     scene = library.scenes_of(alone)[0].id
     with library._transaction() as (connection, _):
@@ -82,6 +89,6 @@ def test_verify_removes_labels_without_an_encoding(library: SqliteStore) -> None
 
 def test_label_is_the_same_in_every_normal_form(store: Store) -> None:
     ids = fill(store)
-    store.set_labels(SPACE, ["caf\u00e9"], [Tag(ids[0], "Cafe\u0301", 5.0)])
+    store.set_labels(SPACE, ["caf\u00e9"], [SceneLabel(ids[0], "Cafe\u0301", 5.0)])
     assert having(store, "cafe\u0301") == having(store, "CAF\u00c9") == [ids[0]]
     assert store.labels() == [LabelRow("caf\u00e9", "fake", 1, 1)]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.clips.numbered import make_numbered, read_number
 from tests.search.made import add
-from vsearch.library import SqliteStore, Tag
+from vsearch.library import SceneLabel, SqliteStore
 from vsearch.media import Segment, Transcript
 from vsearch.models.fake import FakeModel
 
@@ -35,7 +35,9 @@ def film(tmp_path: Path) -> Path:
         lines = tuple(Segment(at, at + 1, f"line {at}") for at in range(4))
         library.set_transcript(f"key of {path}", Transcript(lines, "sidecar", "r", "en"))
         first = library.scenes_of(1)[0]
-        library.set_labels(FakeModel().space, ["wall", "sky"], [Tag(first.id, "wall", 9.0), Tag(first.id, "sky", 9.0)])
+        library.set_labels(
+            FakeModel().space, ["wall", "sky"], [SceneLabel(first.id, "wall", 9.0), SceneLabel(first.id, "sky", 9.0)]
+        )
     return path
 
 

@@ -131,7 +131,7 @@ def test_an_empty_library_has_no_answer(library: SqliteStore) -> None:
         assert SearchEngine(library, HeadedModel()).search(Query("red", moments=moments)) == []
 
 
-def test_what_is_behind_lies_below_in_its_own_order() -> None:
+def test_candidates_that_are_not_reranked_follow_in_order() -> None:
     rest = np.array([0.9, 0.5, 0.7], dtype=np.float32)
     moved = behind(rest, lowest=-2.0)
     assert moved.max() < -2.0

@@ -188,7 +188,7 @@ def test_evidence_is_what_is_no_coincidence() -> None:
     assert 0 < text_confidence(word_hit(1, 1.0, expected=0.2)) < text_confidence(word_hit(1, 0.5, expected=0.1)) < 1
 
 
-def test_silence_is_no_reproach() -> None:
+def test_scenes_without_speech_keep_their_order() -> None:
     """Scenes without words keep their order, whatever others say."""
     fused = fuse(PICTURES, [word_hit(20, 0.9), word_hit(5, 0.7)], ROWS, Fusion())  # type: ignore[arg-type]
     silent = [answer.scene.id for answer in fused if not answer.passages]

@@ -10,7 +10,7 @@ import pytest
 from tests.queries import make_query
 from tests.search.made import add, frames_of
 from vsearch.errors import InputError, PathError, QueryError
-from vsearch.library import SqliteStore, Tag
+from vsearch.library import SceneLabel, SqliteStore
 from vsearch.models.fake import FakeModel
 from vsearch.phrases import LONGEST_PHRASE, MOST_PHRASES, read_phrases
 from vsearch.search import Query, SearchEngine
@@ -52,7 +52,12 @@ def labelled(library: SqliteStore) -> SqliteStore:
     add(library, "/v/a.mp4", ["rrg", "bb", "rr"])
     add(library, "/v/b.mp4", ["rr"])
     (first, _, last), (other,) = (library.scenes_of(video) for video in (1, 2))
-    tags = [Tag(first.id, "red", 9.0), Tag(last.id, "red", 9.0), Tag(other.id, "red", 9.0), Tag(last.id, "wall", 9.0)]
+    tags = [
+        SceneLabel(first.id, "red", 9.0),
+        SceneLabel(last.id, "red", 9.0),
+        SceneLabel(other.id, "red", 9.0),
+        SceneLabel(last.id, "wall", 9.0),
+    ]
     library.set_labels(FakeModel().space, ["red", "wall"], tags)
     return library
 

@@ -18,7 +18,7 @@ from tests.server.served import Serve
 from vsearch.errors import LibraryLocked
 from vsearch.indexer import IndexPlan, run_index
 from vsearch.indexer.events import Event, Finished, Progress, Started, Summary
-from vsearch.library import SqliteStore, Tag
+from vsearch.library import SceneLabel, SqliteStore
 from vsearch.media import FileStamp
 from vsearch.models.fake import FakeModel
 from vsearch.search import Query, SearchEngine
@@ -60,7 +60,9 @@ def test_search_keeps_to_labels(serve: Serve, footage: Path, tmp_path: Path) -> 
     with SqliteStore.open(tmp_path / "library", create=True) as library:
         list(run_index(library, IndexPlan(FakeModel()), [footage]))
         (row,) = [row for row in library.scenes_of(1) if row.start > 1]
-        library.set_labels(FakeModel().space, ["sea", "wide"], [Tag(row.id, "sea", 9.0), Tag(row.id, "wide", 9.0)])
+        library.set_labels(
+            FakeModel().space, ["sea", "wide"], [SceneLabel(row.id, "sea", 9.0), SceneLabel(row.id, "wide", 9.0)]
+        )
     client = serve(library=tmp_path / "library")
     for asked in ({"q": "red", "label": "Sea"}, {"label": ["sea", "wide"]}):
         assert [hit["scene"] for hit in client.get("/search", params=asked).json()] == [row.id]

@@ -85,13 +85,15 @@ def test_address_holds_the_search(show: Open, colours: Path) -> None:
 
 
 def test_label_filter_is_shown_where_the_library_has_labels(show: Open, colours: Path, tmp_path: Path) -> None:
-    from vsearch.library import SqliteStore, Tag
+    from vsearch.library import SceneLabel, SqliteStore
     from vsearch.models.fake import FakeModel
 
     assert not show(colours, q="red").multiselect
     labelled = make_library(tmp_path / "library", make_films(tmp_path / "films"))
     with SqliteStore.open(labelled) as library:
-        library.set_labels(FakeModel().space, ["flag", "lawn"], [Tag(1, "flag", 9.0), Tag(2, "lawn", 9.0)])
+        library.set_labels(
+            FakeModel().space, ["flag", "lawn"], [SceneLabel(1, "flag", 9.0), SceneLabel(2, "lawn", 9.0)]
+        )
     app = show(labelled, q="red", label="Flag\nunheard of")
     assert app.multiselect(key="label").options == ["flag", "lawn", "unheard of"] and hits(app) == []
     app.multiselect(key="label").set_value(["flag"]).run()

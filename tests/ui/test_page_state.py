@@ -77,12 +77,12 @@ def test_filters_reach_the_engine(full: PageState, tmp_path: Path) -> None:
 
 
 def test_labels_are_listed(full: PageState, service: PageState) -> None:
-    from vsearch.library import SqliteStore, Tag
+    from vsearch.library import SceneLabel, SqliteStore
     from vsearch.models.fake import FakeModel
 
     assert full.labels() == []
     with SqliteStore.open(full.settings.library) as library:
-        tags = [Tag(1, "Flag", 9.0), Tag(2, "Flag", 9.0), Tag(2, "lawn", 9.0)]
+        tags = [SceneLabel(1, "Flag", 9.0), SceneLabel(2, "Flag", 9.0), SceneLabel(2, "lawn", 9.0)]
         library.set_labels(FakeModel().space, ["flag", "lawn", "sea"], tags)
     fresh = PageState(full.settings)  # counts may be a few seconds old
     assert fresh.labels() == ["flag", "lawn"]

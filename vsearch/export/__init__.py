@@ -3,6 +3,6 @@
 timeline_plan.py turns hits into events whose times are whole frames and rational seconds; each format writes these.
 """
 
-from vsearch.export.timeline_plan import Event, Timeline, plan
+from vsearch.export.timeline_plan import Timeline, TimelineEvent, plan
 
-__all__ = ["Event", "Timeline", "plan"]
+__all__ = ["Timeline", "TimelineEvent", "plan"]

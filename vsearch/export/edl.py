@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from vsearch.errors import InputError
 from vsearch.export.timecode import can_drop, nominal, to_frame, to_label
-from vsearch.export.timeline_plan import Event, Timeline
+from vsearch.export.timeline_plan import Timeline, TimelineEvent
 from vsearch.report import readable
 
 MOST_EVENTS = 999
@@ -41,7 +41,7 @@ def _mode(*, drop: bool) -> str:
     return f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}"
 
 
-def _event(number: int, event: Event, timeline: Timeline, begin: int, source: int, *, drop: bool) -> list[str]:
+def _event(number: int, event: TimelineEvent, timeline: Timeline, begin: int, source: int, *, drop: bool) -> list[str]:
     rate = timeline.rate
     record = begin + event.offset
     times = [
@@ -62,7 +62,7 @@ def _event(number: int, event: Event, timeline: Timeline, begin: int, source: in
     return [*lines, ""]
 
 
-def _source_start(event: Event, timeline: Timeline) -> tuple[int, bool]:
+def _source_start(event: TimelineEvent, timeline: Timeline) -> tuple[int, bool]:
     """The event's first frame in the file's own time code, counted at the timeline's rate, and whether it drops."""
     rate, code, own = timeline.rate, event.material.time_code, event.code_rate
     first, drop = 0, timeline.drop
@@ -76,7 +76,7 @@ def _source_start(event: Event, timeline: Timeline) -> tuple[int, bool]:
     return first + math.floor(event.start * rate + Fraction(1, 2)), drop
 
 
-def _tracks(event: Event) -> str:
+def _tracks(event: TimelineEvent) -> str:
     if not event.material.has_pictures:
         return "A"
     return "B" if event.material.channels else "V"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vsearch.clips.material import Material
 from vsearch.export.timecode import EDITING_RATES
-from vsearch.export.timeline_plan import Event, Timeline
+from vsearch.export.timeline_plan import Timeline, TimelineEvent
 from vsearch.report import readable
 
 _FALLBACK_SIZE = (1920, 1080)
@@ -86,7 +86,7 @@ def _add_assets(resources: ET.Element, timeline: Timeline) -> dict[Path, str]:
     return assets
 
 
-def _add_clip(spine: ET.Element, event: Event, timeline: Timeline, asset: str) -> None:
+def _add_clip(spine: ET.Element, event: TimelineEvent, timeline: Timeline, asset: str) -> None:
     fields = {
         "ref": asset,
         "name": _text(event.hit.video.stem),
@@ -105,7 +105,7 @@ def _add_clip(spine: ET.Element, event: Event, timeline: Timeline, asset: str) -
         ET.SubElement(clip, "marker", start=at, duration=_time(1 / timeline.rate), value="best", note=note)
 
 
-def _add_conform(clip: ET.Element, event: Event, timeline: Timeline) -> None:
+def _add_conform(clip: ET.Element, event: TimelineEvent, timeline: Timeline) -> None:
     """Without it Final Cut would play 24 pictures a second in a timeline of 25 faster, and what follows would move."""
     rate = event.source_rate
     if not event.material.has_pictures or rate is None or rate == timeline.rate or rate < min(EDITING_RATES):

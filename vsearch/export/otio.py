@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vsearch.errors import InputError
 from vsearch.export.timecode import EDITING_RATES, editing_rate
-from vsearch.export.timeline_plan import Event, Timeline
+from vsearch.export.timeline_plan import Timeline, TimelineEvent
 from vsearch.report import readable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def otio(timeline: Timeline) -> str:
     return text + "\n"
 
 
-def _clip(library: ModuleType, event: Event) -> Any:
+def _clip(library: ModuleType, event: TimelineEvent) -> Any:
     first = event.first
     length = max(Fraction(max(0.0, event.material.duration - event.material.first)), event.end)
     media = library.schema.ExternalReference(
@@ -58,17 +58,17 @@ def _clip(library: ModuleType, event: Event) -> Any:
     return clip
 
 
-def _gap(library: ModuleType, event: Event) -> Any:
+def _gap(library: ModuleType, event: TimelineEvent) -> Any:
     return library.schema.Gap(source_range=_range(library, event, Fraction(0), event.end - event.start))
 
 
-def _facts(event: Event) -> dict[str, Any]:
+def _facts(event: TimelineEvent) -> dict[str, Any]:
     hit = event.hit
     words = [readable(line.text) for line in hit.segments]
     return {"rank": hit.rank, "score": hit.score, "start": hit.start, "end": hit.end, "words": words}
 
 
-def _unit(event: Event) -> Fraction:
+def _unit(event: TimelineEvent) -> Fraction:
     """Ticks a second: the file's own frames, where programs have such a rate."""
     rate = event.source_rate
     if rate is None or rate >= min(EDITING_RATES):
@@ -77,7 +77,7 @@ def _unit(event: Event) -> Fraction:
     return made if (made / rate).denominator == 1 else _MILLISECONDS
 
 
-def _range(library: ModuleType, event: Event, start: Fraction, end: Fraction) -> Any:
+def _range(library: ModuleType, event: TimelineEvent, start: Fraction, end: Fraction) -> Any:
     unit = _unit(event)
     begin, ticks = round(start * unit), round((end - start) * unit)
     time = library.opentime.RationalTime

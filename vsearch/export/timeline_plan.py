@@ -26,7 +26,7 @@ _MILLISECOND = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TimelineEvent:
     """A span of one file at one place of a timeline."""
 
     hit: Hit
@@ -74,7 +74,7 @@ class Timeline:
     """Frames a second, one of EDITING_RATES."""
     drop: bool
     """Labels count with drop frame."""
-    events: tuple[Event, ...]
+    events: tuple[TimelineEvent, ...]
 
     @property
     def frames(self) -> int:
@@ -92,7 +92,7 @@ def plan(name: str, hits: Sequence[Hit], materials: Mapping[Path, Material], rat
     for hit, material in known:
         start, end = source_span(hit.start, hit.end, material)
         frames = max(1, math.floor((end - start) * rate))  # never beyond the end of the file
-        events.append(Event(hit, material, start, end, offset, frames))
+        events.append(TimelineEvent(hit, material, start, end, offset, frames))
         offset += frames
     return Timeline(name, rate, _drops(rate, events), tuple(events))
 
@@ -128,7 +128,7 @@ def source_span(start: float, end: float, material: Material) -> tuple[Fraction,
     return first / rate, last / rate
 
 
-def _drops(rate: Fraction, events: Sequence[Event]) -> bool:
+def _drops(rate: Fraction, events: Sequence[TimelineEvent]) -> bool:
     """As the first file's own time code has it; without any, drop frame, which keeps up with the clock."""
     if not can_drop(rate):
         return False

@@ -123,7 +123,7 @@ def label_key(label: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class SceneLabel:
     """A label of a scene."""
 
     scene_id: int

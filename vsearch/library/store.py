@@ -18,10 +18,10 @@ from vsearch.library.rows import (
     LibraryStatus,
     PassageHit,
     RemovalReport,
+    SceneLabel,
     SceneRow,
     SpaceRemoval,
     SpaceRow,
-    Tag,
     TranscriptRow,
     VerifyReport,
     VideoRecord,
@@ -241,7 +241,7 @@ class Store(ReadableStore, Protocol):
     def set_default_model(self, name: str) -> None:
         """Set `default_model`."""
 
-    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
+    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[SceneLabel]) -> None:
         """Replace the scenes that have these labels in a space; other labels stay.
 
         A scene loses its labels when it is removed or encoded again in the space. Case and repeated blanks are

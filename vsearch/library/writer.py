@@ -20,7 +20,7 @@ from vsearch.library.connection import identity
 from vsearch.library.faults import translated
 from vsearch.library.lock import WriterLock
 from vsearch.library.reader import Reader
-from vsearch.library.rows import Failure, RemovalReport, Tag, VideoRecord, label_key, same_scenes
+from vsearch.library.rows import Failure, RemovalReport, SceneLabel, VideoRecord, label_key, same_scenes
 from vsearch.library.write_transcripts import add_passages, add_segments, remove_passages, set_transcript
 from vsearch.library.write_videos import (
     add_scenes,
@@ -203,7 +203,7 @@ class Writer(Reader):
             value = codec.storable(name)
             connection.execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('model', ?)", (value,))
 
-    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[Tag]) -> None:
+    def set_labels(self, space: Space, labels: Sequence[str], tags: Sequence[SceneLabel]) -> None:
         with self._transaction() as (connection, _):
             space_id = id_of_space(connection, space)
             connection.executemany(

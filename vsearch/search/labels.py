@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch.library.rows import Tag
+from vsearch.library.rows import SceneLabel
 from vsearch.media import Vectors
 from vsearch.models.pooling import unit
 from vsearch.models.protocols import TextEncoder
@@ -65,13 +65,13 @@ class Labeller:
 
     def tag(
         self, ids: NDArray[np.int64], scenes: Vectors, *, threshold: float = THRESHOLD, top: int = TOP
-    ) -> list[Tag]:
+    ) -> list[SceneLabel]:
         """The labels of scenes, ids [N] and embeddings [N, D], that reach the threshold: at most `top` of a scene, best
         first."""
         scores = self.scores(scenes)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
         return [
-            Tag(int(ids[row]), self.labels[label], float(scores[row, label]))
+            SceneLabel(int(ids[row]), self.labels[label], float(scores[row, label]))
             for row in range(len(ids))
             for label in best[row]
             if scores[row, label] >= threshold

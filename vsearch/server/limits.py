@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-MAX_WORDS = 2_000
+MAX_QUERY_CHARACTERS = 2_000
 """Characters of a query."""
 MAX_HITS = 1_000
 MAX_LABELS = 20

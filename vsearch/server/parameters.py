@@ -12,7 +12,7 @@ from vsearch.library.filters import Filters
 from vsearch.phrases import LONGEST_PHRASE
 from vsearch.search.example import Example, SceneExample
 from vsearch.search.query import RECALL, Query
-from vsearch.server.limits import MAX_HITS, MAX_LABELS, MAX_WORDS
+from vsearch.server.limits import MAX_HITS, MAX_LABELS, MAX_QUERY_CHARACTERS
 
 LARGEST_ID = 2**63 - 1
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -76,7 +76,9 @@ class QueryParameters(Parameters):
 
     q: Annotated[
         str,
-        Field(max_length=MAX_WORDS, description='What can be seen or heard; "in quotes": exactly these words.'),
+        Field(
+            max_length=MAX_QUERY_CHARACTERS, description='What can be seen or heard; "in quotes": exactly these words.'
+        ),
     ] = ""
     like: Annotated[SceneId | None, Field(description="Similar scenes to this one.")] = None
 

@@ -22,7 +22,7 @@ from vsearch.search.query import Query as SearchQuery
 from vsearch.server import answers
 from vsearch.server.answers import AsciiJSON, Problem
 from vsearch.server.job_queue import JobsFull
-from vsearch.server.limits import MAX_PATHS, MAX_WORDS, RETRY_SECONDS
+from vsearch.server.limits import MAX_PATHS, MAX_QUERY_CHARACTERS, RETRY_SECONDS
 from vsearch.server.parameters import LARGEST_ID, Parameters, QueryParameters, SceneId, only_one
 from vsearch.server.request_metrics import CONTENT_TYPE, family
 from vsearch.server.roots import allowed_paths
@@ -54,7 +54,7 @@ async def search(state: State, parameters: Annotated[QueryParameters, Query()]) 
 async def search_by_example(
     state: State,
     parameters: Annotated[Parameters, Query()],
-    q: Annotated[str, Form(max_length=MAX_WORDS, description="Text, alone or with an example.")] = "",
+    q: Annotated[str, Form(max_length=MAX_QUERY_CHARACTERS, description="Text, alone or with an example.")] = "",
     like: Annotated[SceneId | None, Form(description="Similar scenes to this one.")] = None,
     image: Annotated[UploadFile | None, File(description="A picture to search with.")] = None,
     clip: Annotated[UploadFile | None, File(description="A clip to search with, at most two minutes.")] = None,
