@@ -150,10 +150,10 @@ def _finish_log(catalog: Path) -> None:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove the copy of a killed repair, if the broken catalog is still in use."""
+    """Remove what a killed repair moved aside, if the broken catalog is still in use."""
     for aside in folder.glob("damaged-*"):
         with contextlib.suppress(FileNotFoundError):
-            if (aside / CATALOG).samefile(folder / CATALOG):
+            if not (aside / CATALOG).exists() or (aside / CATALOG).samefile(folder / CATALOG):
                 shutil.rmtree(aside)
 
 
